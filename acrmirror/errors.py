@@ -1,0 +1,133 @@
+"""Every failure that a user can see, in one tree.
+
+A message has three parts: what was asked (and of whom), what came back, and what to do about it. None of them ever
+carries a token, a key or a signed URL. `Transient` and `Permanent` say what kind of failure it is; only
+`application` turns a class into a retry or a final record.
+"""
+
+from typing import ClassVar
+
+
+class MirrorError(Exception):
+    """Base of the tree.
+
+    `asked` names the request and its address, `answered` what came back, `remedy` the next step for a person.
+    `code` is stable: records, problem details and docs use it.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, asked: str, answered: str, remedy: str) -> None:
+        super().__init__(asked, answered, remedy)
+        self.asked = asked
+        self.answered = answered
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.asked}: {self.answered}. {self.remedy}"
+
+
+class Transient(MirrorError):
+    """May go away by itself. `retry_after` is the wait in seconds that the other side asked for, or None."""
+
+    code = "transient"
+
+    def __init__(self, asked: str, answered: str, remedy: str, retry_after: float | None = None) -> None:
+        super().__init__(asked, answered, remedy)
+        self.retry_after = retry_after
+
+
+class NotFound(Transient):
+    """404. Shortly after a push it may be replica lag or quarantine; later it means gone at the registry."""
+
+    code = "not-found"
+
+
+class Denied(Transient):
+    """401 or 403 after authentication. Role assignments take minutes to reach a registry, so it is waited out."""
+
+    code = "denied"
+
+
+class Throttled(Transient):
+    """429."""
+
+    code = "throttled"
+
+
+class Unavailable(Transient):
+    """5xx, a reset, a timeout, a truncated body, an expired signature."""
+
+    code = "unavailable"
+
+
+class DigestMismatch(Transient):
+    """The bytes do not hash to their digest. A few more attempts rule out damage in transit."""
+
+    code = "digest-mismatch"
+
+
+class Conflict(Transient):
+    """Other writers kept winning: commits or tag moves lost too many races in a row."""
+
+    code = "conflict"
+
+
+class TagMoved(Conflict):
+    """A tag's link changed between reading and writing it (412)."""
+
+    code = "tag-moved"
+
+
+class ClaimedElsewhere(Transient):
+    """Only layers that other workers are copying are left."""
+
+    code = "claimed-elsewhere"
+
+
+class Permanent(MirrorError):
+    """Will not go away by itself: ends in a record with cause and remedy."""
+
+    code = "permanent"
+
+
+class Malformed(Permanent):
+    """Bytes from outside that are not what they claim to be, or that the specification forbids."""
+
+    code = "malformed"
+
+
+class TooLarge(Malformed):
+    """Over a limit: a manifest over 4 MiB, a graph too deep or too wide."""
+
+    code = "too-large"
+
+
+class InvalidReference(Malformed):
+    """A repository, tag or digest that the distribution grammar does not allow."""
+
+    code = "invalid-reference"
+
+
+class Unsupported(Permanent):
+    """A media type that this mirror refuses by name (docker schema 1, unknown manifest types)."""
+
+    code = "unsupported"
+
+
+class Refused(Permanent):
+    """Something that trust forbids: another registry's host, a redirect to a host outside the settings."""
+
+    code = "refused"
+
+
+class Misconfigured(Permanent):
+    """A setting that is missing or wrong."""
+
+    code = "misconfigured"
+
+
+class Cancelled(MirrorError):
+    """The job was cancelled by a person, or its run is ending."""
+
+    code = "cancelled"
