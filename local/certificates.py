@@ -1,0 +1,45 @@
+"""A throwaway certificate authority, so that the local stack runs over TLS as the real services do.
+
+Nothing here is ever installed in the machine's trust store: whoever should trust it is handed `ca.pem`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+# The account's own label is what storage SDKs take the account's name from. OpenSSL does not let a wildcard stand
+# right before a top-level name, so the names used are spelled out beside it.
+NAMES = (
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "*.localhost",
+    "data.localhost",
+    "devstoreaccount1.blob.localhost",
+    "devstoreaccount1.queue.localhost",
+    "devstoreaccount1.table.localhost",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Paths of the PEM files: `ca` is to be trusted, `server` holds private key and chain, for servers."""
+
+    ca: Path
+    server: Path
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """Writes `ca.pem` and `server.pem` (key first, then the chain; readable by the owner only) into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Certificates(ca=folder / "ca.pem", server=folder / "server.pem")
+    authority = trustme.CA(organization_name="Local stack")
+    certificate = authority.issue_cert(*NAMES)
+    authority.cert_pem.write_to_path(str(made.ca))
+    with os.fdopen(os.open(made.server, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(certificate.private_key_and_cert_chain_pem.bytes())
+    return made
