@@ -1,0 +1,68 @@
+"""Moments as the mirror writes them: UTC, RFC 3339, exactly nine digits of fraction, so that text order is time order.
+
+The registry's fractions vary in length, and as plain text `…47Z` would sort after `…47.2Z`.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from acrmirror.errors import Malformed
+from acrmirror.reference import shown
+
+_RFC3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]{1,32}))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def nine_digits(text: str) -> str:
+    """Any RFC 3339 moment, of any offset and fraction, as `2026-04-25T21:39:47.276585742Z`. Raises Malformed.
+
+    Digits beyond the ninth are cut; a leap second becomes the last instant before it.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise _not_a_moment(text)
+    day, minutes, seconds, fraction, offset = match.groups()
+    if seconds == "60":
+        seconds, fraction = "59", "9" * 9
+    try:
+        moment = datetime.fromisoformat(f"{day}T{minutes}:{seconds}{'+00:00' if offset in 'Zz' else offset}")
+        whole = moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _not_a_moment(text) from error
+    return f"{whole:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{(fraction or '')[:9]:0<9}Z"
+
+
+def from_datetime(moment: datetime) -> str:
+    """An aware datetime as a nine-digit moment."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{utc.microsecond:06}000Z"
+
+
+def from_http_date(text: str) -> str:
+    """A `Date` header (RFC 9110) as a nine-digit moment. Raises Malformed."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError as error:
+        raise _not_a_moment(text) from error
+    return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def to_datetime(moment: str) -> datetime:
+    """A moment as an aware datetime, cut to microseconds. Raises Malformed."""
+    exact = nine_digits(moment)
+    return datetime.fromisoformat(f"{exact[:26]}+00:00")
+
+
+def ahead_of(moment: str, now: datetime) -> timedelta:
+    """How far a moment lies after `now`; negative if before."""
+    return to_datetime(moment) - now
+
+
+def _not_a_moment(text: str) -> Malformed:
+    return Malformed(
+        f"read the time {shown(text)}",
+        "it is not a date and time with an offset",
+        "Send RFC 3339, such as 2026-04-25T21:39:47.276585742Z.",
+    )

@@ -1,0 +1,175 @@
+"""Names of content: repositories, tags, digests, by the grammar of the distribution specification.
+
+Values of these types are safe to put into a blob name or a URL's path: nothing else is let through.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from acrmirror.errors import InvalidReference, Refused
+
+REPOSITORY_LIMIT = 255
+"""Longest repository name that clients and registries take, the mirror's prefix included."""
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+_HOST = re.compile(
+    r"localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]*", re.ASCII
+)
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+
+
+class Hasher(Protocol):
+    """What `hashlib` gives: it releases the interpreter's lock for buffers over 2 KiB."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
+    def digest(self) -> bytes: ...
+    def hexdigest(self) -> str: ...
+    def copy(self) -> Self: ...
+
+
+def shown(text: object, limit: int = 120) -> str:
+    """How text from outside appears in messages and logs: quoted, on one line, cut."""
+    whole = repr(text)
+    return whole if len(whole) <= limit else f"{whole[:limit]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A content digest; `str()` gives `sha256:…`. Known algorithms: sha256 and sha512."""
+
+    algorithm: str
+    encoded: str
+
+    def __post_init__(self) -> None:
+        length = _HEX_LENGTHS.get(self.algorithm)
+        if length is None:
+            raise InvalidReference(
+                f"parse digest {shown(f'{self.algorithm}:{self.encoded}')}",
+                "its algorithm is not one that the mirror can check",
+                "Use a sha256 or sha512 digest, as registries give them.",
+            )
+        if len(self.encoded) != length or not _HEX.fullmatch(self.encoded):
+            raise InvalidReference(
+                f"parse digest {shown(f'{self.algorithm}:{self.encoded}')}",
+                f"{self.algorithm} takes exactly {length} lower-case hexadecimal digits",
+                "Copy the digest as the registry gives it.",
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`<algorithm>:<hex>`, else InvalidReference."""
+        algorithm, colon, encoded = text.partition(":")
+        if not colon:
+            raise InvalidReference(
+                f"parse digest {shown(text)}", "it has no algorithm", "Write it as sha256:<64 hexadecimal digits>."
+            )
+        return cls(algorithm, encoded)
+
+    @classmethod
+    def of(cls, data: bytes | bytearray | memoryview, algorithm: str = "sha256") -> Self:
+        """The digest of these bytes."""
+        return cls(algorithm, hashlib.new(algorithm, data).hexdigest())
+
+    def hasher(self) -> Hasher:
+        """A new hash object of this algorithm."""
+        return hashlib.new(self.algorithm)
+
+    def matches(self, data: bytes | bytearray | memoryview) -> bool:
+        return hashlib.new(self.algorithm, data).hexdigest() == self.encoded
+
+    @property
+    def referrers_tag(self) -> str:
+        """The tag under which a registry without a referrers API lists what refers to this digest.
+
+        Distribution specification, "referrers tag schema": the encoded part is cut to 64 characters.
+        """
+        return f"{self.algorithm[:32]}-{self.encoded[:64]}"
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.encoded}"
+
+
+def check_repository(text: str, limit: int = REPOSITORY_LIMIT) -> str:
+    """The name itself, or InvalidReference.
+
+    `limit` is what is left of 255 characters once the mirror's prefix is put before the name.
+    """
+    if len(text) > limit:
+        raise InvalidReference(
+            f"parse repository {shown(text)}",
+            f"it has {len(text)} characters, and at most {limit} are allowed here",
+            "Use a shorter repository name.",
+        )
+    if not _REPOSITORY.fullmatch(text):
+        raise InvalidReference(
+            f"parse repository {shown(text)}",
+            "the distribution grammar does not allow this name",
+            "Use lower-case letters and digits, separated by '.', '_', '__' or dashes, in parts separated by '/'.",
+        )
+    return text
+
+
+def check_tag(text: str) -> str:
+    """The tag itself, or InvalidReference."""
+    if not _TAG.fullmatch(text):
+        raise InvalidReference(
+            f"parse tag {shown(text)}",
+            "the distribution grammar does not allow this tag",
+            "Use at most 128 letters, digits, '_', '.' or '-', with neither '.' nor '-' in front.",
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A repository with a tag, a digest, or both. With both, the digest says what, and the tag where it was seen."""
+
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        check_repository(self.repository)
+        if self.tag is not None:
+            check_tag(self.tag)
+        if self.tag is None and self.digest is None:
+            raise InvalidReference(
+                f"refer to {shown(self.repository)}", "there is neither a tag nor a digest", "Name one of them."
+            )
+
+    @classmethod
+    def parse(cls, text: str, registry: str | None = None, limit: int = REPOSITORY_LIMIT) -> Self:
+        """`team/app:1.2`, `team/app@sha256:…` or both, with or without `registry` before it; no tag means `latest`.
+
+        As docker reads it, a first part with a dot or a colon, or `localhost`, is a host: any other than `registry` is
+        Refused. A repository whose own first part looks like that has to be written with the registry's host.
+        """
+        rest = text
+        head, slash, tail = text.partition("/")
+        if slash and _HOST.fullmatch(head):
+            if registry is None or head.lower() != registry.lower():
+                raise Refused(
+                    f"parse reference {shown(text)}",
+                    f"it names the registry {shown(head)}, and this mirror serves {registry or 'none by name'}",
+                    "Leave the host out, or name the registry of this mirror.",
+                )
+            rest = tail
+        rest, at, digest = rest.partition("@")
+        last_part = rest.rpartition("/")[2]
+        tag: str | None = None
+        if ":" in last_part:
+            rest, _, tag = rest.rpartition(":")
+        elif not at:
+            tag = "latest"
+        check_repository(rest, limit)
+        return cls(rest, tag, Digest.parse(digest) if at else None)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{self.repository}{tag}{digest}"
