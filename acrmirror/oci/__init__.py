@@ -1,0 +1,60 @@
+"""Descriptors and manifests of the OCI image specification and of docker's: bytes in, checked values out."""
+
+from acrmirror.oci.media import (
+    ARTIFACT_TYPES,
+    DOCKER_MANIFEST,
+    DOCKER_MANIFEST_LIST,
+    DOCKER_SCHEMA1,
+    DOCKER_SCHEMA1_SIGNED,
+    EMPTY_JSON,
+    FOREIGN_LAYER_TYPES,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    OCI_ARTIFACT,
+    OCI_EMPTY,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    ORAS_ARTIFACT,
+    is_manifest_type,
+    plain_type,
+)
+from acrmirror.oci.parsing import parse_manifest
+from acrmirror.oci.referrers import merge_referrers, referrers_index
+from acrmirror.oci.values import (
+    MAX_BLOBS,
+    MAX_DEPTH,
+    MAX_MANIFEST_SIZE,
+    MAX_MANIFESTS,
+    Descriptor,
+    Manifest,
+    Platform,
+)
+
+__all__ = [
+    "ARTIFACT_TYPES",
+    "DOCKER_MANIFEST",
+    "DOCKER_MANIFEST_LIST",
+    "DOCKER_SCHEMA1",
+    "DOCKER_SCHEMA1_SIGNED",
+    "EMPTY_JSON",
+    "FOREIGN_LAYER_TYPES",
+    "INDEX_TYPES",
+    "MANIFEST_TYPES",
+    "MAX_BLOBS",
+    "MAX_DEPTH",
+    "MAX_MANIFESTS",
+    "MAX_MANIFEST_SIZE",
+    "OCI_ARTIFACT",
+    "OCI_EMPTY",
+    "OCI_INDEX",
+    "OCI_MANIFEST",
+    "ORAS_ARTIFACT",
+    "Descriptor",
+    "Manifest",
+    "Platform",
+    "is_manifest_type",
+    "merge_referrers",
+    "parse_manifest",
+    "plain_type",
+    "referrers_index",
+]
