@@ -1,0 +1,49 @@
+"""A sink that costs nearly nothing, behind two protocols: Blob Storage's and the registry's push.
+
+`python -m bench.sink --cert server.pem` prints one JSON line when it is ready. Bodies are received and forgotten; their
+lengths are kept, and blobs below 64 KiB whole, so that links and manifests can be read back. Credentials are taken
+unread. What it was asked stands at `GET /_bench/counts`.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from bench.blobs import BlobService
+from bench.counts import Counts
+from bench.pushes import PushService
+from bench.wire import Connection, Request, Server
+
+
+class Sink:
+    """Sends each request to the protocol that its path belongs to."""
+
+    def __init__(self) -> None:
+        self._counts = Counts()
+        self._blobs = BlobService()
+        self._pushes = PushService()
+
+    def handle(self, connection: Connection, request: Request) -> None:
+        if request.path.startswith("/_bench/"):
+            self._counts.handle(connection, request)
+        elif request.path == "/v2" or request.path.startswith("/v2/"):
+            self._counts.add(self._pushes.handle(connection, request))
+        else:
+            self._counts.add(self._blobs.handle(connection, request))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.sink", description=__doc__)
+    parser.add_argument("--cert", type=Path, required=True, help="PEM file with key and chain")
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    server = Server(Sink().handle, arguments.cert, arguments.port)
+    server.start()
+    print(json.dumps({"sink": f"localhost:{server.port}", "pid": os.getpid()}), flush=True)
+    sys.stdin.read()  # ends with whoever started it
+
+
+if __name__ == "__main__":
+    main()
