@@ -1,0 +1,103 @@
+"""Azurite as the local stack runs it: bearer tokens over TLS, no keys, an account for each stack."""
+
+import datetime
+import json
+import ssl
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
+from azure.storage.queue import QueueServiceClient
+
+from local.azurite import NoTools, Tools
+from local.credential import LocalCredential
+from local.foundation import STORAGE_AUDIENCE, Account, Foundation
+from local.identity import sign
+
+
+def test_what_the_deployment_makes_is_there_and_works_with_tokens(account: Account) -> None:
+    options = account.client_options
+    with BlobServiceClient(account.blob_endpoint, **options) as blobs:
+        blobs.get_blob_client("mirror", "a/b").upload_blob(b"content")
+        assert blobs.get_blob_client("mirror", "a/b").download_blob().readall() == b"content"
+    with QueueServiceClient(account.queue_endpoint, **options) as queues:
+        assert {queue.name for queue in queues.list_queues()} == {"mirror-jobs", "mirror-jobs-poison"}
+    with TableServiceClient(endpoint=account.table_endpoint, audience=STORAGE_AUDIENCE, **options) as tables:
+        tables.get_table_client("mirrorjobs").create_entity({"PartitionKey": "p", "RowKey": "r"})
+
+
+def test_a_user_delegation_sas_is_signed_without_any_account_key(account: Account) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    end = now + datetime.timedelta(minutes=5)
+    with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
+        blobs.get_blob_client("mirror", "signed").upload_blob(b"content")
+        key = blobs.get_user_delegation_key(now, end)
+        signature = generate_blob_sas(
+            account.name,
+            "mirror",
+            "signed",
+            user_delegation_key=key,
+            permission=BlobSasPermissions(read=True),
+            expiry=end,
+        )
+        url = f"{blobs.get_blob_client('mirror', 'signed').url}?{signature}"
+    with urlopen(url, context=ssl.create_default_context(cafile=account.ca)) as response:
+        assert response.read() == b"content"
+
+
+def test_accounts_do_not_see_each_other(foundation: Foundation, account: Account) -> None:
+    other = foundation.account()
+    with BlobServiceClient(other.blob_endpoint, **other.client_options) as blobs:
+        assert list(blobs.list_containers()) == []
+
+
+def test_a_token_for_another_audience_is_refused(account: Account) -> None:
+    class Elsewhere(LocalCredential):
+        def get_token(self, *scopes, **options):  # type: ignore[no-untyped-def]
+            return super().get_token("https://containerregistry.azure.net/.default")
+
+    identity = account.identity
+    credential = Elsewhere(identity.endpoint, identity.header, identity.client_id)
+    with BlobServiceClient(account.blob_endpoint, credential=credential, connection_verify=str(account.ca)) as blobs:
+        with pytest.raises(ClientAuthenticationError, match="audience"):
+            list(blobs.list_containers())
+
+
+def test_an_expired_token_is_refused(account: Account) -> None:
+    class Late:
+        def get_token(self, *scopes, **options):  # type: ignore[no-untyped-def]
+            claims = {"aud": STORAGE_AUDIENCE, "iss": "https://sts.windows.net/x/", "iat": 1, "nbf": 1, "exp": 2}
+            return AccessToken(sign(claims, b"any key"), 2**40)
+
+    with BlobServiceClient(account.blob_endpoint, credential=Late(), connection_verify=str(account.ca)) as blobs:
+        with pytest.raises(HttpResponseError, match="expired"):
+            list(blobs.list_containers())
+
+
+def test_nobody_is_trusted_without_the_throwaway_ca(account: Account) -> None:
+    options = {"credential": account.identity.credential(), "retry_total": 0}
+    with BlobServiceClient(account.blob_endpoint, **options) as blobs, pytest.raises(ServiceRequestError, match="SSL"):
+        list(blobs.list_containers())
+
+
+def test_a_folder_keeps_its_data_from_one_run_to_the_next(tmp_path: Path) -> None:
+    with Foundation(tmp_path / "first", data=tmp_path / "data") as first:
+        account = first.account().deploy()
+        with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
+            blobs.get_blob_client("mirror", "kept").upload_blob(b"content")
+    with Foundation(tmp_path / "second", data=tmp_path / "data") as second:
+        account = second.account()
+        with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
+            assert blobs.get_blob_client("mirror", "kept").download_blob().readall() == b"content"
+
+
+def test_missing_tools_are_told_with_the_command_that_makes_them(tmp_path: Path) -> None:
+    with pytest.raises(NoTools, match=r"python3 dev\.py tools"):
+        Tools.find(tmp_path)
+    (tmp_path / "tools.json").write_text(json.dumps({"node": "/gone/node", "azurite": "/gone/azurite.js"}))
+    with pytest.raises(NoTools, match="gone"):
+        Tools.find(tmp_path)
