@@ -19,7 +19,7 @@ from acrmirror.oci.media import (
     plain_type,
 )
 from acrmirror.oci.parsing import parse_manifest
-from acrmirror.oci.referrers import merge_referrers, referrers_index
+from acrmirror.oci.referrers import is_referrers_index, merge_referrers, referrers_index
 from acrmirror.oci.values import (
     MAX_BLOBS,
     MAX_DEPTH,
@@ -53,6 +53,7 @@ __all__ = [
     "Manifest",
     "Platform",
     "is_manifest_type",
+    "is_referrers_index",
     "merge_referrers",
     "parse_manifest",
     "plain_type",

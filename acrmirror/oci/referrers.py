@@ -9,9 +9,14 @@ from collections.abc import Iterable
 from acrmirror.errors import Malformed, TooLarge
 from acrmirror.moments import nine_digits
 from acrmirror.oci.media import OCI_INDEX
-from acrmirror.oci.values import MAX_MANIFEST_SIZE, Descriptor
+from acrmirror.oci.values import MAX_MANIFEST_SIZE, Descriptor, Manifest
 
 CREATED = "org.opencontainers.image.created"
+
+
+def is_referrers_index(manifest: Manifest) -> bool:
+    """Whether it can be what the referrers tag schema keeps: an OCI index without a subject."""
+    return manifest.media_type == OCI_INDEX and manifest.subject is None
 
 
 def merge_referrers(*lists: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

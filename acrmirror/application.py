@@ -1,0 +1,327 @@
+"""Mirror: the use cases behind the triggers."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+from acrmirror.copying import Cancel, Context, Copied, Progress, copy_image
+from acrmirror.credentials import make_credential, registry_credential
+from acrmirror.errors import Cancelled, MirrorError, NotFound, Permanent
+from acrmirror.events import RegistryEvent, check_event, parse_event
+from acrmirror.history import Observation
+from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Recorder, TableClaims, job_id
+from acrmirror.jobs.job import Kind
+from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.reporting import Reporting
+from acrmirror.moments import from_datetime
+from acrmirror.reference import Reference, shown
+from acrmirror.registry import Registry
+from acrmirror.retrying import RECHECK_DELAYS, Final, Retry, RetryPolicy
+from acrmirror.settings import Settings
+from acrmirror.store import MirrorStore
+
+LAYERS_SHOWN = 150
+"""Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
+
+_log = logging.getLogger(__name__)
+
+
+class Mirror:
+    """One registry, one mirror, one queue. Thread-safe; open it once a process and close it with it."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, store: MirrorStore, queue: JobQueue, records: JobRecords
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._store = store
+        self._queue = queue
+        self._records = records
+        self._claims = TableClaims(records.table, settings.claim_stale_seconds)
+        self._policy = RetryPolicy(
+            timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
+        )
+        self._closing = ExitStack()
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Mirror":
+        """Makes every client, all with one credential. Nothing is fetched yet."""
+        credential = make_credential(settings)
+        trust = settings.trust_bundle
+        mirror = cls(
+            settings,
+            Registry.open(settings, registry_credential(settings, credential)),
+            MirrorStore.open(
+                settings.blob_endpoint,
+                settings.container,
+                credential,
+                prefix=settings.prefix,
+                trust_bundle=trust,
+                connections=settings.threads + 4,
+            ),
+            JobQueue.open(settings.queue_endpoint, credential, trust),
+            JobRecords.open(settings.table_endpoint, settings.table, credential, trust),
+        )
+        for part in (credential, mirror._registry, mirror._store, mirror._queue, mirror._records):
+            mirror._closing.callback(part.close)
+        return mirror
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def __enter__(self) -> "Mirror":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # an event comes in
+
+    def receive_event(self, payload: Mapping[str, object]) -> None:
+        """Checks an event and enqueues its job. An event that can't be right is logged and let go: delivering it
+        again would not mend it. Raises what keeps a good one from being enqueued, so that it is delivered again."""
+        try:
+            event = parse_event(payload, self._settings.repository_limit)
+            check_event(event, self._settings.registry, self._settings.registry_resource_id)
+        except Permanent as refusal:
+            _log.warning("Refused an event: %s", refusal)
+            return
+        job = _job_of(event)
+        self._queue.send(job)
+        _log.info("Enqueued %s %s of %s", job.id, job.kind, job.reference)
+        self._record_quietly(job)
+
+    def _record_quietly(self, job: Job) -> None:
+        """The message is on its way, and its run writes the record if this does not."""
+        try:
+            self._records.add(job)
+        except MirrorError as error:
+            _log.warning("No record yet of %s: %s", job.id, error)
+
+    # a job runs
+
+    def run_job(self, message: str, deliveries: int) -> None:
+        """Runs the job of one queue message to a final record or to a delayed message for its next attempt.
+
+        Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
+        often hands it to `bury_job`.
+        """
+        job = Job.from_json(message)
+        run = _Run(self._records, job, deliveries)
+        if run.recorder.cancel_requested:
+            run.end("cancelled", Cancelled(f"mirror {job.reference}", "a person cancelled it", "Ask for it again."))
+            return
+        _log.info(
+            "Running %s: %s %s (delivery %d, attempt %d)", job.id, job.kind, job.reference, deliveries, job.attempt
+        )
+        with run.reporting():
+            try:
+                copied = self._perform(job, run)
+                failures = copied.failures
+            except MirrorError as error:
+                copied, failures = Copied(), [error]
+            except Exception as error:
+                run.crashed(error)
+                raise
+        if not run.recorder.superseded:
+            self._settle(job, run, copied, failures)
+
+    def _perform(self, job: Job, run: "_Run") -> Copied:
+        with self._registry.counting(run.count_request) as source:
+            if job.kind == "deletion":
+                return self._note_deletion(source, job)
+            if job.event_id is not None and job.reference.digest is not None and not job.check:
+                seen = Observation(job.at, job.reference.digest, job.event_id, "event", job.media_type, job.size)
+                self._store.observe(job.reference, seen)
+            context = Context(
+                identity=job.id,
+                at=job.at,
+                threads=self._settings.threads,
+                claims=self._claims,
+                force=job.force,
+                resume=not job.fresh,
+                cancel=run.cancel,
+                progress=run.progress,
+            )
+            return copy_image(source, self._store, job.reference, context)
+
+    def _note_deletion(self, source: Registry, job: Job) -> Copied:
+        """Recorded once the registry has answered 404 itself; what stands in the mirror stays (rule H4)."""
+        digest = job.reference.digest
+        copied = Copied(digest=digest)
+        if digest is None:
+            return copied
+        named = Reference(job.reference.repository, None, digest)
+        try:
+            source.resolve(named)
+        except NotFound:
+            self._store.observe(named, Observation(job.at, digest, job.identity, "deleted"))
+            copied.notes.append("deleted at the registry; kept in the mirror")
+        else:
+            copied.notes.append("an event says deleted, but the registry still has it")
+        return copied
+
+    def _settle(self, job: Job, run: "_Run", copied: Copied, failures: list[MirrorError]) -> None:
+        """Brings a run to its end: a next attempt, or a final record."""
+        fields = run.figures() | {
+            "mirrored_digest": str(copied.digest or ""),
+            "tagged_digest": str(copied.tagged or ""),
+            "referrers": copied.referrers,
+            "left_out": {str(digest): why for digest, why in copied.left_out.items()},
+            "notes": copied.notes[:50],
+        }
+        if not failures:
+            self._check_again_later(job, copied)
+            run.finish(fields | {"state": "done"} | error_fields(None))
+            _log.info("Done %s: %s", job.id, job.reference)
+            return
+        now = datetime.now(UTC)
+        since = job.failing_since or from_datetime(now)
+        decision = self._policy.decide(failures, job.attempt, since, now)
+        if isinstance(decision, Retry):
+            self._queue.send(job.later(since, fresh=decision.fresh), decision.delay)
+            due = from_datetime(now + timedelta(seconds=decision.delay))
+            run.finish(fields | {"state": "waiting", "next_attempt": due} | error_fields(failures[0]))
+            _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
+        else:
+            run.finish(fields | {"state": decision.state} | error_fields(_told(decision, copied)))
+            _log.log(
+                logging.INFO if decision.state != "failed" else logging.ERROR,
+                "%s %s: %s",
+                decision.state.capitalize(),
+                job.id,
+                decision.error,
+            )
+
+    def _check_again_later(self, job: Job, copied: Copied) -> None:
+        provisional = copied.provisional or job.check > 0
+        if provisional and job.reference.tag is not None and job.check < len(RECHECK_DELAYS):
+            self._queue.send(job.checking_again(), RECHECK_DELAYS[job.check])
+
+    # a job is dead
+
+    def bury_job(self, message: str) -> None:
+        """Brings a message that crashed its worker too often into its record."""
+        try:
+            job = Job.from_json(message)
+        except MirrorError as unreadable:
+            identity = job_id(datetime.now(UTC), message)
+            _log.error("A message that is no job was in the poison queue, kept as %s: %s", identity, unreadable)
+            self._records.change(
+                identity,
+                {"state": "failed", "kind": "unreadable", "notes": [shown(message, 4000)]} | error_fields(unreadable),
+            )
+            return
+        before = self._records.get(job.id)
+        if before is not None and before.fields.get("state") in FINAL_STATES:
+            return
+        seen = str(before.fields.get("error_answered", "")) if before is not None else ""
+        error = Crashed(
+            f"mirror {job.reference}",
+            f"its worker died or failed unexpectedly too often{f' ({seen})' if seen else ''}",
+            "Look into the function's log for the time of its runs, then retry it from its record: what is staged is "
+            "reused.",
+        )
+        self._records.change(
+            job.id,
+            {
+                "state": "failed",
+                "finished": from_datetime(datetime.now(UTC)),
+                "message": message,
+                "repository": job.reference.repository,
+                "tag": job.reference.tag or "",
+                "digest": str(job.reference.digest or ""),
+                "kind": job.kind,
+            }
+            | error_fields(error),
+            unless_final=True,
+        )
+        _log.error("Dead %s: %s", job.id, error)
+
+
+class Crashed(Permanent):
+    """What the platform gave up on."""
+
+    code = "crashed"
+
+
+class _Run:
+    """One run of a job: its record, its progress, what it asked of the registry."""
+
+    def __init__(self, records: JobRecords, job: Job, deliveries: int) -> None:
+        self.progress = Progress()
+        self.cancel = Cancel()
+        self.requests: dict[str, int] = {}
+        self.recorder = Recorder(records, job, uuid4().hex, deliveries)
+        try:
+            self.recorder.begin()
+        except MirrorError as error:
+            _log.warning("The record of %s is behind: %s", job.id, error)
+
+    def count_request(self, kind: str) -> None:
+        self.requests[kind] = self.requests.get(kind, 0) + 1
+
+    def reporting(self) -> Reporting:
+        return Reporting(self.recorder, self.figures, self.cancel.set)
+
+    def figures(self) -> dict[str, Any]:
+        """How far it is, as the record has it. Bytes are those of layers and configs."""
+        layers = self.progress.snapshot()
+        requests = dict(self.requests)
+        return {
+            "bytes_total": sum(it.size for it in layers.values()),
+            "bytes_done": sum(it.done for it in layers.values()),
+            "bytes_read": self.progress.bytes_read,
+            "bytes_written": self.progress.bytes_written,
+            "layers_total": len(layers),
+            "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
+            "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
+            "manifests": self.progress.manifests,
+            "requests": sum(requests.values()),
+            "requests_by_kind": requests,
+            "layers": {key: [it.size, it.done, it.state] for key, it in list(layers.items())[:LAYERS_SHOWN]},
+        }
+
+    def finish(self, fields: dict[str, Any]) -> None:
+        self.recorder.write(fields | {"finished": from_datetime(datetime.now(UTC))})
+
+    def end(self, state: str, error: MirrorError) -> None:
+        self.finish({"state": state} | error_fields(error))
+
+    def crashed(self, error: Exception) -> None:
+        """Leaves a trace of what nobody expected; the platform will deliver the message again."""
+        try:
+            self.recorder.write(
+                {"error_code": "unexpected", "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}"}
+            )
+        except MirrorError as unwritten:
+            _log.warning("The record is behind: %s", unwritten)
+
+
+def _job_of(event: RegistryEvent) -> Job:
+    kind: Kind = "event" if event.kind == "push" else "deletion"
+    return Job.of_event(event.reference, event.id, event.time, kind, event.media_type, event.size)
+
+
+def _told(decision: Final, copied: Copied) -> MirrorError:
+    """A tag that is gone while its image stands is told as just that."""
+    error = decision.error
+    if decision.state == "gone" and copied.digest is not None and error is copied.tag_half:
+        return NotFound(
+            error.asked,
+            "the tag is gone at the registry (deleted, or never there)",
+            f"Nothing is to be done: the image stands in the mirror as {copied.digest}.",
+        )
+    if decision.state == "gone":
+        return NotFound(
+            error.asked,
+            f"it is gone at the registry ({error.answered})",
+            "If it should be there, look for a purge task, a retention policy or a quarantine, then retry.",
+        )
+    return error

@@ -1,0 +1,22 @@
+"""Copies images: walks the graph, moves what is missing, and knows neither Azure nor jobs."""
+
+from acrmirror.copying.context import Cancel, Claim, Claims, Context, LayerProgress, Progress, Source, Target
+from acrmirror.copying.conveyor import move_blobs
+from acrmirror.copying.graph import copy_graph
+from acrmirror.copying.image import Copied, copy_image, follow_tag
+
+__all__ = [
+    "Cancel",
+    "Claim",
+    "Claims",
+    "Context",
+    "Copied",
+    "LayerProgress",
+    "Progress",
+    "Source",
+    "Target",
+    "copy_graph",
+    "copy_image",
+    "follow_tag",
+    "move_blobs",
+]

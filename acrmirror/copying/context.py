@@ -1,0 +1,232 @@
+"""What a copy runs with, and all that it knows of its two sides."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from acrmirror.errors import Cancelled
+from acrmirror.history import Observation
+from acrmirror.oci import Descriptor, Manifest
+from acrmirror.reference import Digest, Reference
+
+
+class Resolved(Protocol):
+    """Where a reference is at the registry: `at` is the registry's own time, UTC with nine digits."""
+
+    @property
+    def descriptor(self) -> Descriptor: ...
+    @property
+    def at(self) -> str: ...
+
+
+class ManifestBytes(Protocol):
+    """A manifest as the registry served it, with the Content-Type that it gave."""
+
+    @property
+    def raw(self) -> bytes: ...
+    @property
+    def media_type(self) -> str: ...
+
+
+class BlobReader(Protocol):
+    """One blob of the registry, read at any offset by many threads at once."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fills `buffer` with the blob's bytes from `offset`, or raises."""
+
+    def close(self) -> None:
+        """From any thread: reads that are blocked raise Cancelled."""
+
+
+class Source(Protocol):
+    """The registry."""
+
+    def resolve(self, reference: Reference) -> Resolved: ...
+    def manifest(self, repository: str, digest: Digest) -> ManifestBytes: ...
+    def blob(self, repository: str, descriptor: Descriptor) -> AbstractContextManager[BlobReader]: ...
+    def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]: ...
+
+
+class Ingest(Protocol):
+    """The way in for one blob, see `store.Ingest`."""
+
+    @property
+    def block_size(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    def block(self, index: int) -> tuple[int, int]: ...
+    def stage(self, index: int, data: memoryview, running: bytes) -> bool: ...
+    def put(self, data: memoryview, digest: Digest) -> bool: ...
+    def commit(self, digest: Digest, restage: Callable[[list[int]], None]) -> bool: ...
+
+
+class TagState(Protocol):
+    @property
+    def digest(self) -> Digest: ...
+
+
+class Target(Protocol):
+    """The mirror."""
+
+    def has(self, descriptor: Descriptor) -> bool: ...
+    def stands(self, repository: str, digest: Digest) -> Descriptor | None: ...
+    def has_subject(self, repository: str, digest: Digest) -> bool: ...
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None: ...
+    def link(self, repository: str, descriptor: Descriptor) -> None: ...
+    def write_manifest(self, repository: str, manifest: Manifest) -> None: ...
+    def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
+    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool: ...
+    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> bool: ...
+    def read_tag(self, repository: str, tag: str) -> TagState | None: ...
+    def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any) -> None: ...
+    def observe(self, reference: Reference, seen: Observation) -> None: ...
+
+
+class Claim(Protocol):
+    """The right to read one blob from the registry; a courtesy between workers, nothing rests on it."""
+
+    def renew(self, done: int) -> None:
+        """Says that `done` bytes are through. Cheap to call often."""
+
+    def release(self) -> None: ...
+
+
+class Claims(Protocol):
+    def acquire(self, digest: Digest) -> Claim | None:
+        """The claim, or None while another worker holds it."""
+
+
+class Cancel:
+    """One event a job. Setting it wakes whoever waits and calls back whoever asked to be told."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self.reason = "the job was cancelled"
+
+    def set(self, reason: str | None = None) -> None:
+        with self._lock:
+            if reason is not None and not self._event.is_set():
+                self.reason = reason
+            self._event.set()
+            callbacks = list(self._callbacks.values())
+        for callback in callbacks:
+            callback()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleeps, unless and until cancelled; returns whether it was."""
+        return self._event.wait(seconds)
+
+    def check(self) -> None:
+        if self._event.is_set():
+            raise Cancelled("copy an image", self.reason, "Ask for it again: what is staged is reused.")
+
+    def on_set(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Registers `callback`; returns what unregisters it. Called at once if already set."""
+        with self._lock:
+            self._callbacks[id(callback)] = callback
+            already = self._event.is_set()
+        if already:
+            callback()
+
+        def forget() -> None:
+            with self._lock:
+                self._callbacks.pop(id(callback), None)
+
+        return forget
+
+
+@dataclass(slots=True)
+class LayerProgress:
+    """One blob. `state` is `waiting`, `copying`, `claimed` (by another worker), `done`, `skipped`, `left out` or
+    `failed`."""
+
+    size: int
+    done: int = 0
+    state: str = "waiting"
+
+
+class Progress:
+    """What is known of a run so far. Figures never go back: a layer that is read again counts from its high mark."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.layers: dict[str, LayerProgress] = {}
+        self.manifests = 0
+        self.bytes_read = 0
+        self.bytes_written = 0
+        self.blobs_written = 0
+        self.started = time.monotonic()
+
+    def plan(self, descriptor: Descriptor) -> None:
+        with self._lock:
+            self.layers.setdefault(str(descriptor.digest), LayerProgress(descriptor.size))
+
+    def state(self, digest: Digest, state: str) -> None:
+        with self._lock:
+            layer = self.layers.setdefault(str(digest), LayerProgress(0))
+            layer.state = state
+            if state in ("done", "skipped"):
+                layer.done = layer.size
+
+    def reached(self, digest: Digest, offset: int) -> None:
+        """The blob is through up to `offset`."""
+        with self._lock:
+            layer = self.layers[str(digest)]
+            layer.done = max(layer.done, offset)
+
+    def moved(self, read: int = 0, written: int = 0, blobs: int = 0) -> None:
+        """Bytes that really crossed the network, counted each time they do; blobs committed."""
+        with self._lock:
+            self.bytes_read += read
+            self.bytes_written += written
+            self.blobs_written += blobs
+
+    def manifest_written(self) -> None:
+        with self._lock:
+            self.manifests += 1
+
+    @property
+    def bytes_total(self) -> int:
+        with self._lock:
+            return sum(layer.size for layer in self.layers.values())
+
+    @property
+    def bytes_done(self) -> int:
+        with self._lock:
+            return sum(layer.done for layer in self.layers.values())
+
+    def count(self, *states: str) -> int:
+        """Layers in any of these states (all, if none is named)."""
+        with self._lock:
+            return sum(1 for layer in self.layers.values() if not states or layer.state in states)
+
+    def snapshot(self) -> dict[str, LayerProgress]:
+        with self._lock:
+            return {key: LayerProgress(it.size, it.done, it.state) for key, it in self.layers.items()}
+
+
+@dataclass(slots=True)
+class Context:
+    """What one run carries. `threads` copy blocks at once, each with one buffer: memory is bounded by their product.
+
+    `force` looks at everything again, whatever links promise; `resume` is off after a digest mismatch. `identity`
+    names the job in history, `at` is the registry's time of what the job is about (UTC, nine digits).
+    """
+
+    identity: str
+    at: str
+    threads: int = 10
+    claims: Claims | None = None
+    force: bool = False
+    resume: bool = True
+    claim_wait: float = 60.0
+    cancel: Cancel = field(default_factory=Cancel)
+    progress: Progress = field(default_factory=Progress)

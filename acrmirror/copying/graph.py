@@ -1,0 +1,194 @@
+"""The graph behind a manifest: what it needs, what of that is missing, and the order in which it is written."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from acrmirror.copying.context import Context, Source, Target
+from acrmirror.copying.conveyor import move_blobs
+from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Throttled, TooLarge, Unavailable
+from acrmirror.oci import MAX_BLOBS, MAX_DEPTH, MAX_MANIFESTS, Descriptor, Manifest, parse_manifest
+from acrmirror.reference import Digest
+
+
+@dataclass(slots=True)
+class Graph:
+    """What was found under a root that does not stand yet.
+
+    `manifests` has children before what points at them. `failed` says why a digest can't be had.
+    """
+
+    manifests: list[Manifest] = field(default_factory=list)
+    standing: dict[Digest, Descriptor] = field(default_factory=dict)
+    blobs: dict[Digest, Descriptor] = field(default_factory=dict)
+    failed: dict[Digest, MirrorError] = field(default_factory=dict)
+    left_out: dict[Digest, str] = field(default_factory=dict)
+
+
+def copy_graph(source: Source, target: Target, repository: str, root: Digest, context: Context) -> Graph:
+    """Brings a manifest and its whole closure into the mirror; skips what stands.
+
+    What points comes after what it points at: blobs, their links, child manifests, manifests. A child or a layer that
+    can't be had fails what needs it, by name; its siblings are brought all the same, and the failure is raised in the
+    end.
+    """
+    graph = _read(source, target, repository, root, context)
+    if graph.blobs:
+        graph.failed.update(_move(source, target, repository, graph, context))
+    _write(target, repository, graph, context)
+    failure = graph.failed.get(root)
+    if failure is not None:
+        raise failure
+    return graph
+
+
+# reading
+
+
+def _read(source: Source, target: Target, repository: str, root: Digest, context: Context) -> Graph:
+    """Reads manifests level by level, those of a level beside each other."""
+    graph = Graph()
+    found: dict[Digest, Manifest] = {}
+    level = [root]
+    seen = {root}
+    for depth in range(MAX_DEPTH + 1):
+        context.cancel.check()
+        manifests = _read_level(source, target, repository, level, graph, context)
+        found.update(manifests)
+        level = []
+        for manifest in manifests.values():
+            _collect(graph, manifest, context)
+            for child in manifest.manifests:
+                if child.digest not in seen:
+                    seen.add(child.digest)
+                    level.append(child.digest)
+        if len(seen) > MAX_MANIFESTS:
+            raise _too_much(repository, root, f"it has more than {MAX_MANIFESTS} manifests")
+        if len(graph.blobs) > MAX_BLOBS:
+            raise _too_much(repository, root, f"it has more than {MAX_BLOBS} blobs")
+        if not level:
+            break
+        if depth == MAX_DEPTH:
+            raise _too_much(repository, root, f"its indexes nest more than {MAX_DEPTH} deep")
+    graph.manifests = _children_first(root, found)
+    return graph
+
+
+def _read_level(
+    source: Source, target: Target, repository: str, level: list[Digest], graph: Graph, context: Context
+) -> dict[Digest, Manifest]:
+    def read(digest: Digest) -> Manifest | Descriptor | MirrorError:
+        try:
+            if not context.force:
+                stands = target.stands(repository, digest)
+                if stands is not None:
+                    return stands
+            context.cancel.check()
+            served = source.manifest(repository, digest)
+            return parse_manifest(served.raw, served.media_type, digest)
+        except (NotFound, Permanent) as error:
+            return error
+
+    if len(level) == 1:
+        results = [read(level[0])]
+    else:
+        with ThreadPoolExecutor(min(len(level), context.threads), thread_name_prefix="read") as pool:
+            results = list(pool.map(read, level))
+    manifests: dict[Digest, Manifest] = {}
+    for digest, result in zip(level, results, strict=True):
+        if isinstance(result, Manifest):
+            manifests[digest] = result
+        elif isinstance(result, Descriptor):
+            graph.standing[digest] = result
+        else:
+            graph.failed[digest] = result
+    return manifests
+
+
+def _collect(graph: Graph, manifest: Manifest, context: Context) -> None:
+    for blob in manifest.blobs:
+        known = graph.blobs.setdefault(blob.digest, blob)
+        if known.size != blob.size:
+            raise Malformed(
+                f"read manifest {manifest.digest}",
+                f"it gives blob {blob.digest} {blob.size} bytes, and elsewhere it has {known.size}",
+                "Build and push the image again.",
+            )
+        if known.data is None and blob.data is not None:
+            graph.blobs[blob.digest] = blob
+        context.progress.plan(blob)
+
+
+def _children_first(root: Digest, found: dict[Digest, Manifest]) -> list[Manifest]:
+    order: list[Manifest] = []
+    done: set[Digest] = set()
+
+    def visit(digest: Digest) -> None:
+        if digest in done or digest not in found:
+            return
+        done.add(digest)
+        for child in found[digest].manifests:
+            visit(child.digest)
+        order.append(found[digest])
+
+    visit(root)
+    return order
+
+
+def _too_much(repository: str, root: Digest, answered: str) -> TooLarge:
+    return TooLarge(f"copy {repository}@{root}", answered, "Split what was pushed into smaller indexes.")
+
+
+# moving
+
+
+def _move(source: Source, target: Target, repository: str, graph: Graph, context: Context) -> dict[Digest, MirrorError]:
+    """Moves the blobs; a foreign layer that the registry does not have itself is left out, not failed."""
+    failed = move_blobs(source, target, repository, graph.blobs.values(), context)
+    for digest in [it for it in failed if graph.blobs[it].is_foreign and isinstance(failed[it], NotFound)]:
+        del failed[digest]
+        graph.left_out[digest] = "a foreign layer that the registry does not have; its urls are not called"
+        context.progress.state(digest, "left out")
+    return failed
+
+
+# writing
+
+
+def _write(target: Target, repository: str, graph: Graph, context: Context) -> None:
+    whole: list[Manifest] = []
+    for manifest in graph.manifests:
+        failure = _missing(manifest, graph, repository)
+        if failure is None:
+            whole.append(manifest)
+        else:
+            graph.failed[manifest.digest] = failure
+    wanted = {blob.digest: blob for manifest in whole for blob in manifest.blobs if blob.digest not in graph.left_out}
+    if wanted:
+        with ThreadPoolExecutor(min(len(wanted), context.threads), thread_name_prefix="link") as pool:
+            list(pool.map(lambda blob: target.link(repository, blob), wanted.values()))
+    for manifest in whole:
+        context.cancel.check()
+        target.write_manifest(repository, manifest)
+        context.progress.manifest_written()
+        list_referrer(target, repository, manifest, context)
+
+
+def list_referrer(target: Target, repository: str, manifest: Manifest, context: Context) -> None:
+    """Makes a manifest that stands findable from its subject, which need not stand (rule R2)."""
+    if manifest.subject is not None:
+        target.add_referrer(repository, manifest.subject.digest, manifest.descriptor(), context.at)
+
+
+def _missing(manifest: Manifest, graph: Graph, repository: str) -> MirrorError | None:
+    """Why a manifest's closure can't stand, naming what it lacks."""
+    for part in (*manifest.blobs, *manifest.manifests):
+        cause = graph.failed.get(part.digest)
+        if cause is None:
+            continue
+        what = "child" if part in manifest.manifests else "blob"
+        asked = f"copy {repository}@{manifest.digest}"
+        answered = f"its {what} {part.digest} failed ({cause.asked}: {cause.answered})"
+        if isinstance(cause, (Denied, Throttled, Unavailable)):
+            return type(cause)(asked, answered, cause.remedy, cause.retry_after)
+        return type(cause)(asked, answered, cause.remedy)
+    return None

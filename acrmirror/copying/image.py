@@ -1,0 +1,163 @@
+"""The main verbs: an image with what refers to it, and a tag that follows the registry's."""
+
+import random
+from dataclasses import dataclass, field
+
+from acrmirror.copying.context import Context, Resolved, Source, Target
+from acrmirror.copying.graph import Graph, copy_graph, list_referrer
+from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved
+from acrmirror.history import Observation
+from acrmirror.oci import Descriptor, is_referrers_index
+from acrmirror.reference import Digest, Reference
+
+TAG_ROUNDS = 32
+"""How often a tag is resolved and written again because another worker, or the registry, moved it meanwhile."""
+
+
+@dataclass(slots=True)
+class Copied:
+    """What a run brought, and what it did not. `digest_half` and `tag_half` are their failures, if any.
+
+    `provisional`: the registry answered with another digest than the event's, which may be a replica that lags.
+    """
+
+    digest: Digest | None = None
+    tagged: Digest | None = None
+    provisional: bool = False
+    referrers: int = 0
+    left_out: dict[Digest, str] = field(default_factory=dict)
+    digest_half: MirrorError | None = None
+    tag_half: MirrorError | None = None
+    referrers_half: MirrorError | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[MirrorError]:
+        return [it for it in (self.digest_half, self.tag_half, self.referrers_half) if it is not None]
+
+
+def copy_image(source: Source, target: Target, reference: Reference, context: Context) -> Copied:
+    """Mirrors what `reference` names: its digest, whatever its tag does meanwhile; then the tag, to where the
+    registry has it now; then what refers to it at this moment.
+
+    Digest and tag are two halves, both attempted (rule L5): their failures are in what is returned. Raises what
+    concerns both (Cancelled, ClaimedElsewhere).
+    """
+    copied = Copied()
+    if reference.digest is not None:
+        try:
+            _bring(source, target, reference.repository, reference.digest, context, copied)
+            copied.digest = reference.digest
+        except MirrorError as error:
+            copied.digest_half = _unless_shared(error)
+    if reference.tag is not None:
+        try:
+            resolved = follow_tag(source, target, reference, context, copied)
+            copied.tagged = resolved.descriptor.digest
+            copied.provisional = reference.digest is not None and reference.digest != copied.tagged
+        except MirrorError as error:
+            copied.tag_half = _unless_shared(error)
+    root = copied.digest or copied.tagged
+    if root is not None:
+        try:
+            _bring_referrers(source, target, reference.repository, root, context, copied)
+        except MirrorError as error:
+            copied.referrers_half = _unless_shared(error)
+    return copied
+
+
+def _bring(source: Source, target: Target, repository: str, digest: Digest, context: Context, copied: Copied) -> None:
+    graph = copy_graph(source, target, repository, digest, context)
+    copied.left_out.update(graph.left_out)
+    copied.notes += [
+        f"{it.digest}: a stock registry can't serve it ({it.unservable})" for it in graph.manifests if it.unservable
+    ]
+    _list_if_standing(target, repository, digest, graph, context)
+
+
+def _list_if_standing(target: Target, repository: str, digest: Digest, graph: Graph, context: Context) -> None:
+    """A run that was killed between a referrer's link and its listing left it unlisted: see to it (rule R1)."""
+    descriptor = graph.standing.get(digest)
+    if descriptor is not None and target.has_subject(repository, digest):
+        list_referrer(target, repository, target.read_manifest(repository, descriptor), context)
+
+
+def follow_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> Resolved:
+    """Sets a tag to where the registry has it now, and what it points at is mirrored first.
+
+    Read the link's ETag, resolve, write, in one breath; the write happens also for an equal digest, so that the ETag
+    moves and no worker's older answer can be written over a newer one (rule L2). Every resolve is written into history
+    before the link. Raises NotFound where the registry has no such tag, Conflict after `TAG_ROUNDS` lost races.
+    """
+    tag = reference.tag or ""
+    repository = reference.repository
+    asked = Reference(repository, tag)
+    for attempt in range(TAG_ROUNDS):
+        context.cancel.check()
+        current = target.read_tag(repository, tag)
+        resolved = source.resolve(asked)
+        digest = resolved.descriptor.digest
+        descriptor = target.stands(repository, digest)
+        if descriptor is None:
+            _bring(source, target, repository, digest, context, copied)
+            continue
+        target.observe(asked, Observation.of_resolve(resolved.descriptor, resolved.at, context.identity))
+        try:
+            _write_tag(target, asked, tag, descriptor, resolved.at, current, copied)
+        except TagMoved:
+            context.cancel.wait(random.uniform(0, 0.05 * min(attempt + 1, 10)))  # noqa: S311
+            continue
+        return resolved
+    raise Conflict(
+        f"set tag {asked} of the mirror",
+        f"it moved {TAG_ROUNDS} times while it was being set",
+        "It will be tried again.",
+    )
+
+
+def _write_tag(
+    target: Target, asked: Reference, tag: str, descriptor: Descriptor, at: str, current: object, copied: Copied
+) -> None:
+    """A referrers tag is merged with the registry's index; any other tag is set."""
+    if is_referrers_tag(tag):
+        manifest = target.read_manifest(asked.repository, descriptor)
+        if is_referrers_index(manifest):
+            target.merge_referrers_tag(asked.repository, tag, manifest, at)
+            return
+        copied.notes.append(f"{asked} looks like a referrers tag, but names another kind of manifest: set as any tag")
+    target.tag(asked.repository, tag, descriptor, at, current)
+
+
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag has the form that the referrers tag schema gives to a digest."""
+    algorithm, dash, encoded = tag.partition("-")
+    return bool(dash) and algorithm in ("sha256", "sha512") and len(encoded) == 64 and set(encoded) <= _HEX
+
+
+_HEX = set("0123456789abcdef")
+
+
+def _bring_referrers(
+    source: Source, target: Target, repository: str, subject: Digest, context: Context, copied: Copied
+) -> None:
+    """What refers to an image at this moment; one that can't be had does not keep the others away."""
+    failure: MirrorError | None = None
+    for descriptor in source.referrers(repository, subject):
+        context.cancel.check()
+        try:
+            _bring(source, target, repository, descriptor.digest, context, copied)
+            copied.referrers += 1
+        except MirrorError as error:
+            if isinstance(error, NotFound):
+                copied.notes.append(f"referrer {descriptor.digest} is listed, but the registry does not have it")
+            else:
+                failure = _unless_shared(error)
+    if failure is not None:
+        raise failure
+
+
+def _unless_shared(error: MirrorError) -> MirrorError:
+    """The error itself, unless it ends the whole run."""
+    if isinstance(error, (Cancelled, ClaimedElsewhere)):
+        raise error
+    return error

@@ -1,0 +1,19 @@
+"""Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
+
+from acrmirror.jobs.claims import TableClaims
+from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job, job_id
+from acrmirror.jobs.queue import JobQueue
+from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords, Recorder
+
+__all__ = [
+    "DEAD_QUEUE",
+    "FINAL_STATES",
+    "JOB_QUEUE",
+    "Job",
+    "JobQueue",
+    "JobRecord",
+    "JobRecords",
+    "Recorder",
+    "TableClaims",
+    "job_id",
+]

@@ -1,0 +1,139 @@
+"""A job: one reference to bring into the mirror, as it travels through the queue."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal, Self, cast, get_args
+
+from acrmirror.errors import Malformed
+from acrmirror.moments import from_datetime, nine_digits, to_datetime
+from acrmirror.reference import Digest, Reference, shown
+
+JOB_QUEUE = "mirror-jobs"
+DEAD_QUEUE = "mirror-jobs-poison"
+"""Where the platform puts what crashed its worker too often; it fixes the suffix."""
+
+Kind = Literal["event", "deletion", "pull"]
+
+_LAST_MILLISECOND = 9_999_999_999_999
+
+
+def job_id(at: datetime, seed: str) -> str:
+    """An id that sorts newest first, and is the same for the same seed and time."""
+    milliseconds = int(at.timestamp() * 1000)
+    return f"{_LAST_MILLISECOND - milliseconds:013d}-{hashlib.sha256(seed.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that a run needs: records say how jobs went, but no job depends on its record.
+
+    `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it
+    (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing_since` is when the first
+    of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the tag was asked about
+    again after an answer that may have come from a replica that lags.
+    """
+
+    id: str
+    kind: Kind
+    reference: Reference
+    at: str
+    received: str
+    event_id: str | None = None
+    media_type: str | None = None
+    size: int | None = None
+    attempt: int = 0
+    failing_since: str | None = None
+    fresh: bool = False
+    force: bool = False
+    check: int = 0
+
+    @classmethod
+    def of_event(
+        cls,
+        reference: Reference,
+        event_id: str,
+        at: str,
+        kind: Kind = "event",
+        media_type: str | None = None,
+        size: int | None = None,
+    ) -> Self:
+        """The same event delivered twice makes the same job."""
+        identity = job_id(to_datetime(at), f"{event_id} {reference}")
+        received = from_datetime(datetime.now(UTC))
+        return cls(identity, kind, reference, at, received, event_id, media_type, size)
+
+    @property
+    def identity(self) -> str:
+        """What history calls it."""
+        return self.event_id or self.id
+
+    def later(self, failing_since: str, *, fresh: bool) -> Self:
+        """The same job for one more attempt."""
+        return replace(self, attempt=self.attempt + 1, failing_since=failing_since, fresh=fresh)
+
+    def checking_again(self) -> Self:
+        """The same job's tag, to be asked about once more."""
+        tag_alone = Reference(self.reference.repository, self.reference.tag)
+        return replace(self, reference=tag_alone, check=self.check + 1, attempt=0, failing_since=None, fresh=False)
+
+    def to_json(self) -> str:
+        """At most about 1 KiB; a queue's message takes 64."""
+        fields = {
+            "version": 1,
+            "id": self.id,
+            "kind": self.kind,
+            "repository": self.reference.repository,
+            "tag": self.reference.tag,
+            "digest": str(self.reference.digest) if self.reference.digest else None,
+            "at": self.at,
+            "received": self.received,
+            "eventId": self.event_id,
+            "mediaType": self.media_type,
+            "size": self.size,
+            "attempt": self.attempt or None,
+            "failingSince": self.failing_since,
+            "fresh": self.fresh or None,
+            "force": self.force or None,
+            "check": self.check or None,
+        }
+        return json.dumps({key: value for key, value in fields.items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises Malformed (InvalidReference among it) for what `to_json` never wrote."""
+        try:
+            fields = json.loads(text)
+            if fields["version"] != 1 or fields["kind"] not in get_args(Kind):
+                raise ValueError("another version or kind")
+            digest = fields.get("digest")
+            return cls(
+                id=_text(fields["id"]),
+                kind=cast(Kind, fields["kind"]),
+                reference=Reference(
+                    _text(fields["repository"]), fields.get("tag"), Digest.parse(_text(digest)) if digest else None
+                ),
+                at=nine_digits(_text(fields["at"])),
+                received=nine_digits(_text(fields["received"])),
+                event_id=fields.get("eventId"),
+                media_type=fields.get("mediaType"),
+                size=fields.get("size"),
+                attempt=int(fields.get("attempt", 0)),
+                failing_since=fields.get("failingSince"),
+                fresh=bool(fields.get("fresh")),
+                force=bool(fields.get("force")),
+                check=int(fields.get("check", 0)),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise Malformed(
+                f"read a job from the queue: {shown(text)}",
+                f"it is no job ({error})",
+                "Only the app writes this queue.",
+            ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a field is no string")
+    return value

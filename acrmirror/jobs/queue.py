@@ -1,0 +1,44 @@
+"""The queue of jobs: what the platform leases, retries and scales out on."""
+
+from pathlib import Path
+
+from azure.core.credentials import TokenCredential
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+
+from acrmirror.jobs.failures import explained
+from acrmirror.jobs.job import JOB_QUEUE, Job
+from acrmirror.transport import storage_transport
+
+MAX_DELAY = 7 * 24 * 3600
+"""Seconds; Queue Storage keeps a message invisible for at most a week."""
+
+
+class JobQueue:
+    """Sends jobs to `mirror-jobs`. The queue is made by the deployment."""
+
+    def __init__(self, client: QueueClient) -> None:
+        self._client = client
+
+    @classmethod
+    def open(cls, endpoint: str, credential: TokenCredential, trust_bundle: Path | None = None) -> "JobQueue":
+        """`endpoint` is the queue service's URL."""
+        client = QueueClient(
+            endpoint,
+            JOB_QUEUE,
+            credential=credential,
+            transport=storage_transport(8, trust_bundle),
+            message_encode_policy=TextBase64EncodePolicy(),
+            retry_total=3,
+            initial_backoff=1,
+        )
+        return cls(client)
+
+    def send(self, job: Job, delay: float = 0) -> None:
+        """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable or Denied."""
+        with explained(f"enqueue {job.reference}", "queue", "Storage Queue Data Message Sender"):
+            self._client.send_message(
+                job.to_json(), visibility_timeout=min(int(delay + 0.999), MAX_DELAY), time_to_live=-1
+            )
+
+    def close(self) -> None:
+        self._client.close()

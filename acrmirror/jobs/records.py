@@ -1,0 +1,252 @@
+"""Job records in Table Storage: what was asked for and where it stands.
+
+The records say how things went; the mirror itself never depends on them.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import TableClient, TableEntity, UpdateMode
+
+from acrmirror.errors import Conflict, MirrorError
+from acrmirror.jobs.failures import explained
+from acrmirror.jobs.job import Job
+from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.transport import storage_transport
+
+STORAGE_AUDIENCE = "https://storage.azure.com"
+FINAL_STATES = frozenset({"done", "failed", "gone", "cancelled"})
+"""`queued`, `running` and `waiting` (for its next attempt) are the others; `interrupted` is how a record reads whose
+run has not been heard of for `SILENT_AFTER`."""
+SILENT_AFTER = timedelta(seconds=45)
+"""A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
+WRITE_ROUNDS = 8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One record as it was read. `fields` are as in docs/records.md."""
+
+    id: str
+    fields: dict[str, Any]
+    etag: str
+
+    @property
+    def state(self) -> str:
+        """The state, which for a run that has gone silent is `interrupted`."""
+        state = str(self.fields.get("state", "queued"))
+        if state == "running" and self.silent:
+            return "interrupted"
+        return state
+
+    @property
+    def silent(self) -> bool:
+        beat = self.fields.get("heartbeat")
+        return isinstance(beat, str) and datetime.now(UTC) - to_datetime(beat) > SILENT_AFTER
+
+
+class JobRecords:
+    """The table of records, newest first by their ids."""
+
+    def __init__(self, table: TableClient) -> None:
+        self.table = table
+
+    @classmethod
+    def open(
+        cls, endpoint: str, table: str, credential: TokenCredential, trust_bundle: Path | None = None
+    ) -> "JobRecords":
+        """`endpoint` is the table service's URL. The table is made by the deployment."""
+        client = TableClient(
+            endpoint,
+            table,
+            credential=credential,
+            transport=storage_transport(32, trust_bundle),
+            # Without it the client takes an endpoint that is no *.table.core.windows.net for Cosmos DB.
+            audience=STORAGE_AUDIENCE,
+            retry_total=3,
+            retry_backoff_factor=0.5,
+        )
+        return cls(client)
+
+    def close(self) -> None:
+        self.table.close()
+
+    def add(self, job: Job) -> bool:
+        """Writes the record of a job that was just enqueued; False if it is there already."""
+        with _explained(f"write the record of {job.reference}"):
+            try:
+                self.table.create_entity(_entity(job.id, _asked(job) | {"state": "queued"}))
+            except ResourceExistsError:
+                return False
+        return True
+
+    def get(self, identity: str) -> JobRecord | None:
+        with _explained(f"read the record {identity}"):
+            try:
+                return _record(self.table.get_entity(_partition(identity), identity))
+            except ResourceNotFoundError:
+                return None
+
+    def newest(self, *, state: str | None = None, repository: str | None = None) -> Iterator[JobRecord]:
+        """All records, newest first, read page by page as they are asked for."""
+        where = ["PartitionKey ge 'job-' and PartitionKey lt 'job.'"]
+        parameters = {}
+        for name, value in (("state", state), ("repository", repository)):
+            if value is not None:
+                where.append(f"{name} eq @{name}")
+                parameters[name] = value
+        with _explained("list the records"):
+            for entity in self.table.query_entities(" and ".join(where), parameters=parameters):
+                yield _record(entity)
+
+    def change(self, identity: str, fields: dict[str, Any], *, unless_final: bool = False) -> JobRecord | None:
+        """Merges `fields` into a record, whoever else writes it; makes it if it is missing.
+
+        With `unless_final`, a record in a final state stays as it is. Returns the record as it is then.
+        """
+        for _ in range(WRITE_ROUNDS):
+            current = self.get(identity)
+            if current is not None and unless_final and current.fields.get("state") in FINAL_STATES:
+                return current
+            if self.write(identity, fields, current):
+                return self.get(identity)
+        raise Conflict(f"write the record {identity}", "other writers kept changing it", "It will be tried again.")
+
+    def write(self, identity: str, fields: dict[str, Any], expected: JobRecord | None) -> str | None:
+        """One conditional write: the new ETag, or None if the record is not `expected` any more."""
+        entity = _entity(identity, fields)
+        with _explained(f"write the record {identity}"):
+            try:
+                if expected is None:
+                    return str(self.table.create_entity(entity)["etag"])
+                answer = self.table.update_entity(
+                    entity, UpdateMode.MERGE, etag=expected.etag, match_condition=MatchConditions.IfNotModified
+                )
+                return str(answer["etag"])
+            except (ResourceExistsError, ResourceNotFoundError):
+                return None
+            except HttpResponseError as error:
+                if error.status_code == 412:
+                    return None
+                raise
+
+
+class Recorder:
+    """The pen of one run of a job.
+
+    Every write is conditional, so that this run notices when a person asked to cancel (`cancel_requested`), or when
+    another worker has taken the job over (its lease was lost): then `superseded` is set, and this run writes no more.
+    """
+
+    def __init__(self, records: JobRecords, job: Job, run: str, deliveries: int) -> None:
+        self._records = records
+        self._job = job
+        self._run = run
+        self._record: JobRecord | None = None
+        self._deliveries = deliveries
+        self.superseded = False
+        self.cancel_requested = False
+
+    def begin(self) -> None:
+        """Takes the record for this run, whoever had it before."""
+        fields = {
+            "state": "running",
+            "run": self._run,
+            "started": _now(),
+            "deliveries": self._deliveries,
+            "attempt": self._job.attempt,
+            "next_attempt": "",
+        }
+        for _ in range(WRITE_ROUNDS):
+            current = self._records.get(self._job.id)
+            if current is not None and current.fields.get("cancel_requested"):
+                self.cancel_requested = True
+            known = {} if current is not None else _asked(self._job)
+            first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
+            if self._put(known | first | fields, current):
+                return
+        raise Conflict(
+            f"write the record of {self._job.reference}", "other writers kept changing it", "It will be tried again."
+        )
+
+    def write(self, fields: dict[str, Any]) -> None:
+        """Merges `fields`, unless this run was superseded. Raises Unavailable or Conflict."""
+        for _ in range(WRITE_ROUNDS):
+            if self.superseded:
+                return
+            if self._put(fields, self._record):
+                return
+            current = self._records.get(self._job.id)
+            if current is not None and current.fields.get("run") != self._run:
+                self.superseded = True
+                return
+            if current is not None and current.fields.get("cancel_requested"):
+                self.cancel_requested = True
+            self._record = current
+        raise Conflict(
+            f"write the record of {self._job.reference}", "other writers kept changing it", "It will be tried again."
+        )
+
+    def _put(self, fields: dict[str, Any], expected: JobRecord | None) -> bool:
+        etag = self._records.write(self._job.id, fields | {"heartbeat": _now()}, expected)
+        if etag is None:
+            return False
+        self._record = JobRecord(self._job.id, fields, etag)
+        return True
+
+
+def error_fields(error: MirrorError | None) -> dict[str, str]:
+    """An error as a record has it; empty fields where there is none, since a merge keeps what it does not name."""
+    return {
+        "error_code": error.code if error else "",
+        "error_asked": error.asked if error else "",
+        "error_answered": error.answered if error else "",
+        "error_remedy": error.remedy if error else "",
+    }
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    return {
+        "kind": job.kind,
+        "repository": job.reference.repository,
+        "tag": job.reference.tag or "",
+        "digest": str(job.reference.digest or ""),
+        "event_id": job.event_id or "",
+        "at": job.at,
+        "received": job.received,
+    }
+
+
+def _entity(identity: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+    return {"PartitionKey": _partition(identity), "RowKey": identity} | {k: plain(v) for k, v in fields.items()}
+
+
+def _partition(identity: str) -> str:
+    """About a day's jobs share one, and partitions sort newest first as ids do."""
+    return f"job-{identity[:5]}"
+
+
+def _record(entity: TableEntity) -> JobRecord:
+    fields = {key: value for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
+    return JobRecord(str(entity["RowKey"]), fields, str(entity.metadata["etag"]))
+
+
+def _explained(asked: str) -> Any:
+    return explained(asked, "table", "Storage Table Data Contributor")
+
+
+def _now() -> str:
+    return from_datetime(datetime.now(UTC))

@@ -1,0 +1,62 @@
+"""Keeps a job's record up to date while its run lasts, and tells the run when it should stop."""
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from acrmirror.errors import MirrorError
+from acrmirror.jobs.records import Recorder
+
+TICK_SECONDS = 1.0
+HEARTBEAT_TICKS = 10
+
+_log = logging.getLogger(__name__)
+
+
+class Reporting:
+    """While entered, writes `figures()` into the record at most once a second when they changed, and every ten
+    seconds at least; calls `stop(reason)` once if the record says that the run should end.
+
+    A record that can't be written is logged, and does not stop the copy.
+    """
+
+    def __init__(self, recorder: Recorder, figures: Callable[[], dict[str, Any]], stop: Callable[[str], None]) -> None:
+        self._recorder = recorder
+        self._figures = figures
+        self._stop = stop
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._report, name="report")
+
+    def __enter__(self) -> "Reporting":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _report(self) -> None:
+        last: dict[str, Any] = {}
+        quiet = 0
+        stopped = False
+        while not self._over.wait(TICK_SECONDS):
+            figures = self._figures()
+            quiet += 1
+            if figures == last and quiet < HEARTBEAT_TICKS:
+                continue
+            try:
+                self._recorder.write(figures)
+            except MirrorError as error:
+                _log.warning("The record is behind: %s", error)
+            last, quiet = figures, 0
+            if not stopped and (self._recorder.superseded or self._recorder.cancel_requested):
+                stopped = True
+                self._stop(
+                    "another worker has taken the job over"
+                    if self._recorder.superseded
+                    else "a person asked to cancel it"
+                )

@@ -1,0 +1,96 @@
+"""Where everything lies in the mirror's container.
+
+The tree under `docker/registry/v2` is CNCF Distribution's storage layout (distribution, `registry/storage/paths.go`),
+so that a stock `registry:3` with its azure driver serves it. `history/` is the mirror's own log beside that tree.
+Every function takes checked values: a repository, tag or digest that reaches this module matches the grammar.
+"""
+
+import base64
+import hashlib
+import re
+
+from acrmirror.reference import Digest
+
+ROOT = "docker/registry/v2"
+BLOBS = f"{ROOT}/blobs"
+REPOSITORIES = f"{ROOT}/repositories"
+HISTORY = "history"
+
+MIB = 1024 * 1024
+BLOCK_SIZE = 8 * MIB
+"""A blob up to this many bytes is one conditional put; larger ones are staged in blocks of at least this size."""
+MAX_BLOCKS = 20_000
+"""Blocks a blob may have; storage allows 50,000, and 200 GiB (the largest layer ACR takes) must fit with room."""
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+def blob_data(digest: Digest) -> str:
+    return f"{BLOBS}/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/data"
+
+
+def repository(name: str) -> str:
+    return f"{REPOSITORIES}/{name}"
+
+
+def layer_link(name: str, digest: Digest) -> str:
+    """What lets a repository serve a config or layer that stands under `blobs/`."""
+    return f"{repository(name)}/_layers/{digest.algorithm}/{digest.encoded}/link"
+
+
+def revisions(name: str) -> str:
+    return f"{repository(name)}/_manifests/revisions"
+
+
+def revision_link(name: str, digest: Digest) -> str:
+    """What lets a repository serve a manifest; in this mirror also the promise that its whole closure stands."""
+    return f"{revisions(name)}/{digest.algorithm}/{digest.encoded}/link"
+
+
+def tags(name: str) -> str:
+    return f"{repository(name)}/_manifests/tags"
+
+
+def tag_link(name: str, tag: str) -> str:
+    return f"{tags(name)}/{tag}/current/link"
+
+
+def tag_index_link(name: str, tag: str, digest: Digest) -> str:
+    """One for every digest that the tag ever had."""
+    return f"{tags(name)}/{tag}/index/{digest.algorithm}/{digest.encoded}/link"
+
+
+def tag_history(name: str, tag: str) -> str:
+    """The folder of a tag's observations. `_tags` is no repository component, so that tag `b` of `a` and the
+    repository `a/b` never share a prefix."""
+    return f"{HISTORY}/{name}/_tags/{tag}"
+
+
+def digest_history(name: str, digest: Digest) -> str:
+    """The folder of the observations that name no tag: pushes by digest, and deletions."""
+    return f"{HISTORY}/{name}/_digests/{digest.algorithm}-{digest.encoded}"
+
+
+def observation(folder: str, at: str, digest: Digest, identity: str) -> str:
+    """One observation's name: it sorts by `at`, a UTC time with nine digits of fraction."""
+    safe = identity if _PLAIN_ID.fullmatch(identity) else hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return f"{folder}/{at}-{digest.algorithm}-{digest.encoded}-{safe}"
+
+
+def block_size(size: int) -> int:
+    """Bytes in each block of a blob of `size` bytes but the last: the size alone decides (two workers that resume
+    each other's blocks agree on it), and at most `MAX_BLOCKS` are needed."""
+    length = BLOCK_SIZE
+    while length * MAX_BLOCKS < size:
+        length *= 2
+    return length
+
+
+def block_id(offset: int, length: int, running: bytes) -> str:
+    """Where a block lies and the running hash of the blob up to its end: 63 characters for every block.
+
+    Offset and length are part of it because equal running hashes say nothing about where a block began: a 12 MiB
+    layer ends in the same hash whether its last block has 2 or 4 MiB.
+    """
+    tail = base64.urlsafe_b64encode(running[:32]).rstrip(b"=").decode()
+    return f"{offset:012d}{length:08d}{tail}"

@@ -1,0 +1,169 @@
+"""The mirror's contents and links. Tags and history are in `tags`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ExponentialRetry
+
+from acrmirror.errors import Malformed, NotFound
+from acrmirror.oci import Descriptor, Manifest, parse_manifest
+from acrmirror.reference import Digest
+from acrmirror.store import layout
+from acrmirror.store.failures import explained, lost_race
+from acrmirror.store.ingest import Ingest, rehash
+from acrmirror.store.tags import Tags
+from acrmirror.transport import storage_transport
+
+
+class MirrorStore(Tags):
+    """A mirror in one container of Blob Storage.
+
+    `prefix` is put before every repository's name, so that several registries can share one mirror. All methods may
+    be called from any thread. Raises Unavailable, Throttled or Denied where storage does.
+    """
+
+    @classmethod
+    def open(
+        cls,
+        endpoint: str,
+        container: str,
+        credential: TokenCredential,
+        *,
+        prefix: str = "",
+        trust_bundle: Path | None = None,
+        connections: int = 32,
+    ) -> "MirrorStore":
+        """`endpoint` is the blob service's URL; `connections` how many are kept open for reuse."""
+        service = BlobServiceClient(
+            endpoint,
+            credential=credential,
+            transport=storage_transport(connections, trust_bundle),
+            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1),
+            max_single_put_size=layout.BLOCK_SIZE,
+        )
+        return cls(service.get_container_client(container), prefix)
+
+    def close(self) -> None:
+        self._container.close()
+
+    def __enter__(self) -> "MirrorStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # contents
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether the blob stands, with the length that its descriptor gives (rule B5 where it has another).
+
+        Raises Malformed if what stands is right and the descriptor's size is the lie.
+        """
+        return self._standing(descriptor)[0]
+
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+        """The way in for one blob, or None if it stands already.
+
+        Wrong bytes that stand at its path will be replaced, and only they (If-Match).
+        """
+        stands, wrong = self._standing(descriptor)
+        if stands:
+            return None
+        blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
+        return Ingest(blob, descriptor, resume=resume, replaces=wrong)
+
+    def _standing(self, descriptor: Descriptor) -> tuple[bool, str | None]:
+        """Whether it stands; else the ETag of the wrong bytes in its place, if any."""
+        blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
+        with explained(f"look for blob {descriptor.digest}"):
+            try:
+                size = int(blob.get_blob_properties().size)
+            except ResourceNotFoundError:
+                return False, None
+        if size == descriptor.size:
+            return True, None
+        found, length, etag = rehash(blob, descriptor.digest)
+        if found == descriptor.digest:
+            raise Malformed(
+                f"copy blob {descriptor.digest}",
+                f"its descriptor says {descriptor.size} bytes, and the content of that digest has {length}",
+                "The manifest that lists it is wrong: build and push the image again.",
+            )
+        return False, etag
+
+    # links
+
+    def link(self, repository: str, descriptor: Descriptor) -> None:
+        """Lets `repository` serve a config or layer that stands."""
+        name = layout.layer_link(self.name(repository), descriptor.digest)
+        self._write_once(name, str(descriptor.digest).encode(), None, f"link blob {descriptor.digest} to {repository}")
+
+    def stands(self, repository: str, digest: Digest) -> Descriptor | None:
+        """The manifest's descriptor, if its whole closure stands in this repository: the only skip test (rule L1)."""
+        name = layout.revision_link(self.name(repository), digest)
+        with explained(f"look for {repository}@{digest}"):
+            try:
+                metadata = self._container.get_blob_client(name).get_blob_properties().metadata
+            except ResourceNotFoundError:
+                return None
+        try:
+            return Descriptor(str(metadata["media_type"]), digest, int(metadata["size"]))
+        except (KeyError, ValueError):
+            return None
+
+    def has_subject(self, repository: str, digest: Digest) -> bool:
+        """Whether the manifest that stands refers to another: its revision link says so."""
+        name = layout.revision_link(self.name(repository), digest)
+        with explained(f"look for {repository}@{digest}"):
+            try:
+                return "subject" in self._container.get_blob_client(name).get_blob_properties().metadata
+            except ResourceNotFoundError:
+                return False
+
+    def write_manifest(self, repository: str, manifest: Manifest) -> None:
+        """The manifest's bytes, then its revision link. To be called when all that it points at stands."""
+        self._put_content(manifest.raw, manifest.digest)
+        metadata = {"media_type": manifest.media_type, "size": str(manifest.size)}
+        if manifest.subject is not None:
+            metadata["subject"] = str(manifest.subject.digest)
+        name = layout.revision_link(self.name(repository), manifest.digest)
+        asked = f"link manifest {manifest.digest} to {repository}"
+        with explained(asked):
+            self._container.get_blob_client(name).upload_blob(
+                str(manifest.digest).encode(), overwrite=True, metadata=metadata
+            )
+
+    def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest:
+        """A manifest that stands, parsed. Raises NotFound."""
+        raw = self._read(layout.blob_data(descriptor.digest), f"read {repository}@{descriptor.digest} from the mirror")
+        return parse_manifest(raw, descriptor.media_type, descriptor.digest)
+
+    # shared by all that write
+
+    def _put_content(self, raw: bytes, digest: Digest) -> None:
+        descriptor = Descriptor("application/octet-stream", digest, len(raw))
+        way_in = self.ingest(descriptor)
+        if way_in is not None:
+            way_in.put(memoryview(raw), Digest.of(raw, digest.algorithm))
+
+    def _write_once(self, name: str, body: bytes, metadata: Mapping[str, str] | None, asked: str) -> bool:
+        """Writes a small blob unless it stands; returns whether it was written."""
+        with explained(asked):
+            try:
+                self._container.get_blob_client(name).upload_blob(
+                    body, overwrite=False, metadata=dict(metadata) if metadata else None
+                )
+            except HttpResponseError as error:
+                if not lost_race(error):
+                    raise
+                return False
+        return True
+
+    def _read(self, name: str, asked: str) -> bytes:
+        with explained(asked):
+            try:
+                return bytes(self._container.get_blob_client(name).download_blob().readall())
+            except ResourceNotFoundError as error:
+                raise NotFound(asked, "it is not in the mirror", "Ask for a pull of it.") from error
