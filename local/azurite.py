@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.process import announce, die_with_parent, set_death_signal, wait_until_told_to_stop
+from local.process import die_with_parent, set_death_signal, wait_until_told_to_stop
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 ACCOUNT = "devstoreaccount1"
@@ -110,8 +110,7 @@ def main() -> None:
         found = _endpoints(azurite.stdout)
         output = threading.Thread(target=_copy, args=(azurite.stdout,))
         output.start()
-        announce({**found, "accounts": names})
-        wait_until_told_to_stop()
+        wait_until_told_to_stop({**found, "accounts": names})
         # Not SIGTERM: Azurite would first wait for idle connections to close, and what it holds ends with it anyway.
         if arguments.folder is None:
             azurite.kill()

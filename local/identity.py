@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from local.process import announce, die_with_parent, wait_until_told_to_stop
+from local.process import die_with_parent, wait_until_told_to_stop
 
 HEADER_VARIABLE = "LOCAL_IDENTITY_HEADER"
 API_VERSION = "2019-08-01"
@@ -210,8 +210,7 @@ def main() -> None:
     with IdentityServer(identity, header, arguments.port, arguments.lifetime) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
         thread.start()
-        announce({"identity_endpoint": server.endpoint, "client_id": identity.client_id})
-        wait_until_told_to_stop()
+        wait_until_told_to_stop({"identity_endpoint": server.endpoint, "client_id": identity.client_id})
         server.shutdown()
         thread.join()
 

@@ -1,6 +1,6 @@
 """Child processes that say when they are ready, and never outlive the one that started them.
 
-The parent's side is `Service`; the child's side is `die_with_parent`, `announce` and `wait_until_told_to_stop`.
+The parent's side is `Service`; the child's side is `die_with_parent` and `wait_until_told_to_stop`.
 """
 
 from __future__ import annotations
@@ -155,8 +155,10 @@ def announce(message: Mapping[str, object]) -> None:
     print(json.dumps(message), flush=True)
 
 
-def wait_until_told_to_stop(*, watch_input: bool = True) -> None:
+def wait_until_told_to_stop(ready: Mapping[str, object] | None = None, *, watch_input: bool = True) -> None:
     """Blocks the main thread until SIGTERM or SIGINT, or until the parent closes its end of standard input.
+
+    `ready` is printed as the child's ready line, once a signal would already end it well.
 
     A terminal, /dev/null or a file as standard input means that nobody holds the other end: then only signals count,
     as they do where `watch_input` is off.
@@ -167,6 +169,8 @@ def wait_until_told_to_stop(*, watch_input: bool = True) -> None:
     signal.set_wakeup_fd(tell)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    if ready is not None:
+        announce(ready)
     watched = [told, *([_STDIN] if watch_input and _is_pipe(_STDIN) else [])]
     while True:
         readable, _, _ = select.select(watched, [], [])

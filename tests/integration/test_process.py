@@ -13,11 +13,10 @@ from local.process import Service, ServiceFailed, stop_all, wait_for
 
 CHILD = """
 import sys
-from local.process import announce, die_with_parent, wait_until_told_to_stop
+from local.process import die_with_parent, wait_until_told_to_stop
 die_with_parent()
 print("starting", flush=True)
-announce({"port": 1234})
-wait_until_told_to_stop()
+wait_until_told_to_stop({"port": 1234})
 print("ended well", flush=True)
 """
 
