@@ -1,0 +1,294 @@
+"""One suite of contract tests for the store, in the manner of containerd's content store suite."""
+
+import hashlib
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from acrmirror.errors import DigestMismatch, Malformed
+from acrmirror.oci import Descriptor
+from acrmirror.reference import Digest
+from acrmirror.store import Ingest, MirrorStore, layout
+from local.foundation import CONTAINER, Account
+
+MIB = 1024 * 1024
+OCTETS = "application/octet-stream"
+
+
+@pytest.fixture
+def store(account: Account) -> Iterator[MirrorStore]:
+    with MirrorStore.open(
+        account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+def container(account: Account) -> Iterator[ContainerClient]:
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as client:
+        yield client
+
+
+def content(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def described(data: bytes, algorithm: str = "sha256") -> Descriptor:
+    return Descriptor(OCTETS, Digest.of(data, algorithm), len(data))
+
+
+def never(missing: list[int]) -> None:
+    raise AssertionError(f"blocks {missing} were asked for again")
+
+
+def stage_all(way_in: Ingest, data: bytes, upto: int | None = None) -> tuple[Digest, int]:
+    """Stages blocks in order; returns the digest of what was staged, and how many were really sent."""
+    hasher = way_in.descriptor.digest.hasher()
+    sent = 0
+    for index in range(way_in.count if upto is None else upto):
+        offset, length = way_in.block(index)
+        part = memoryview(data)[offset : offset + length]
+        hasher.update(part)
+        sent += way_in.stage(index, part, hasher.copy().digest())
+    return Digest(way_in.descriptor.digest.algorithm, hasher.hexdigest()), sent
+
+
+def write(store: MirrorStore, data: bytes, algorithm: str = "sha256") -> Descriptor:
+    descriptor = described(data, algorithm)
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    if way_in.count == 1:
+        assert way_in.put(memoryview(data), descriptor.digest)
+    else:
+        digest, _ = stage_all(way_in, data)
+        assert way_in.commit(digest, never)
+    return descriptor
+
+
+def stored(container: ContainerClient, digest: Digest) -> bytes:
+    return container.get_blob_client(layout.blob_data(digest)).download_blob().readall()
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("size", [0, 1, 8 * MIB, 8 * MIB + 1, 20 * MIB])
+def test_what_is_written_is_what_stands(
+    store: MirrorStore, container: ContainerClient, size: int, algorithm: str
+) -> None:
+    data = content(size)
+    descriptor = write(store, data, algorithm)
+    assert store.has(descriptor)
+    assert store.ingest(descriptor) is None
+    assert stored(container, descriptor.digest) == data
+
+
+def test_nothing_stands_before_the_commit(store: MirrorStore) -> None:
+    data = content(20 * MIB)
+    way_in = store.ingest(described(data))
+    assert way_in is not None
+    stage_all(way_in, data)
+    assert not store.has(described(data))
+
+
+def test_a_wrong_digest_commits_nothing_and_names_both(store: MirrorStore) -> None:
+    data = content(9 * MIB)
+    descriptor = described(data)
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    wrong = bytes([data[0] ^ 1]) + data[1:]
+    digest, _ = stage_all(way_in, wrong)
+    with pytest.raises(DigestMismatch) as caught:
+        way_in.commit(digest, never)
+    assert str(descriptor.digest) in str(caught.value)
+    assert str(digest) in str(caught.value)
+    assert not store.has(descriptor)
+
+
+def test_a_small_blob_with_a_wrong_digest_is_not_put(store: MirrorStore) -> None:
+    descriptor = described(b"right")
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    with pytest.raises(DigestMismatch):
+        way_in.put(memoryview(b"wrong"), Digest.of(b"wrong"))
+    assert not store.has(descriptor)
+
+
+def test_resume_sends_only_what_is_missing(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(40 * MIB)
+    first = store.ingest(described(data))
+    assert first is not None
+    _, sent = stage_all(first, data, upto=3)
+    assert sent == 3
+    second = store.ingest(described(data))
+    assert second is not None
+    digest, sent = stage_all(second, data)
+    assert sent == second.count - 3
+    assert second.commit(digest, never)
+    assert stored(container, described(data).digest) == data
+
+
+def test_a_block_of_a_corrupted_attempt_is_not_resumed_from(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(24 * MIB)
+    first = store.ingest(described(data))
+    assert first is not None
+    _, sent = stage_all(first, data[:8] + b"corrupt!" + data[16:])
+    assert sent == 3
+    second = store.ingest(described(data))
+    assert second is not None
+    digest, sent = stage_all(second, data)
+    assert sent == 3
+    assert second.commit(digest, never)
+    assert stored(container, described(data).digest) == data
+
+
+def test_without_resume_everything_is_sent_again(store: MirrorStore) -> None:
+    data = content(16 * MIB + 1)
+    first = store.ingest(described(data))
+    assert first is not None
+    stage_all(first, data)
+    second = store.ingest(described(data), resume=False)
+    assert second is not None
+    assert stage_all(second, data)[1] == second.count
+
+
+def test_a_staged_block_counts_only_with_its_length(store: MirrorStore, container: ContainerClient) -> None:
+    """A block whose id promises more bytes than storage holds is sent again."""
+    data = content(16 * MIB)
+    descriptor = described(data)
+    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    running = hashlib.sha256(data[: 8 * MIB]).digest()
+    blob.stage_block(layout.block_id(0, 8 * MIB, running), b"short")
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    digest, sent = stage_all(way_in, data)
+    assert sent == 2
+    assert way_in.commit(digest, never)
+    assert stored(container, descriptor.digest) == data
+
+
+def test_block_ids_of_other_block_sizes_never_meet() -> None:
+    """12 MiB in blocks of 8 and of 10 MiB end in the same running hash, and must not end in the same block id."""
+    data = content(12 * MIB)
+    whole = hashlib.sha256(data).digest()
+    assert layout.block_id(8 * MIB, 4 * MIB, whole) != layout.block_id(10 * MIB, 2 * MIB, whole)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(0, 8 * MIB), (1, 8 * MIB), (160_000 * MIB, 8 * MIB), (160_000 * MIB + 1, 16 * MIB), (200 * 1024 * MIB, 16 * MIB)],
+)
+def test_block_size_follows_from_the_size_alone(size: int, expected: int) -> None:
+    assert layout.block_size(size) == expected
+    assert -(-size // layout.block_size(size)) <= layout.MAX_BLOCKS
+
+
+def test_every_block_id_has_one_length_that_storage_takes() -> None:
+    ids = {len(layout.block_id(at, 8 * MIB, bytes(size))) for at in (0, 200 * 2**30) for size in (32, 64)}
+    assert ids == {63}
+
+
+def test_two_writers_of_one_blob_end_in_one_whole_blob(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(32 * MIB)
+    ways = [store.ingest(described(data)) for _ in range(2)]
+    first, second = ways
+    assert first is not None
+    assert second is not None
+    digest, _ = stage_all(second, data, upto=2)
+    whole, _ = stage_all(first, data)
+    assert first.commit(whole, never)
+    # The commit dropped what the second had staged; it stands, so there is nothing left to do.
+    digest, _ = stage_all(second, data)
+    assert second.commit(digest, never) is False
+    assert stored(container, described(data).digest) == data
+
+
+def test_a_commit_whose_blocks_were_dropped_stages_them_again(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(16 * MIB)
+    descriptor = described(data)
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    digest, _ = stage_all(way_in, data)
+    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob.commit_block_list([])
+    blob.delete_blob()
+    asked: list[int] = []
+
+    def restage(missing: list[int]) -> None:
+        asked.extend(missing)
+        stage_all(way_in, data)
+
+    assert way_in.commit(digest, restage)
+    assert asked == [0, 1]
+    assert stored(container, descriptor.digest) == data
+
+
+def test_a_put_goes_through_while_another_writer_has_blocks_staged(
+    store: MirrorStore, container: ContainerClient
+) -> None:
+    data = content(1000)
+    descriptor = described(data)
+    container.get_blob_client(layout.blob_data(descriptor.digest)).stage_block("x" * 63, b"left behind")
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    assert way_in.put(memoryview(data), descriptor.digest)
+    assert stored(container, descriptor.digest) == data
+
+
+def test_wrong_bytes_at_a_digest_are_replaced(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(1000)
+    descriptor = described(data)
+    container.get_blob_client(layout.blob_data(descriptor.digest)).upload_blob(b"not it")
+    assert not store.has(descriptor)
+    assert write(store, data) == descriptor
+    assert stored(container, descriptor.digest) == data
+
+
+def test_a_descriptor_that_lies_about_the_size_is_refused_and_harms_nothing(
+    store: MirrorStore, container: ContainerClient
+) -> None:
+    data = content(1000)
+    right = write(store, data)
+    lie = Descriptor(OCTETS, right.digest, 999)
+    with pytest.raises(Malformed, match="999"):
+        store.has(lie)
+    with pytest.raises(Malformed):
+        store.ingest(lie)
+    assert stored(container, right.digest) == data
+
+
+def test_blobs_are_stored_once_for_all_repositories(store: MirrorStore, container: ContainerClient) -> None:
+    descriptor = write(store, content(100))
+    for repository in ("a", "a/b", "c"):
+        store.link(repository, descriptor)
+        store.link(repository, descriptor)
+    names = [blob.name for blob in container.list_blobs()]
+    assert sum(name.endswith("/data") for name in names) == 1
+    assert sorted(name for name in names if name.endswith("/link")) == sorted(
+        layout.layer_link(repository, descriptor.digest) for repository in ("a", "a/b", "c")
+    )
+
+
+def test_writers_in_threads_share_an_ingest(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(64 * MIB)
+    way_in = store.ingest(described(data))
+    assert way_in is not None
+    running = []
+    hasher = hashlib.sha256()
+    for index in range(way_in.count):
+        offset, length = way_in.block(index)
+        hasher.update(data[offset : offset + length])
+        running.append(hasher.copy().digest())
+
+    def stage(index: int) -> None:
+        offset, length = way_in.block(index)
+        way_in.stage(index, memoryview(data)[offset : offset + length], running[index])
+
+    threads = [threading.Thread(target=stage, args=(index,)) for index in reversed(range(way_in.count))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert way_in.commit(Digest.of(data), never)
+    assert stored(container, described(data).digest) == data

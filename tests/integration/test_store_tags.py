@@ -1,0 +1,193 @@
+"""Links, tags by compare-and-swap, the referrers tag, and history."""
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from acrmirror.errors import Conflict, TagMoved
+from acrmirror.history import Observation
+from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
+from acrmirror.reference import Digest, Reference
+from acrmirror.store import MirrorStore, layout
+from local.foundation import CONTAINER, Account
+
+AT = "2026-04-25T21:39:47.276585742Z"
+EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(Digest.of(b"{}")), "size": 2}
+
+
+@pytest.fixture
+def store(account: Account) -> Iterator[MirrorStore]:
+    with MirrorStore.open(
+        account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
+    ) as opened:
+        yield opened
+
+
+def manifest(name: str, subject: Digest | None = None) -> Manifest:
+    body: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.example",
+        "config": EMPTY,
+        "layers": [],
+        "annotations": {"name": name},
+    }
+    if subject is not None:
+        body["subject"] = {"mediaType": OCI_MANIFEST, "digest": str(subject), "size": 7}
+    raw = json.dumps(body).encode()
+    return parse_manifest(raw, OCI_MANIFEST, Digest.of(raw))
+
+
+def put(store: MirrorStore, name: str) -> Descriptor:
+    made = manifest(name)
+    store.write_manifest("team/app", made)
+    return made.descriptor()
+
+
+def test_a_manifest_stands_with_its_media_type_once_it_is_linked(store: MirrorStore) -> None:
+    made = manifest("one")
+    assert store.stands("team/app", made.digest) is None
+    store.write_manifest("team/app", made)
+    stands = store.stands("team/app", made.digest)
+    assert stands is not None
+    assert (stands.media_type, stands.size) == (OCI_MANIFEST, made.size)
+    assert store.read_manifest("team/app", stands).raw == made.raw
+    assert store.stands("team/other", made.digest) is None
+
+
+def test_a_tag_moves_only_from_where_it_was_read(store: MirrorStore) -> None:
+    one, two, three = (put(store, name) for name in ("one", "two", "three"))
+    assert store.read_tag("team/app", "v1") is None
+    store.tag("team/app", "v1", one, AT, None)
+    with pytest.raises(TagMoved):
+        store.tag("team/app", "v1", two, AT, None)
+    read = store.read_tag("team/app", "v1")
+    assert read is not None
+    assert read.digest == one.digest
+    store.tag("team/app", "v1", two, AT, read)
+    with pytest.raises(TagMoved):
+        store.tag("team/app", "v1", three, AT, read)
+
+
+def test_writing_the_same_digest_again_moves_the_etag(store: MirrorStore) -> None:
+    """Else a job that resolved an older digest could write it over one that a later job found equal (A→B→A)."""
+    one = put(store, "one")
+    store.tag("team/app", "v1", one, AT, None)
+    before = store.read_tag("team/app", "v1")
+    store.tag("team/app", "v1", one, AT, before)
+    after = store.read_tag("team/app", "v1")
+    assert before is not None
+    assert after is not None
+    assert before.etag != after.etag
+    with pytest.raises(TagMoved):
+        store.tag("team/app", "v1", one, AT, before)
+
+
+def test_a_tags_link_carries_what_a_listing_shows(store: MirrorStore, account: Account) -> None:
+    one = put(store, "one")
+    store.tag("team/app", "v1", one, AT, None)
+    from azure.storage.blob import ContainerClient
+
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container:
+        properties = container.get_blob_client(layout.tag_link("team/app", "v1")).get_blob_properties()
+    assert properties.metadata == {
+        "digest": str(one.digest),
+        "media_type": OCI_MANIFEST,
+        "size": str(one.size),
+        "time": AT,
+    }
+
+
+def test_a_tag_that_ends_in_a_dot_is_read_back(store: MirrorStore) -> None:
+    one = put(store, "one")
+    store.tag("team/app", "v1.", one, AT, None)
+    read = store.read_tag("team/app", "v1.")
+    assert read is not None
+    assert read.digest == one.digest
+
+
+def test_a_prefix_keeps_registries_apart_and_shares_blobs(store: MirrorStore, account: Account) -> None:
+    with MirrorStore.open(
+        account.blob_endpoint, CONTAINER, account.identity.credential(), prefix="west", trust_bundle=account.ca
+    ) as west:
+        one = put(west, "one")
+        west.tag("team/app", "v1", one, AT, None)
+        assert store.read_tag("team/app", "v1") is None
+        read = store.read_tag("west/team/app", "v1")
+        assert read is not None
+        assert read.digest == one.digest
+
+
+def test_referrers_are_listed_under_their_subjects_tag(store: MirrorStore) -> None:
+    subject = put(store, "image")
+    referrers = [manifest(f"signature {number}", subject.digest) for number in range(3)]
+    for referrer in referrers:
+        store.write_manifest("team/app", referrer)
+        assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
+        assert not store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
+    tag = store.read_tag("team/app", subject.digest.referrers_tag)
+    assert tag is not None
+    index = store.read_manifest("team/app", Descriptor(OCI_INDEX, tag.digest, 0))
+    assert [it.digest for it in index.manifests] == sorted((it.digest for it in referrers), key=str)
+    assert {it.artifact_type for it in index.manifests} == {"application/vnd.example"}
+    assert all(it.annotations for it in index.manifests)
+
+
+def test_merging_in_parallel_loses_no_referrer(store: MirrorStore) -> None:
+    subject = Digest.of(b"a subject that does not stand")
+    referrers = [manifest(f"signature {number}", subject) for number in range(8)]
+    for referrer in referrers:
+        store.write_manifest("team/app", referrer)
+    failures: list[Exception] = []
+
+    def add(referrer: Manifest) -> None:
+        try:
+            store.add_referrer("team/app", subject, referrer.descriptor(), AT)
+        except Conflict as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=add, args=(referrer,)) for referrer in referrers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    tag = store.read_tag("team/app", subject.referrers_tag)
+    assert tag is not None
+    index = store.read_manifest("team/app", Descriptor(OCI_INDEX, tag.digest, 0))
+    assert len(index.manifests) == 8
+
+
+def test_a_referrers_tag_of_another_kind_is_left_alone(store: MirrorStore) -> None:
+    subject = put(store, "image")
+    other = put(store, "no index")
+    store.tag("team/app", subject.digest.referrers_tag, other, AT, None)
+    referrer = manifest("signature", subject.digest)
+    store.write_manifest("team/app", referrer)
+    assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT) is False
+    tag = store.read_tag("team/app", subject.digest.referrers_tag)
+    assert tag is not None
+    assert tag.digest == other.digest
+
+
+def test_history_sorts_by_the_registrys_time_and_keeps_each_observation_once(store: MirrorStore) -> None:
+    reference = Reference("a", "b")
+    moments = ["2026-04-25T21:39:47.000000000Z", "2026-04-25T21:39:47.200000000Z", "2026-04-25T21:39:48.000000000Z"]
+    seen = [Observation(at, Digest.of(at.encode()), f"event-{index}", "event") for index, at in enumerate(moments)]
+    for observation in [seen[2], seen[0], seen[1], seen[1]]:
+        store.observe(reference, observation)
+    store.observe(Reference("a/b", "c"), Observation(moments[2], Digest.of(b"other"), "x", "resolve"))
+    found = list(store.history("a", "b"))
+    assert [it.digest for it in found] == [it.digest for it in seen]
+    assert [it.at for it in found] == moments
+    assert {it.kind for it in found} == {"event"}
+
+
+def test_a_deletion_is_kept_against_the_digest(store: MirrorStore) -> None:
+    one = put(store, "one")
+    named = Reference("team/app", None, one.digest)
+    store.observe(named, Observation(AT, one.digest, "deletion-1", "deleted"))
+    assert [it.kind for it in store.digest_history("team/app", one.digest)] == ["deleted"]
+    assert store.stands("team/app", one.digest) is not None
