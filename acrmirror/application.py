@@ -54,7 +54,7 @@ class Mirror:
         trust = settings.trust_bundle
         mirror = cls(
             settings,
-            Registry.open(settings, registry_credential(settings, credential)),
+            Registry(settings, registry_credential(settings, credential)),
             MirrorStore.open(
                 settings.blob_endpoint,
                 settings.container,
@@ -133,23 +133,23 @@ class Mirror:
             self._settle(job, run, copied, failures)
 
     def _perform(self, job: Job, run: "_Run") -> Copied:
-        with self._registry.counting(run.count_request) as source:
-            if job.kind == "deletion":
-                return self._note_deletion(source, job)
-            if job.event_id is not None and job.reference.digest is not None and not job.check:
-                seen = Observation(job.at, job.reference.digest, job.event_id, "event", job.media_type, job.size)
-                self._store.observe(job.reference, seen)
-            context = Context(
-                identity=job.id,
-                at=job.at,
-                threads=self._settings.threads,
-                claims=self._claims,
-                force=job.force,
-                resume=not job.fresh,
-                cancel=run.cancel,
-                progress=run.progress,
-            )
-            return copy_image(source, self._store, job.reference, context)
+        source = self._registry.counted(run.count_request)
+        if job.kind == "deletion":
+            return self._note_deletion(source, job)
+        if job.event_id is not None and job.reference.digest is not None and not job.check:
+            seen = Observation(job.at, job.reference.digest, job.event_id, "event", job.media_type, job.size)
+            self._store.observe(job.reference, seen)
+        context = Context(
+            identity=job.id,
+            at=job.at,
+            threads=self._settings.threads,
+            claims=self._claims,
+            force=job.force,
+            resume=not job.fresh,
+            cancel=run.cancel,
+            progress=run.progress,
+        )
+        return copy_image(source, self._store, job.reference, context)
 
     def _note_deletion(self, source: Registry, job: Job) -> Copied:
         """Recorded once the registry has answered 404 itself; what stands in the mirror stays (rule H4)."""
