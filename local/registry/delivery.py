@@ -1,0 +1,342 @@
+"""Delivery of events as Event Grid does it: at least once, 30 s to answer, retries, dead letters.
+
+And as tests want it: held back, late, several times, in any order.
+"""
+
+from __future__ import annotations
+
+import heapq
+import http.client
+import json
+import random
+import ssl
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+# "Event Grid message delivery and retry": waits after each failed attempt, the last one repeated; 30 attempts or 24 h.
+RETRY_SECONDS = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 43_200)
+MAX_ATTEMPTS = 30
+TIME_TO_LIVE = 86_400
+ANSWER_SECONDS = 30
+DELIVERED = range(200, 205)
+NEVER_RETRIED = {400: "BadRequest", 403: "Forbidden", 413: "RequestEntityTooLarge"}
+PARALLEL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    id: str
+    topic: str
+    subject: str
+    type: str
+    time: str
+    data: dict[str, Any]
+
+    def in_schema(self, schema: str) -> dict[str, Any]:
+        if schema == "cloudevents":
+            return {
+                "specversion": "1.0",
+                "id": self.id,
+                "source": self.topic,
+                "subject": self.subject,
+                "type": self.type,
+                "time": self.time,
+                "data": self.data,
+            }
+        return {
+            "id": self.id,
+            "topic": self.topic,
+            "subject": self.subject,
+            "eventType": self.type,
+            "eventTime": self.time,
+            "data": self.data,
+            "dataVersion": "2.0",
+            "metadataVersion": "1",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """`scale` multiplies Event Grid's waits between attempts and its time to live, so that tests needn't wait."""
+
+    endpoint: str
+    schema: str = "eventgrid"
+    name: str = "mirror"
+    timeout: float = ANSWER_SECONDS
+    scale: float = 1.0
+    max_attempts: int = MAX_ATTEMPTS
+    trust: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How new events travel: held until they are released, after a delay (seconds), so many times."""
+
+    hold: bool = False
+    delay: float = 0.0
+    copies: int = 1
+
+
+@dataclass(slots=True)
+class Delivery:
+    """`state`: held, waiting, sending, delivered, dead, or unsubscribed (nobody was there to deliver to)."""
+
+    event: Event
+    body: Any
+    published: float = field(default_factory=time.time)
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    state: str = "held"
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    reason: str | None = None
+
+    def view(self) -> dict[str, Any]:
+        return {
+            "delivery": self.id,
+            "id": self.event.id,
+            "state": self.state,
+            "event": self.event.in_schema("eventgrid"),
+            "attempts": self.attempts,
+            "reason": self.reason,
+        }
+
+
+class Courier:
+    """Call `start` before use and `close` after."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Delivery]] = []
+        self._order = 0
+        self._deliveries: list[Delivery] = []
+        self._closed = False
+        self.subscription: Subscription | None = None
+        self._manner = Manner()
+        self._pool = ThreadPoolExecutor(PARALLEL, "deliver")
+        self._thread = threading.Thread(target=self._run, name="courier")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # What the registry and the control API ask for
+
+    def send(self, event: Event, body: Any = None) -> None:
+        """One delivery for each copy; `body` replaces what would be sent, for payloads that no registry makes."""
+        with self._changed:
+            for _ in range(self._manner.copies):
+                delivery = Delivery(event, body)
+                self._deliveries.append(delivery)
+                if self.subscription is None:
+                    delivery.state = "unsubscribed"
+                elif not self._manner.hold:
+                    self._schedule(delivery, self._manner.delay)
+
+    def subscribe(self, subscription: Subscription | None) -> None:
+        with self._changed:
+            self.subscription = subscription
+
+    def set_manner(self, manner: Manner) -> None:
+        with self._changed:
+            self._manner = manner
+
+    @property
+    def manner(self) -> Manner:
+        with self._changed:
+            return self._manner
+
+    def release(self, order: str = "", copies: int = 1, ids: set[str] | None = None, seed: int = 0) -> int:
+        """Sends held events (`ids`: only these) in order of their making, `reverse`d or `shuffle`d; how many."""
+        with self._changed:
+            held = [one for one in self._deliveries if one.state == "held" and (not ids or one.event.id in ids)]
+            if order == "reverse":
+                held.reverse()
+            elif order == "shuffle":
+                random.Random(seed).shuffle(held)
+            again = [self._again(one) for one in held for _ in range(copies - 1)]
+            for delivery in [*held, *again]:
+                self._schedule(delivery, 0.0)
+            return len(held)
+
+    def repeat(self, ids: set[str], copies: int = 1) -> int:
+        """Delivers events again that were raised before, whatever became of them."""
+        with self._changed:
+            first = {one.event.id: one for one in reversed(self._deliveries) if one.event.id in ids}
+            again = [self._again(one) for one in first.values() for _ in range(copies)]
+            for delivery in again:
+                self._schedule(delivery, 0.0)
+            return len(again)
+
+    def forget(self) -> None:
+        """Forgets all events, those still to be delivered among them."""
+        with self._changed:
+            self._deliveries.clear()
+            self._due.clear()
+
+    def views(self, settle: float = 0.0) -> list[dict[str, Any]]:
+        """All deliveries, oldest first; waits up to `settle` seconds until none is waiting or being sent."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not any(one.state in ("waiting", "sending") for one in self._deliveries), settle
+            )
+            return [one.view() for one in self._deliveries]
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """As Event Grid writes them: the event, and why it was given up (lower-case names in CloudEvents)."""
+        with self._changed:
+            schema = self.subscription.schema if self.subscription else "eventgrid"
+            dead = [one for one in self._deliveries if one.state == "dead"]
+        found = []
+        for one in dead:
+            why = {
+                "deadLetterReason": one.reason,
+                "deliveryAttempts": len(one.attempts),
+                "lastDeliveryOutcome": one.attempts[-1]["outcome"] if one.attempts else None,
+                "publishTime": _stamp(one.published),
+                "lastDeliveryAttemptTime": _stamp(one.attempts[-1]["at"]) if one.attempts else None,
+            }
+            if schema == "cloudevents":
+                why = {key.lower(): value for key, value in why.items()}
+            found.append({**one.event.in_schema(schema), **why})
+        return found
+
+    def validate(self, subscription: Subscription) -> str | None:
+        """Event Grid's handshake with an endpoint; None if it passed, else what was wrong."""
+        if subscription.schema == "cloudevents":
+            # CloudEvents HTTP 1.1 webhooks, "Abuse protection".
+            headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+            status, _, answered = _request(subscription, "OPTIONS", None, headers)
+            allowed = answered.get("WebHook-Allowed-Origin") if answered else None
+            return None if allowed in ("*", "eventgrid.azure.net") else f"no allowed origin ({status})"
+        code = str(uuid.uuid4()).upper()
+        event = {
+            "id": str(uuid.uuid4()),
+            "topic": "",
+            "subject": "",
+            "data": {"validationCode": code},
+            "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+            "eventTime": _stamp(time.time()),
+            "metadataVersion": "1",
+            "dataVersion": "2",
+        }
+        headers = {"aeg-event-type": "SubscriptionValidation", "Content-Type": "application/json; charset=utf-8"}
+        status, body, _ = _request(subscription, "POST", [event], headers)
+        try:
+            echoed = json.loads(body).get("validationResponse")
+        except (ValueError, AttributeError):
+            echoed = None
+        return None if status == 200 and echoed == code else f"the validation code was not echoed ({status})"
+
+    # The courier's own threads
+
+    def _again(self, delivery: Delivery) -> Delivery:
+        again = Delivery(delivery.event, delivery.body)
+        self._deliveries.append(again)
+        return again
+
+    def _schedule(self, delivery: Delivery, seconds: float) -> None:
+        delivery.state = "waiting"
+        self._order += 1
+        heapq.heappush(self._due, (time.monotonic() + seconds, self._order, delivery))
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._closed:
+                if not self._due:
+                    self._changed.wait()
+                    continue
+                wait = self._due[0][0] - time.monotonic()
+                if wait > 0:
+                    self._changed.wait(wait)
+                    continue
+                delivery = heapq.heappop(self._due)[2]
+                delivery.state = "sending"
+                self._pool.submit(self._attempt, delivery)
+
+    def _attempt(self, delivery: Delivery) -> None:
+        with self._changed:
+            subscription = self.subscription
+            if subscription is None:
+                delivery.state = "unsubscribed"
+                self._changed.notify_all()
+                return
+        event = delivery.event.in_schema(subscription.schema) if delivery.body is None else delivery.body
+        kind = "cloudevents+json" if subscription.schema == "cloudevents" else "json"
+        headers = {
+            "Content-Type": f"application/{kind}; charset=utf-8",
+            "aeg-event-type": "Notification",
+            "aeg-subscription-name": subscription.name.upper(),
+            "aeg-delivery-count": str(len(delivery.attempts)),
+            "aeg-data-version": "2.0",
+            "aeg-metadata-version": "1",
+        }
+        batch = event if subscription.schema == "cloudevents" or delivery.body is not None else [event]
+        at = time.time()
+        status, body, _ = _request(subscription, "POST", batch, headers)
+        with self._changed:
+            self._settle(delivery, subscription, at, status, body)
+            self._changed.notify_all()
+
+    def _settle(self, delivery: Delivery, subscription: Subscription, at: float, status: int, body: bytes) -> None:
+        outcome = _outcome(status, body)
+        delivery.attempts.append({"at": at, "seconds": time.time() - at, "status": status, "outcome": outcome})
+        if status in DELIVERED:
+            delivery.state = "delivered"
+        elif status in NEVER_RETRIED:
+            delivery.state, delivery.reason = "dead", f"UndeliverableDueToHttp{NEVER_RETRIED[status]}"
+        elif len(delivery.attempts) >= subscription.max_attempts:
+            delivery.state, delivery.reason = "dead", "MaxDeliveryAttemptsExceeded"
+        elif time.time() - delivery.published >= TIME_TO_LIVE * subscription.scale:
+            delivery.state, delivery.reason = "dead", "TimeToLiveExceeded"
+        else:
+            # Event Grid adds a small randomization to every wait.
+            wait = RETRY_SECONDS[min(len(delivery.attempts), len(RETRY_SECONDS)) - 1] * subscription.scale
+            self._schedule(delivery, wait * random.uniform(1.0, 1.1))
+
+
+def _outcome(status: int, body: bytes) -> str:
+    if status in DELIVERED:
+        return "Success"
+    if status == 0:
+        return body.decode()
+    return NEVER_RETRIED.get(status) or http.client.responses.get(status, "GenericError").replace(" ", "")
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e7):07d}Z"
+
+
+def _request(
+    subscription: Subscription, method: str, value: Any, headers: dict[str, str]
+) -> tuple[int, bytes, http.client.HTTPMessage | None]:
+    """Status 0 if no answer came; then the body says in a word why."""
+    parts = urlsplit(subscription.endpoint)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context(cafile=subscription.trust)
+        connection = http.client.HTTPSConnection(parts.netloc, timeout=subscription.timeout, context=context)
+    else:
+        connection = http.client.HTTPConnection(parts.netloc, timeout=subscription.timeout)
+    body = None if value is None else json.dumps(value).encode()
+    try:
+        connection.request(method, target or "/", body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(1 << 20), answer.headers
+    except TimeoutError:
+        return 0, b"TimedOut", None
+    except (OSError, http.client.HTTPException):
+        return 0, b"Unreachable", None
+    finally:
+        connection.close()

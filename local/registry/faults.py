@@ -1,0 +1,131 @@
+"""Misbehaviour on demand: rules that match requests, and what is done to their answers."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What happens to one answer. The offsets count bytes of the answer's body.
+
+    `status` answers this instead (with `retry_after`, in seconds or as given). `latency_ms` is waited before anything
+    else. `bandwidth_mbps` is 10^6 bytes per second, for this connection. `truncate_at` and `reset_at` end the
+    connection after so many bytes, the first by closing it, the second by a TCP reset (0: before the status line).
+    `corrupt` turns over the bits of one byte (true: the first). `stall_at` waits there for `stall_ms`.
+
+    `redirect_to` replaces a blob redirect's Location; `serve_itself` answers a blob without a redirect; `expire` signs
+    a URL that ended already, or says so at the data host; `signature_seconds` is the life of a signed URL.
+    `not_found_for_s` hides a manifest for its first seconds, `stale_tag_for_s` answers a tag that moved with its digest
+    before for so long. `page_size` caps a listing's page, `drop_link` keeps its Link back, so that it stops short,
+    `omit` leaves out of a listing what matches this pattern. `headers` sets headers, or takes them away (null).
+    """
+
+    status: int | None = None
+    retry_after: float | str | None = None
+    latency_ms: float = 0
+    bandwidth_mbps: float | None = None
+    truncate_at: int | None = None
+    reset_at: int | None = None
+    corrupt: int | bool | None = None
+    stall_at: int | None = None
+    stall_ms: float = 0
+    redirect_to: str | None = None
+    serve_itself: bool = False
+    expire: bool = False
+    signature_seconds: float | None = None
+    not_found_for_s: float = 0
+    stale_tag_for_s: float = 0
+    page_size: int | None = None
+    drop_link: bool = False
+    omit: str | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+NO_EFFECTS = Effects()
+_EFFECTS = {one.name for one in fields(Effects)}
+
+
+@dataclass(slots=True)
+class Rule:
+    """`nth` matches only that one of the requests that fit (the first is 1), `after` skips so many, `count` ends after
+    so many, `first_seconds` ends after so long; `path` and `header` are searched for in the decoded path with its query
+    and in the lines of the request's headers."""
+
+    do: dict[str, object]
+    method: str | None = None
+    kind: tuple[str, ...] = ()
+    path: re.Pattern[str] | None = None
+    header: re.Pattern[str] | None = None
+    nth: int | None = None
+    after: int = 0
+    count: int | None = None
+    first_seconds: float | None = None
+    seen: int = 0
+    made: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def parse(cls, value: object) -> Rule:
+        """ValueError says which key or value is not one."""
+        if not isinstance(value, dict) or set(value) - {"match", "do"}:
+            raise ValueError("a rule is an object of match and do")
+        match, do = value.get("match", {}), value.get("do", {})
+        if unknown := set(do) - _EFFECTS:
+            raise ValueError(f"no such effect: {', '.join(sorted(unknown))}")
+        known = {"method", "kind", "path", "header", "nth", "after", "count", "first_seconds"}
+        if unknown := set(match) - known:
+            raise ValueError(f"nothing to match by: {', '.join(sorted(unknown))}")
+        kind = match.get("kind", ())
+        return cls(
+            do=do,
+            method=match.get("method"),
+            kind=(kind,) if isinstance(kind, str) else tuple(kind),
+            path=re.compile(match["path"]) if "path" in match else None,
+            header=re.compile(match["header"], re.IGNORECASE) if "header" in match else None,
+            nth=match.get("nth"),
+            after=match.get("after", 0),
+            count=match.get("count"),
+            first_seconds=match.get("first_seconds"),
+        )
+
+    def fits(self, method: str, kind: str, path: str, headers: str) -> bool:
+        if self.method not in (None, method) or (self.kind and kind not in self.kind):
+            return False
+        if (self.path and not self.path.search(path)) or (self.header and not self.header.search(headers)):
+            return False
+        if self.first_seconds is not None and time.monotonic() - self.made > self.first_seconds:
+            return False
+        self.seen += 1
+        if self.nth is not None:
+            return self.seen == self.nth
+        return self.seen > self.after and (self.count is None or self.seen <= self.after + self.count)
+
+
+class Faults:
+    """All rules in force. Rules that match the same request add up, later ones win where both say something."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[Rule] = []
+
+    def set(self, rules: list[Rule]) -> None:
+        with self._lock:
+            self._rules = rules
+
+    def listed(self) -> list[dict[str, object]]:
+        with self._lock:
+            return [{"do": rule.do, "seen": rule.seen} for rule in self._rules]
+
+    def effects(self, method: str, kind: str, path: str, headers: str) -> Effects:
+        if not self._rules:
+            return NO_EFFECTS
+        with self._lock:
+            found: dict[str, object] = {}
+            for rule in self._rules:
+                if rule.fits(method, kind, path, headers):
+                    found.update(rule.do)
+        return replace(NO_EFFECTS, **found) if found else NO_EFFECTS  # type: ignore[arg-type]
