@@ -1,0 +1,325 @@
+"""The source: an Azure Container Registry, over its SDK."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import urljoin, urlsplit
+
+from azure.containerregistry import ArtifactManifestProperties, ArtifactTagProperties, ContainerRegistryClient
+from azure.core import PipelineClient
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError
+from azure.core.pipeline import PipelineResponse
+from azure.core.pipeline.policies import RetryPolicy, SansIOHTTPPolicy, UserAgentPolicy
+from azure.core.rest import HttpRequest, HttpResponse
+
+from acrmirror.errors import DigestMismatch, InvalidReference, Malformed, NotFound, TooLarge, Unavailable
+from acrmirror.moments import from_datetime, from_http_date
+from acrmirror.oci import MANIFEST_TYPES, MAX_MANIFEST_SIZE, MAX_MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
+from acrmirror.reference import Digest, Reference, check_repository, check_tag, shown
+from acrmirror.registry.answers import ERROR_BODY_LIMIT, network_failure
+from acrmirror.registry.connections import Connections
+from acrmirror.registry.pages import next_page
+from acrmirror.registry.policy import OnRequest, RegistryPolicy, read_capped
+from acrmirror.registry.reader import BlobReader, Origin
+from acrmirror.registry.redirects import check_redirect
+from acrmirror.registry.tokens import Tokens
+from acrmirror.registry.transport import make_transport, trust
+from acrmirror.registry.values import ListedManifest, ListedTag, ManifestBytes, Resolved
+from acrmirror.settings import Settings
+
+PATIENCE = 30.0
+PAGE_LIMIT = 1000
+ACCEPT = ", ".join([*MANIFEST_TYPES, "*/*;q=0.5"])
+
+# The SDK's own retries are for connections that had been closed meanwhile. What a registry answers is waited out by
+# those who know how long that may take.
+_RETRIES: dict[str, Any] = {"retry_total": 1, "retry_connect": 1, "retry_read": 1, "retry_status": 0}
+
+
+class Registry:
+    """A registry that content is read from. Thread-safe; close it, or use it as a context.
+
+    `credential` is None for a registry that anyone may pull from. `patience` is for how many seconds a range of a blob
+    is retried without progress. Every method raises the errors of `acrmirror.errors` and no others.
+    """
+
+    def __init__(
+        self, settings: Settings, credential: TokenCredential | None = None, patience: float = PATIENCE
+    ) -> None:
+        self.host = settings.registry
+        self._settings = settings
+        self._patience = patience
+        self._on_request: OnRequest | None = None
+        context = trust(settings.trust_bundle)
+        self._connections = Connections(context)
+        self._transport = make_transport(context)
+        # Nothing of what passes is logged: headers and redirects carry credentials.
+        quiet: dict[str, Any] = {"http_logging_policy": SansIOHTTPPolicy(), "logging_policy": SansIOHTTPPolicy()}
+        agent = UserAgentPolicy(base_user_agent="acrmirror")
+        tokens = Tokens(
+            self.host,
+            credential,
+            settings.registry_audience,
+            PipelineClient(
+                f"https://{self.host}", policies=[agent, RetryPolicy(**_RETRIES)], transport=self._transport
+            ),
+        )
+        self._tokens = tokens
+        self._pipeline: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(
+            f"https://{self.host}",
+            policies=[agent, RetryPolicy(**_RETRIES), RegistryPolicy(self.host, tokens)],
+            transport=self._transport,
+        )
+        # The policy logs in; the SDK's own way exchanges the credential for every request.
+        self._client = ContainerRegistryClient(
+            f"https://{self.host}",
+            None,
+            audience=settings.registry_audience,
+            transport=self._transport,
+            # A policy belongs to one pipeline: each has its own.
+            per_retry_policies=[RegistryPolicy(self.host, tokens)],
+            user_agent="acrmirror",
+            permit_redirects=False,
+            **quiet,
+            **_RETRIES,
+        )
+
+    def counted(self, on_request: OnRequest) -> "Registry":
+        """The same registry, sharing all it has, that tells `on_request` of every answer but 401, with its kind."""
+        view = object.__new__(Registry)
+        view.__dict__.update(self.__dict__)
+        view._on_request = on_request
+        return view
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connections.close()
+        self._client.close()
+        self._transport.close()
+
+    # --- manifests
+
+    def resolve(self, reference: Reference) -> Resolved:
+        """Where the registry has the reference's tag, or its digest if it has no tag: one HEAD."""
+        wanted = reference.tag or str(reference.digest)
+        response = self._send("HEAD", f"/v2/{reference.repository}/manifests/{wanted}", ACCEPT)
+        asked = f"resolve {self.host}/{reference.repository}:{wanted}"
+        headers = response.headers
+        digest = _header_digest(headers.get("Docker-Content-Digest"), asked)
+        if reference.tag is None and digest != reference.digest:
+            raise DigestMismatch(asked, f"it answered with {digest}", "If it lasts, ask the registry's operator.")
+        length, media_type = headers.get("Content-Length") or "", headers.get("Content-Type") or ""
+        if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII) or not media_type:
+            raise Malformed(asked, "it answered without a length or a type", "Check what answers as this registry.")
+        return Resolved(Descriptor(media_type, digest, int(length)), from_http_date(headers.get("Date") or ""))
+
+    def manifest(self, repository: str, wanted: Descriptor | Digest) -> ManifestBytes:
+        """The very bytes of a manifest, at most 4 MiB, that hash to the digest asked for."""
+        digest = wanted if isinstance(wanted, Digest) else wanted.digest
+        asked = f"GET {self.host}/v2/{repository}/manifests/{digest}"
+        answers: list[ManifestBytes] = []
+
+        def keep(response: PipelineResponse[HttpRequest, HttpResponse]) -> None:
+            answers.append(_manifest_bytes(response.http_response, asked))
+
+        try:
+            self._client.get_manifest(
+                repository,
+                str(digest),
+                raw_response_hook=keep,
+                headers={"Accept-Encoding": "identity"},
+                **self._counting(),
+            )
+        except AzureError as error:
+            raise network_failure(asked, error) from error
+        except (ValueError, KeyError, RecursionError):
+            # The SDK parses the bytes, knows sha256 only, and needs headers that are not needed: it is the bytes here
+            # that are judged.
+            if not answers:
+                raise Malformed(asked, "its answer can not be read", "Check what answers as this registry.") from None
+        answer = answers[-1]
+        if not digest.matches(answer.raw):
+            raise DigestMismatch(
+                asked,
+                f"its bytes have the digest {Digest.of(answer.raw, digest.algorithm)}",
+                "If it lasts, the registry's copy is damaged: push the image again.",
+            )
+        return answer
+
+    def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]:
+        """What refers to the digest, page by page (distribution-spec "listing referrers"). None if it answers 404."""
+        url = f"/v2/{repository}/referrers/{digest}"
+        asked = f"GET {self.host}{url}"
+        seen = 0
+        for _ in range(PAGE_LIMIT):
+            try:
+                response = self._send("GET", url, OCI_INDEX, stream=True)
+            except NotFound:
+                return
+            raw = self._read(response, MAX_MANIFEST_SIZE, asked)
+            for descriptor in parse_manifest(raw, OCI_INDEX).manifests:
+                seen += 1
+                if seen > MAX_MANIFESTS:
+                    break
+                yield descriptor
+            following = next_page(response.headers.get("Link"), f"https://{self.host}", url, asked)
+            if following is None:
+                return
+            url = following
+        raise TooLarge(asked, f"it lists more than {MAX_MANIFESTS} referrers", "Remove those no longer needed.")
+
+    # --- blobs
+
+    def blob(self, repository: str, descriptor: Descriptor) -> BlobReader:
+        """Opens a blob with one request to the registry; its bytes come from where that redirects to.
+
+        An empty blob needs no request.
+        """
+        asked = f"GET {self.host}/v2/{repository}/blobs/{descriptor.digest}"
+        return BlobReader(
+            asked,
+            descriptor,
+            lambda: self._open_blob(repository, descriptor, asked),
+            self._connections,
+            self._patience,
+        )
+
+    def _open_blob(self, repository: str, descriptor: Descriptor, asked: str) -> Origin:
+        answers: list[HttpResponse] = []
+
+        def keep(response: PipelineResponse[HttpRequest, HttpResponse]) -> None:
+            answers.append(response.http_response)
+
+        try:
+            with self._client.download_blob(
+                repository, str(descriptor.digest), raw_response_hook=keep, permit_redirects=False, **self._counting()
+            ):
+                pass
+        except AzureError as error:
+            # The SDK takes a redirect for an error; its message has the signed URL, so it is never chained.
+            if not answers:
+                raise network_failure(asked, error) from error
+        except (ValueError, KeyError):
+            if not answers:
+                raise Malformed(asked, "its answer can not be read", "Check what answers as this registry.") from None
+        answer = answers[-1]
+        if answer.status_code in (200, 206):
+            answer.close()
+            return self._registry_itself(repository, descriptor)
+        location = answer.headers.get("Location") or ""
+        try:
+            read_capped(answer, ERROR_BODY_LIMIT)
+        except AzureError:
+            answer.close()
+        host, port, target = check_redirect(
+            location, asked, self._settings.redirect_hosts, self._settings.redirect_local
+        )
+        return Origin(host, port, target)
+
+    def _registry_itself(self, repository: str, descriptor: Descriptor) -> Origin:
+        """For registries that keep their blobs themselves: the same ranges, with the repository's token."""
+        token = self._tokens.remembered(f"pull {repository}")
+        host, _, port = self.host.partition(":")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return Origin(host, int(port or 443), f"/v2/{repository}/blobs/{descriptor.digest}", headers)
+
+    # --- listings: what is missing from one has not been deleted
+
+    def list_repositories(self) -> Iterator[str]:
+        """Every repository that the registry lists."""
+        for name in self._pages(self._client.list_repository_names(**self._counting()), "_catalog"):
+            yield check_repository(cast(str, name))
+
+    def list_manifests(self, repository: str) -> Iterator[ListedManifest]:
+        """Every manifest that a repository lists, tagged or not."""
+        listing = self._client.list_manifest_properties(repository, **self._counting())
+        for entry in self._pages(listing, f"{repository}/_manifests"):
+            line = cast(ArtifactManifestProperties, entry)
+            tags = tuple(check_tag(tag) for tag in line.tags or ())
+            yield ListedManifest(Digest.parse(line.digest), tags, _moment(line.last_updated_on))
+
+    def list_tags(self, repository: str) -> Iterator[ListedTag]:
+        """Every tag that a repository lists."""
+        listing = self._client.list_tag_properties(repository, **self._counting())
+        for entry in self._pages(listing, f"{repository}/_tags"):
+            line = cast(ArtifactTagProperties, entry)
+            yield ListedTag(check_tag(line.name), Digest.parse(line.digest), _moment(line.last_updated_on))
+
+    def _pages(self, listing: Iterator[object], name: str) -> Iterator[object]:
+        asked = f"GET {self.host}/acr/v1/{name}"
+        while True:
+            try:
+                entry = next(listing)
+            except StopIteration:
+                return
+            except AzureError as error:
+                raise network_failure(asked, error) from error
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise Malformed(asked, "its listing can not be read", "Check what answers as this registry.") from None
+            yield entry
+
+    # --- requests that the SDK has no method for
+
+    def _send(self, method: str, path: str, accept: str, stream: bool = False) -> HttpResponse:
+        """Through a pipeline with the same tokens, connections and errors as the SDK's."""
+        request = HttpRequest(
+            method, urljoin(f"https://{self.host}", path), headers={"Accept": accept, "Accept-Encoding": "identity"}
+        )
+        try:
+            return self._pipeline.send_request(request, stream=stream, **self._counting())
+        except AzureError as error:
+            raise network_failure(f"{method} {self.host}{urlsplit(path).path}", error) from error
+
+    def _read(self, response: HttpResponse, limit: int, asked: str) -> bytes:
+        try:
+            body = read_capped(response, limit)
+        except AzureError as error:
+            raise network_failure(asked, error) from error
+        if body is None:
+            raise TooLarge(asked, f"its answer has more than {limit} bytes", "Check what answers as this registry.")
+        return body
+
+    def _counting(self) -> dict[str, Any]:
+        return {} if self._on_request is None else {"on_request": self._on_request}
+
+
+def _manifest_bytes(response: HttpResponse, asked: str) -> ManifestBytes:
+    """Reads a manifest's body, once its length is known to be within limits."""
+    length = response.headers.get("Content-Length") or ""
+    if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII) or response.headers.get("Content-Encoding"):
+        response.close()
+        raise Malformed(asked, "it did not say how many bytes there are", "Check what answers as this registry.")
+    if int(length) > MAX_MANIFEST_SIZE:
+        response.close()
+        raise TooLarge(
+            asked,
+            f"it has {length} bytes",
+            f"Registries take manifests of at most {MAX_MANIFEST_SIZE} bytes: check what answers as this registry.",
+        )
+    raw = response.read()
+    if len(raw) != int(length):
+        raise Unavailable(asked, f"{len(raw)} of {length} bytes arrived", "It is tried again later.")
+    return ManifestBytes(raw, response.headers.get("Content-Type") or "")
+
+
+def _header_digest(text: str | None, asked: str) -> Digest:
+    try:
+        return Digest.parse(text or "")
+    except InvalidReference as error:
+        raise Malformed(
+            asked, f"it answered with the digest {shown(text)}", "Check what answers as this registry."
+        ) from error
+
+
+def _moment(value: datetime | None) -> str | None:
+    return from_datetime(value) if value is not None and value.tzinfo is not None else None

@@ -1,0 +1,111 @@
+"""One policy at the end of the SDK's pipelines: it sends tokens, counts requests, and turns refusals into errors."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import HTTPPolicy
+from azure.core.rest import HttpRequest, HttpResponse
+
+from acrmirror.errors import Refused
+from acrmirror.reference import shown
+from acrmirror.registry.answers import ERROR_BODY_LIMIT, refusal
+from acrmirror.registry.tokens import Tokens
+
+OnRequest = Callable[[str], None]
+"""Told of every answer but 401 with its kind: manifest, blob, referrers, tags, catalog, metadata or other."""
+
+_CONTENT = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers|tags)/[^/]+")
+_METADATA = re.compile(r"/acr/v1/(?P<name>.+?)(?:/_(?:manifests|tags)(?:/.*)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request's path asks for: its kind, and the key under which its token is kept."""
+
+    kind: str
+    key: str
+
+    @classmethod
+    def of(cls, path: str) -> "Asked":
+        plain = unquote(path)
+        if plain in ("/acr/v1/_catalog", "/v2/_catalog"):
+            return cls("catalog", "catalog")
+        if content := _CONTENT.fullmatch(plain):
+            return cls(
+                content["kind"].removesuffix("s") if content["kind"] in ("manifests", "blobs") else content["kind"],
+                f"pull {content['name']}",
+            )
+        if metadata := _METADATA.fullmatch(plain):
+            return cls("metadata", f"metadata {metadata['name']}")
+        return cls("other", "")
+
+
+class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
+    """Belongs behind the SDK's retries, so that every attempt has a token that lasts.
+
+    Requests go to the registry over https and nowhere else, whatever a `Link` or a redirect says. A 401 is answered
+    with a new token once. Answers of 400 and above are raised as errors of this project. A call may pass
+    `on_request=` as a keyword of its own.
+    """
+
+    def __init__(self, registry: str, tokens: Tokens) -> None:
+        super().__init__()
+        self._registry = registry
+        self._tokens = tokens
+
+    def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, HttpResponse]:
+        # Options are for one attempt, the context is kept for the next ones.
+        options, context = request.context.options, request.context
+        if "on_request" in options:
+            context["on_request"] = options.pop("on_request")
+        url = urlsplit(request.http_request.url)
+        name = f"{request.http_request.method} {url.netloc}{url.path}"
+        if url.scheme != "https" or url.netloc.lower() != self._registry:
+            raise Refused(
+                f"follow {self._registry} to its next page",
+                f"it points to {shown(f'{url.scheme}://{url.netloc}')}",
+                "Nothing was sent there. Check what answers as this registry.",
+            )
+        asked = Asked.of(url.path)
+        response = self._authenticated(request, asked)
+        answer = response.http_response
+        on_request: OnRequest | None = context.get("on_request")
+        if answer.status_code != 401 and on_request is not None:
+            on_request(asked.kind)
+        if answer.status_code >= 400 or (answer.status_code >= 300 and asked.kind != "blob"):
+            body = read_capped(answer, ERROR_BODY_LIMIT) or b""
+            raise refusal(name, answer.status_code, answer.headers, body)
+        return response
+
+    def _authenticated(
+        self, request: PipelineRequest[HttpRequest], asked: Asked
+    ) -> PipelineResponse[HttpRequest, HttpResponse]:
+        token = self._tokens.remembered(asked.key)
+        if token is not None:
+            request.http_request.headers["Authorization"] = f"Bearer {token}"
+        else:
+            request.http_request.headers.pop("Authorization", None)
+        response = self.next.send(request)
+        if response.http_response.status_code != 401:
+            return response
+        read_capped(response.http_response, ERROR_BODY_LIMIT)
+        challenge = response.http_response.headers.get("WWW-Authenticate")
+        token = self._tokens.renew(asked.key, challenge, token)
+        request.http_request.headers["Authorization"] = f"Bearer {token}"
+        return self.next.send(request)
+
+
+def read_capped(response: HttpResponse, limit: int) -> bytes | None:
+    """The whole body, so that its connection can be used again, or None past `limit` bytes: then it is closed."""
+    if response.is_stream_consumed:
+        return response.content
+    body = bytearray()
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > limit:
+            response.close()
+            return None
+    return bytes(body)

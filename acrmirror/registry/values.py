@@ -1,0 +1,38 @@
+"""What a registry gives, as values."""
+
+from dataclasses import dataclass
+
+from acrmirror.oci import Descriptor
+from acrmirror.reference import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a tag or a digest stands for, and when the registry said so: UTC with nine digits, by its own clock."""
+
+    descriptor: Descriptor
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestBytes:
+    """A manifest as it came, with the registry's content type."""
+
+    raw: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedManifest:
+    """A line of a repository's listing. `updated` is a nine-digit moment, or None."""
+
+    digest: Digest
+    tags: tuple[str, ...]
+    updated: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTag:
+    tag: str
+    digest: Digest
+    updated: str | None
