@@ -1,13 +1,14 @@
 """`python -m local.functions --app DIR [--port 0] [--workers N] [--lease SECONDS]`
 
-The app's settings are this process's environment. Ready line: {"functions": "http://127.0.0.1:PORT", "key": function
-key, "system_key": the Event Grid webhook's, "master_key": …, "workers": [pids]}. Ends on SIGTERM or when its standard
-input closes; its workers with it.
+The app's settings are this process's environment. Ready line: {"functions": "http://127.0.0.1:PORT", "key": the
+master key, which opens everything, "function_key", "system_key" (the Event Grid webhook's), "workers": [pids]}.
+Ends on SIGTERM or when its standard input closes, and its workers with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import threading
@@ -15,13 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.functions.control import TOKEN_VARIABLE
+from local.functions.cron import InvalidSchedule
 from local.functions.host import Host
 from local.functions.hostjson import InvalidHostJson, read
 from local.functions.metadata import NotEmulated
 from local.functions.queues import LEASE
 from local.functions.routes import InvalidRoute
 from local.functions.runtime import CHOICES, AppFailed
-from local.process import announce, die_with_parent, wait_until_told_to_stop
+from local.process import die_with_parent, wait_until_told_to_stop
 
 
 def main() -> int:
@@ -36,6 +38,7 @@ def main() -> int:
             environment,
             workers=arguments.workers,
             lease=arguments.lease,
+            scale_groups=arguments.scale_groups,
             port=arguments.port,
             runtime=arguments.runtime,
             token=environment.get(TOKEN_VARIABLE),
@@ -46,17 +49,16 @@ def main() -> int:
         return 1
     try:
         host.start()
-        announce(
+        wait_until_told_to_stop(
             {
                 "functions": host.url,
-                "key": host.keys.function,
+                "key": host.keys.master,
+                "function_key": host.keys.function,
                 "system_key": host.keys.system,
-                "master_key": host.keys.master,
                 "workers": [instance.pid for instance in host.pool.instances],
             }
         )
-        wait_until_told_to_stop()
-    except (AppFailed, NotEmulated, InvalidRoute) as error:
+    except (AppFailed, NotEmulated, InvalidRoute, InvalidSchedule) as error:
         print(f"The Functions host can't run {arguments.app}: {error}", file=sys.stderr)
         return 1
     finally:
@@ -69,7 +71,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--app", type=_folder, required=True, help="folder of function_app.py and host.json")
     parser.add_argument("--port", type=int, default=0, help="a free one if not given")
     parser.add_argument("--workers", type=_positive, default=1, help="instances, each with a worker process")
-    parser.add_argument("--lease", type=_positive, default=LEASE, help=f"seconds a message is leased for ({LEASE})")
+    parser.add_argument("--lease", type=_seconds, default=LEASE, help=f"seconds a message is leased for ({LEASE})")
+    parser.add_argument("--scale-groups", action="store_true", help="workers of their own for each triggered function")
     parser.add_argument("--runtime", choices=CHOICES, default="auto", help="what loads and runs the app")
     parser.add_argument("--log", type=Path, help="a file that gets the log too")
     return parser.parse_args()
@@ -101,6 +104,11 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return number
+
+
+def _seconds(text: str) -> int:
+    """Storage leases for whole seconds."""
+    return _positive(str(math.ceil(float(text))))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,17 @@ from local.functions import control, webhook
 from local.functions.connection import queue_service
 from local.functions.control import Control
 from local.functions.counts import Counts
+from local.functions.cron import parse_schedule
 from local.functions.hostjson import HostOptions
 from local.functions.httptrigger import HttpTriggers
-from local.functions.instance import InstanceLost, Launch
+from local.functions.instance import InstanceLost
 from local.functions.keys import Keys
-from local.functions.metadata import QUEUE, Function, resolve
+from local.functions.metadata import EVENT_GRID, HTTP, QUEUE, TIMER, Function, resolve
 from local.functions.pool import Pool
+from local.functions.process import Launch
 from local.functions.queues import POISON_SUFFIX, QueueListener, Source
 from local.functions.server import Request, Response, Server
+from local.functions.timers import Timer
 from local.functions.webhook import EventGridWebhook
 from local.functions.wire import Call
 
@@ -37,6 +40,7 @@ class Host:
         *,
         workers: int,
         lease: int,
+        scale_groups: bool = False,
         port: int = 0,
         runtime: str = "auto",
         token: str | None = None,
@@ -50,8 +54,10 @@ class Host:
         self._log = log
         self._counts = Counts()
         hidden = {name: value for name, value in environment.items() if name != control.TOKEN_VARIABLE}
-        self.pool = Pool(Launch(app, runtime, hidden, options.function_timeout, log, self._counts), workers)
-        self._listeners: list[QueueListener] = []
+        launch = Launch(app, runtime, hidden, options.function_timeout, log, self._counts)
+        self.pool = Pool(launch, workers, scale_groups)
+        self._listeners: list[QueueListener | Timer] = []
+        self._timers: dict[str, Timer] = {}
         self._functions: list[Function] = []
         self._server = Server(port, self._answer)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http")
@@ -61,7 +67,7 @@ class Host:
         return f"http://127.0.0.1:{self._server.port}"
 
     def start(self) -> None:
-        """Raises `AppFailed`, `NotEmulated`, `InvalidRoute`: whatever keeps the app from running at all."""
+        """Raises `AppFailed`, `NotEmulated`, `InvalidRoute`, `InvalidSchedule`: what keeps the app from running."""
         self._functions = self.pool.start()
         self._triggers = HttpTriggers(self._functions, self._options.route_prefix, self.keys, self.pool.submit)
         self._webhook = EventGridWebhook(self._functions, self.pool.submit)
@@ -69,6 +75,10 @@ class Host:
         for function in self._functions:
             if function.kind == QUEUE:
                 self._listen(function)
+            elif function.kind == TIMER:
+                self._schedule(function)
+        for listener in self._listeners:
+            listener.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,10 +97,13 @@ class Host:
         name = resolve(str(function.trigger["queueName"]), self._environment).lower()
         poison = None if name.endswith(POISON_SUFFIX) else service.get_queue_client(name + POISON_SUFFIX)
         source = Source(function, service.get_queue_client(name), poison, self._options.queues, self._lease)
-        for instance in self.pool.instances:
-            listener = QueueListener(source, instance, self._counts, self._log)
-            self._listeners.append(listener)
-            listener.start()
+        for instance in self.pool.serving(function.name):
+            self._listeners.append(QueueListener(source, instance, self._counts, self._log))
+
+    def _schedule(self, function: Function) -> None:
+        schedule = parse_schedule(resolve(str(function.trigger["schedule"]), self._environment))
+        timer = self._timers[function.name] = Timer(function, schedule, self.pool.submit, self._log)
+        self._listeners.append(timer)
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -130,11 +143,19 @@ class Host:
         return self._run_by_hand(function, request.body)
 
     def _run_by_hand(self, function: Function, body: bytes) -> Response:
-        """FunctionsController.Invoke: runs it with that input and does not wait for it."""
+        """FunctionsController.Invoke: runs it with that input and does not wait for it. Not for HTTP functions."""
         try:
-            given = json.loads(body)["input"]
-        except (ValueError, KeyError, TypeError):
+            given = json.loads(body).get("input", "")
+        except (ValueError, AttributeError):
             return Response(400)
         text = given if isinstance(given, str) else json.dumps(given)
-        self.pool.submit(Call(function.name, function.parameter, {"string": text}))
+        if function.kind == HTTP:
+            return Response(400)
+        if function.kind == TIMER:
+            call = self._timers[function.name].call()
+        elif function.kind == EVENT_GRID:
+            call = Call(function.name, function.parameter, {"json": text})
+        else:
+            call = Call(function.name, function.parameter, {"string": text}, {"QueueTrigger": {"string": text}})
+        self.pool.submit(call)
         return Response(202)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import IO, Any
 
-from local.functions.counts import Counts
+from local.functions.process import Launch, ending, spawn, state
 from local.functions.runtime import AppFailed
 from local.functions.wire import Call, Channel, Message, Outcome
 
@@ -26,6 +22,10 @@ from local.functions.wire import Call, Channel, Message, Outcome
 _FIRST_RESTART_DELAY = 0.0
 _RESTART_DELAY = 1.0
 _LONGEST_RESTART_DELAY = 30.0
+# A worker that ends so often before it has told anything at all keeps the host from starting.
+_STILLBORN = 3
+_LONGEST_WAIT = 3600.0
+_LOOK_AGAIN = 0.2  # how soon a stopped worker is looked at
 
 
 class InstanceLost(RuntimeError):
@@ -40,18 +40,6 @@ class FunctionFailed(RuntimeError):
         self.stack = stack
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How to start a worker, and where what it prints goes."""
-
-    app: Path
-    runtime: str
-    environment: Mapping[str, str]
-    function_timeout: float | None
-    log: Callable[[str], None]
-    counts: Counts
-
-
 @dataclass(slots=True)
 class _Running:
     call: Call
@@ -62,8 +50,11 @@ class _Running:
 class Instance:
     """A thread of its own starts its worker, hears its answers, and starts another one when it ends."""
 
-    def __init__(self, number: int, launch: Launch, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, launch: Launch, changed: Callable[[], None], serves: frozenset[str] | None = None
+    ) -> None:
         self.number = number
+        self.serves = serves  # the functions of its scale group; None is all
         self._launch = launch
         self._changed = changed
         self._lock = threading.Lock()
@@ -109,7 +100,7 @@ class Instance:
     def frozen(self) -> bool:
         """Whether its worker is stopped by a signal: then the whole instance counts as stopped."""
         pid = self.pid
-        return pid is not None and _state(pid) in ("T", "t")
+        return pid is not None and state(pid) in ("T", "t")
 
     def submit(self, call: Call) -> Future[Outcome]:
         """The answer, or `FunctionFailed`, or `InstanceLost` if the worker ends first; raises that where it has."""
@@ -147,6 +138,9 @@ class Instance:
             if self._told.done() and self._told.exception() is not None:
                 return  # the app can't be loaded at all, and the host ends
             failures = 0 if came_up else failures + 1
+            if failures == _STILLBORN and not self._told.done():
+                self._told.set_exception(AppFailed("The worker process ended before it told its functions."))
+                return
             delay = min(_RESTART_DELAY * 2**failures, _LONGEST_RESTART_DELAY) if failures else _FIRST_RESTART_DELAY
             self._stopping.wait(delay)
 
@@ -154,7 +148,7 @@ class Instance:
         """From its start to its end; whether it came up."""
         host_side, worker_side = socket.socketpair()
         with worker_side:
-            process = self._spawn(worker_side.fileno())
+            process = self._process = spawn(self._launch, worker_side.fileno())
         channel = Channel(Connection(host_side.detach()))
         assert process.stdout is not None
         pump = threading.Thread(target=self._copy_log, args=(process.stdout,), name=f"log {self.number}", daemon=True)
@@ -173,31 +167,6 @@ class Instance:
             self._bury(process, channel)
             pump.join(1)
         return came_up
-
-    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        root = str(Path(__file__).resolve().parents[2])
-        inherited = [path for path in self._launch.environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-        environment = {
-            **self._launch.environment,
-            "PYTHONPATH": os.pathsep.join(dict.fromkeys([*inherited, root])),
-            "PYTHONUNBUFFERED": "1",
-            "FUNCTIONS_WORKER_RUNTIME": "python",
-            "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-        }
-        command = [sys.executable, "-m", "local.functions.worker", "--fd", str(descriptor)]
-        command += ["--app", str(self._launch.app), "--runtime", self._launch.runtime]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[descriptor],
-            cwd=self._launch.app,
-            env=environment,
-            start_new_session=True,
-        )
-        self._process = process
-        return process
 
     def _greet(self, channel: Channel) -> bool:
         message = channel.receive()
@@ -222,14 +191,18 @@ class Instance:
         """One answer, or none within a while; and kills the worker of a function that ran too long."""
         with self._lock:
             nearest = min((running.deadline for running in self._running.values()), default=float("inf"))
-        timeout = self._launch.function_timeout or 3600.0
         # A function that starts during this wait is due no earlier than a timeout from now.
-        if channel.poll(max(0.0, min(nearest - time.monotonic(), timeout))):
+        longest = self._launch.function_timeout or _LONGEST_WAIT
+        # Nothing is overdue in an instance that is stopped: its host's clock would be, too.
+        least = _LOOK_AGAIN if self.frozen() else 0.0
+        if channel.poll(max(least, min(nearest - time.monotonic(), longest))):
             message = channel.receive()
             if message["ok"]:
                 self._end(message["id"], Outcome(message["returned"], message["outputs"]))
             else:
                 self._end(message["id"], FunctionFailed(message["error"], message["stack"]))
+            return
+        if self.frozen():
             return
         with self._lock:
             late = [running.call for running in self._running.values() if running.deadline <= time.monotonic()]
@@ -248,9 +221,7 @@ class Instance:
             timed_out = self._timed_out
         channel.close()
         if not self._stopping.is_set():
-            self._launch.log(
-                f"[worker {self.number}] pid {process.pid} ended ({_ending(code)}), {len(orphans)} running"
-            )
+            self._launch.log(f"[worker {self.number}] pid {process.pid} ended ({ending(code)}), {len(orphans)} running")
         for invocation in orphans:
             # After a timeout the host is still there and fails what ran; else the whole instance is gone.
             error: Exception = (
@@ -281,19 +252,3 @@ class Instance:
         with output:
             for line in output:
                 self._launch.log(f"[worker {self.number}] {line.decode(errors='replace').rstrip()}")
-
-
-def _ending(code: int) -> str:
-    return f"code {code}" if code >= 0 else signal.Signals(-code).name
-
-
-def _state(pid: int) -> str:
-    """The process's state as one letter of proc(5): T is stopped; empty where it is gone."""
-    try:
-        # The name before it is in parentheses and may hold anything.
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2][:1]
-    except OSError:
-        if sys.platform == "linux":
-            return ""
-    told = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return told.stdout.strip()[:1]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterable
 from concurrent.futures import Future
 
-from local.functions.instance import Instance, InstanceLost, Launch
-from local.functions.metadata import Function, parse_functions
+from local.functions.instance import Instance, InstanceLost
+from local.functions.metadata import EVENT_GRID, HTTP, QUEUE, TIMER, Function, parse_functions
+from local.functions.process import Launch
 from local.functions.wire import Call, Outcome
 
 # How long a request may wait for an instance to come up; app initialization has 30 s on the platform.
@@ -22,23 +22,57 @@ _PATIENCE = 30.0
 
 
 class Pool:
-    """All instances. `start` returns when the first one has told the app's functions."""
+    """All instances: `count` of them that run everything, or `count` for each scale group, as Flex Consumption has it.
 
-    def __init__(self, launch: Launch, count: int) -> None:
+    HTTP requests and events go to the next instance in turn that is up; queues are polled by each instance itself.
+    """
+
+    def __init__(self, launch: Launch, count: int, scale_groups: bool) -> None:
+        self._launch = launch
+        self._count = count
+        self._scale_groups = scale_groups
         self._changed = threading.Condition()
-        self.instances = [Instance(number, launch, self._note_change) for number in range(count)]
         self._turn = itertools.count()
+        self.instances: list[Instance] = []
 
-    def start(self, timeout: float = 60) -> list[Function]:
-        """Raises `AppFailed` with the app's own traceback, or TimeoutError."""
+    def start(self) -> list[Function]:
+        """The app's functions, once all instances are up. Raises `AppFailed` with the app's own traceback."""
+        first = self._add(None)
+        if not self._scale_groups:
+            for _ in range(self._count - 1):
+                self._add(None)
+        functions = parse_functions(first.functions(_PATIENCE))
+        if self._scale_groups:
+            self._add_groups(first, functions)
         for instance in self.instances:
-            instance.start()
-        functions: list[Function] = []
-        for instance in self.instances:
-            functions = parse_functions(instance.functions(timeout))
+            instance.functions(_PATIENCE)
         return functions
 
+    def serving(self, function: str) -> list[Instance]:
+        """The instances that run that function."""
+        return [instance for instance in self.instances if instance.serves is None or function in instance.serves]
+
+    def _add_groups(self, first: Instance, functions: list[Function]) -> None:
+        """https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#per-function-scaling: all HTTP
+        functions scale together, every other one alone. Timers keep the first instance company, to save a process.
+        """
+        first.serves = frozenset(function.name for function in functions if function.kind in (HTTP, TIMER))
+        for function in functions:
+            if function.kind == EVENT_GRID:
+                self._add(frozenset([function.name]))
+            elif function.kind == QUEUE:
+                for _ in range(self._count):
+                    self._add(frozenset([function.name]))
+
+    def _add(self, serves: frozenset[str] | None) -> Instance:
+        instance = Instance(len(self.instances), self._launch, self._note_change, serves)
+        self.instances.append(instance)
+        instance.start()
+        return instance
+
     def stop(self) -> None:
+        for instance in self.instances:
+            instance.kill()
         for instance in self.instances:
             instance.stop()
         with self._changed:
@@ -48,7 +82,7 @@ class Pool:
         """Runs it on the next instance in turn that is up; raises `InstanceLost` when none comes up."""
         deadline = time.monotonic() + _PATIENCE
         while True:
-            for instance in self._in_turn():
+            for instance in self._in_turn(call.function):
                 if instance.ready and not instance.frozen():
                     try:
                         return instance.submit(call)
@@ -61,9 +95,10 @@ class Pool:
                 # A stopped worker that is continued tells nobody, hence the short wait.
                 self._changed.wait(min(left, 0.2))
 
-    def _in_turn(self) -> Iterable[Instance]:
-        first = next(self._turn) % len(self.instances)
-        return self.instances[first:] + self.instances[:first]
+    def _in_turn(self, function: str) -> list[Instance]:
+        instances = self.serving(function)
+        first = next(self._turn) % len(instances)
+        return instances[first:] + instances[:first]
 
     def _note_change(self) -> None:
         with self._changed:

@@ -88,7 +88,8 @@ class QueueListener:
             self._freed.notify_all()
 
     def join(self) -> None:
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     def _listen(self) -> None:
         options = self._source.options
