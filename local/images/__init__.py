@@ -1,6 +1,6 @@
 """Test images of every shape as plain values, the same for the same seed on every machine."""
 
-from local.images.archives import load_image
+from local.images.archives import load_image, write_layout
 from local.images.artifacts import (
     artifact,
     artifact_manifest,
@@ -45,4 +45,5 @@ __all__ = [
     "signature",
     "together",
     "unknown_subject",
+    "write_layout",
 ]

@@ -1,9 +1,10 @@
-"""The user's own images from disk: an OCI layout (a folder or a tar of one) or a docker-save archive."""
+"""Images on disk: read from an OCI layout (a folder or a tar of one) or a docker-save archive, written as a layout."""
 
 import json
 import posixpath
 import tarfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,27 @@ def load_image(path: Path, name: str | None = None) -> Image:
     if "manifest.json" in files:
         return _docker_save(path, files, name)
     raise _malformed(path, "it has neither oci-layout and index.json nor manifest.json in it")
+
+
+def write_layout(folder: Path, *images: Image) -> None:
+    """Images as one OCI layout, each named by its tag; also tools that know nothing of this project can push them."""
+    listed = []
+    for image in images:
+        for blob in image.blobs:
+            with _new_file(folder, blob.descriptor.digest).open("wb") as file:
+                file.writelines(blob.content.chunks())
+        for stored in image.manifests:
+            _new_file(folder, stored.descriptor.digest).write_bytes(stored.raw)
+            if stored.tag is not None:
+                listed.append(entry(replace(stored.descriptor, annotations={REF_NAME: stored.tag})))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": listed}))
+
+
+def _new_file(folder: Path, digest: Digest) -> Path:
+    path = folder / _blob_name(digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _malformed(path: Path, problem: str) -> Malformed:

@@ -26,6 +26,7 @@ from local.images import (
     multi_arch,
     oci_image,
     together,
+    write_layout,
 )
 from local.images.build import CREATED
 from local.images.layers import Packing
@@ -178,21 +179,6 @@ def test_part_of_a_file_reads_as_content(tmp_path: Path) -> None:
 # -- from disk ---------------------------------------------------------------------------------------------------
 
 
-def _write_layout(folder: Path, *images: tuple[Image, str | None]) -> None:
-    (folder / "blobs").mkdir(parents=True)
-    listed = []
-    for image, name in images:
-        contents = [(b.descriptor.digest, b.content.read()) for b in image.blobs]
-        for digest, data in contents + [(m.descriptor.digest, m.raw) for m in image.manifests]:
-            path = folder / "blobs" / digest.algorithm / digest.encoded
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-        root = {"mediaType": image.root.media_type, "digest": str(image.root.digest), "size": image.root.size}
-        listed.append(root | ({"annotations": {"org.opencontainers.image.ref.name": name}} if name else {}))
-    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": listed}))
-
-
 def _tar_of(folder: Path, path: Path) -> Path:
     with tarfile.open(path, "w") as tar:
         for file in sorted(folder.rglob("*")):
@@ -205,7 +191,7 @@ def _tar_of(folder: Path, path: Path) -> Path:
 )
 def test_an_oci_layout_loads_as_the_same_image(shape: str, tmp_path: Path) -> None:
     image = SHAPES[shape]()
-    _write_layout(tmp_path / "layout", (image, "v1"))
+    write_layout(tmp_path / "layout", image.tagged("v1"))
     for path in (tmp_path / "layout", _tar_of(tmp_path / "layout", tmp_path / "layout.tar")):
         loaded = load_image(path)
         assert loaded.root.digest == image.root.digest
@@ -219,7 +205,7 @@ def test_an_oci_layout_loads_as_the_same_image(shape: str, tmp_path: Path) -> No
 
 def test_one_of_several_images_is_chosen_by_name(tmp_path: Path) -> None:
     one, two = oci_image("one"), oci_image("two")
-    _write_layout(tmp_path / "layout", (one, "registry.example:5000/team/app:1"), (two, "2"))
+    write_layout(tmp_path / "layout", one.tagged("registry.example:5000/team/app:1"), two.tagged("2"))
     with pytest.raises(Malformed, match="name one of them"):
         load_image(tmp_path / "layout")
     with pytest.raises(Malformed, match="not three"):
@@ -275,7 +261,7 @@ def test_what_is_no_image_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(Malformed, match="neither oci-layout"):
         load_image(tmp_path / "empty")
     image = oci_image("broken")
-    _write_layout(tmp_path / "layout", (image, None))
+    write_layout(tmp_path / "layout", image)
     missing = image.blobs[0].descriptor.digest
     (tmp_path / "layout" / "blobs" / missing.algorithm / missing.encoded).unlink()
     with pytest.raises(Malformed, match="does not have it"):
