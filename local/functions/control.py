@@ -1,6 +1,6 @@
 """`/_local/…`: what the platform has no equal of, for tests and for the demo. Off unless LOCAL_CONTROL_TOKEN is set.
 
-Every request carries the token as `x-local-control`.
+Every request carries the token as `x-local-token`.
 
 GET   /_local/workers                    [{"instance", "pid", "state": up, starting or stopped, "starts", "running"}]
 POST  /_local/workers/<instance>/<what>  what: stop (SIGSTOP), continue (SIGCONT), kill (SIGKILL)
@@ -25,7 +25,7 @@ from local.functions.server import Request, Response
 
 PATH = "/_local/"
 TOKEN_VARIABLE = "LOCAL_CONTROL_TOKEN"
-HEADER = "x-local-control"
+HEADER = "x-local-token"
 _SIGNALS = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT, "kill": signal.SIGKILL}
 
 
