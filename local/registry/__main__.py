@@ -10,11 +10,11 @@ from pathlib import Path
 
 from local.process import die_with_parent, wait_until_told_to_stop
 
-from .delivery import ANSWER_SECONDS, Subscription
 from .events import DEFAULT_RESOURCE
 from .service import Options, Service
 from .storage import SIGNATURE_SECONDS
 from .tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, REFRESH_SECONDS
+from .webhook import ANSWER_SECONDS, Subscription, validate
 
 PASSWORD_VARIABLE = "LOCAL_REGISTRY_PASSWORD"
 CONTROL_VARIABLE = "LOCAL_REGISTRY_CONTROL"
@@ -76,7 +76,7 @@ def main() -> None:
             subscription = Subscription(
                 args.event_endpoint, args.event_schema, timeout=args.event_timeout, scale=args.event_scale
             )
-            if args.event_validate and (problem := service.courier.validate(subscription)):
+            if args.event_validate and (problem := validate(subscription)):
                 parser.error(f"the endpoint did not pass the handshake: {problem}")
             service.courier.subscribe(subscription)
         ready = {"registry": service.host, "data": service.data_host, "control": control_token}

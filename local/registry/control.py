@@ -10,9 +10,10 @@ from typing import Any
 
 from .auth import Auth, Grant
 from .counters import Counters
-from .delivery import Courier, Event, Manner, Subscription
+from .delivery import Courier, Manner
 from .errors import RegistryError
 from .faults import Faults, Rule
+from .webhook import Event, Subscription, validate
 from .wire import Request, Response, json_response
 
 TOKEN_HEADER = "X-Local-Control"
@@ -82,9 +83,9 @@ class Control:
     def _subscribe(self, request: Request) -> dict[str, object]:
         """The fields of Subscription, and `validate`: whether the endpoint has to pass the handshake first."""
         value = self._body(request)
-        validate = bool(value.pop("validate", False))
+        asked = bool(value.pop("validate", False))
         subscription = Subscription(**value)
-        problem = self.courier.validate(subscription) if validate else None
+        problem = validate(subscription) if asked else None
         if problem is not None:
             raise RegistryError("BAD_REQUEST", f"the endpoint did not pass the handshake: {problem}")
         self.courier.subscribe(subscription)

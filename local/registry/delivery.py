@@ -6,71 +6,21 @@ And as tests want it: held back, late, several times, in any order.
 from __future__ import annotations
 
 import heapq
-import http.client
-import json
 import random
-import ssl
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-# "Event Grid message delivery and retry": waits after each failed attempt, the last one repeated; 30 attempts or 24 h.
+from .webhook import DELIVERED, NEVER_RETRIED, Answer, Event, Subscription, notify, stamp
+
+# "Event Grid message delivery and retry": the waits after failed attempts, the last one repeated; 30 attempts or 24 h.
 RETRY_SECONDS = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 43_200)
-MAX_ATTEMPTS = 30
 TIME_TO_LIVE = 86_400
-ANSWER_SECONDS = 30
-DELIVERED = range(200, 205)
-NEVER_RETRIED = {400: "BadRequest", 403: "Forbidden", 413: "RequestEntityTooLarge"}
+# Each takes a thread while its endpoint takes its time.
 PARALLEL = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    id: str
-    topic: str
-    subject: str
-    type: str
-    time: str
-    data: dict[str, Any]
-
-    def in_schema(self, schema: str) -> dict[str, Any]:
-        if schema == "cloudevents":
-            return {
-                "specversion": "1.0",
-                "id": self.id,
-                "source": self.topic,
-                "subject": self.subject,
-                "type": self.type,
-                "time": self.time,
-                "data": self.data,
-            }
-        return {
-            "id": self.id,
-            "topic": self.topic,
-            "subject": self.subject,
-            "eventType": self.type,
-            "eventTime": self.time,
-            "data": self.data,
-            "dataVersion": "2.0",
-            "metadataVersion": "1",
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """`scale` multiplies Event Grid's waits between attempts and its time to live, so that tests needn't wait."""
-
-    endpoint: str
-    schema: str = "eventgrid"
-    name: str = "mirror"
-    timeout: float = ANSWER_SECONDS
-    scale: float = 1.0
-    max_attempts: int = MAX_ATTEMPTS
-    trust: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,40 +152,13 @@ class Courier:
                 "deadLetterReason": one.reason,
                 "deliveryAttempts": len(one.attempts),
                 "lastDeliveryOutcome": one.attempts[-1]["outcome"] if one.attempts else None,
-                "publishTime": _stamp(one.published),
-                "lastDeliveryAttemptTime": _stamp(one.attempts[-1]["at"]) if one.attempts else None,
+                "publishTime": stamp(one.published),
+                "lastDeliveryAttemptTime": stamp(one.attempts[-1]["at"]) if one.attempts else None,
             }
             if schema == "cloudevents":
                 why = {key.lower(): value for key, value in why.items()}
             found.append({**one.event.in_schema(schema), **why})
         return found
-
-    def validate(self, subscription: Subscription) -> str | None:
-        """Event Grid's handshake with an endpoint; None if it passed, else what was wrong."""
-        if subscription.schema == "cloudevents":
-            # CloudEvents HTTP 1.1 webhooks, "Abuse protection".
-            headers = {"WebHook-Request-Origin": "eventgrid.azure.net"}
-            status, _, answered = _request(subscription, "OPTIONS", None, headers)
-            allowed = answered.get("WebHook-Allowed-Origin") if answered else None
-            return None if allowed in ("*", "eventgrid.azure.net") else f"no allowed origin ({status})"
-        code = str(uuid.uuid4()).upper()
-        event = {
-            "id": str(uuid.uuid4()),
-            "topic": "",
-            "subject": "",
-            "data": {"validationCode": code},
-            "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
-            "eventTime": _stamp(time.time()),
-            "metadataVersion": "1",
-            "dataVersion": "2",
-        }
-        headers = {"aeg-event-type": "SubscriptionValidation", "Content-Type": "application/json; charset=utf-8"}
-        status, body, _ = _request(subscription, "POST", [event], headers)
-        try:
-            echoed = json.loads(body).get("validationResponse")
-        except (ValueError, AttributeError):
-            echoed = None
-        return None if status == 200 and echoed == code else f"the validation code was not echoed ({status})"
 
     # The courier's own threads
 
@@ -271,26 +194,15 @@ class Courier:
                 delivery.state = "unsubscribed"
                 self._changed.notify_all()
                 return
-        event = delivery.event.in_schema(subscription.schema) if delivery.body is None else delivery.body
-        kind = "cloudevents+json" if subscription.schema == "cloudevents" else "json"
-        headers = {
-            "Content-Type": f"application/{kind}; charset=utf-8",
-            "aeg-event-type": "Notification",
-            "aeg-subscription-name": subscription.name.upper(),
-            "aeg-delivery-count": str(len(delivery.attempts)),
-            "aeg-data-version": "2.0",
-            "aeg-metadata-version": "1",
-        }
-        batch = event if subscription.schema == "cloudevents" or delivery.body is not None else [event]
         at = time.time()
-        status, body, _ = _request(subscription, "POST", batch, headers)
+        answer = notify(subscription, delivery.event, delivery.body, len(delivery.attempts))
         with self._changed:
-            self._settle(delivery, subscription, at, status, body)
+            self._settle(delivery, subscription, at, answer)
             self._changed.notify_all()
 
-    def _settle(self, delivery: Delivery, subscription: Subscription, at: float, status: int, body: bytes) -> None:
-        outcome = _outcome(status, body)
-        delivery.attempts.append({"at": at, "seconds": time.time() - at, "status": status, "outcome": outcome})
+    def _settle(self, delivery: Delivery, subscription: Subscription, at: float, answer: Answer) -> None:
+        status = answer.status
+        delivery.attempts.append({"at": at, "seconds": time.time() - at, "status": status, "outcome": answer.outcome})
         if status in DELIVERED:
             delivery.state = "delivered"
         elif status in NEVER_RETRIED:
@@ -303,40 +215,3 @@ class Courier:
             # Event Grid adds a small randomization to every wait.
             wait = RETRY_SECONDS[min(len(delivery.attempts), len(RETRY_SECONDS)) - 1] * subscription.scale
             self._schedule(delivery, wait * random.uniform(1.0, 1.1))
-
-
-def _outcome(status: int, body: bytes) -> str:
-    if status in DELIVERED:
-        return "Success"
-    if status == 0:
-        return body.decode()
-    return NEVER_RETRIED.get(status) or http.client.responses.get(status, "GenericError").replace(" ", "")
-
-
-def _stamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e7):07d}Z"
-
-
-def _request(
-    subscription: Subscription, method: str, value: Any, headers: dict[str, str]
-) -> tuple[int, bytes, http.client.HTTPMessage | None]:
-    """Status 0 if no answer came; then the body says in a word why."""
-    parts = urlsplit(subscription.endpoint)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context(cafile=subscription.trust)
-        connection = http.client.HTTPSConnection(parts.netloc, timeout=subscription.timeout, context=context)
-    else:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=subscription.timeout)
-    body = None if value is None else json.dumps(value).encode()
-    try:
-        connection.request(method, target or "/", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(1 << 20), answer.headers
-    except TimeoutError:
-        return 0, b"TimedOut", None
-    except (OSError, http.client.HTTPException):
-        return 0, b"Unreachable", None
-    finally:
-        connection.close()

@@ -7,7 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 
 from .content import Manifest, now_ns
-from .delivery import Courier, Event
+from .delivery import Courier
+from .webhook import Event
 from .wire import Request
 
 DEFAULT_RESOURCE = (

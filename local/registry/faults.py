@@ -48,6 +48,27 @@ class Effects:
 
 NO_EFFECTS = Effects()
 _EFFECTS = {one.name for one in fields(Effects)}
+_NUMBERS = {"latency_ms", "bandwidth_mbps", "stall_ms", "signature_seconds", "not_found_for_s", "stale_tag_for_s"}
+_COUNTS = {"status", "truncate_at", "reset_at", "stall_at", "page_size"}
+_SWITCHES = {"serve_itself", "expire", "drop_link"}
+_TEXTS = {"redirect_to", "omit"}
+
+
+def _check_effect(name: str, value: object) -> None:
+    if name not in _EFFECTS:
+        raise ValueError(f"no such effect: {name}")
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(_NUMBERS, (int, float)),
+        **dict.fromkeys(_COUNTS, (int,)),
+        **dict.fromkeys(_SWITCHES, (bool,)),
+        **dict.fromkeys(_TEXTS, (str,)),
+        "retry_after": (int, float, str),
+        "corrupt": (int, bool),
+        "headers": (dict,),
+    }
+    wanted = kinds[name]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise ValueError(f"{name} can't be {value!r}")
 
 
 @dataclass(slots=True)
@@ -74,8 +95,8 @@ class Rule:
         if not isinstance(value, dict) or set(value) - {"match", "do"}:
             raise ValueError("a rule is an object of match and do")
         match, do = value.get("match", {}), value.get("do", {})
-        if unknown := set(do) - _EFFECTS:
-            raise ValueError(f"no such effect: {', '.join(sorted(unknown))}")
+        for name, effect in do.items():
+            _check_effect(name, effect)
         known = {"method", "kind", "path", "header", "nth", "after", "count", "first_seconds"}
         if unknown := set(match) - known:
             raise ValueError(f"nothing to match by: {', '.join(sorted(unknown))}")

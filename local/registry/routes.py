@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .auth import CATALOG, Auth
+from .blobs import Blobs
 from .metadata import Metadata
 from .names import check_repository
 from .oci import Oci
@@ -30,7 +31,7 @@ class Route:
     open: bool = False
 
 
-def make_routes(oci: Oci, metadata: Metadata, auth: Auth) -> list[Route]:
+def make_routes(oci: Oci, blobs: Blobs, metadata: Metadata, auth: Auth) -> list[Route]:
     """In the order in which they are tried; a repository's name may have slashes."""
 
     def route(kind: str, pattern: str, **methods: tuple[tuple[str, ...], Handler]) -> Route:
@@ -45,7 +46,7 @@ def make_routes(oci: Oci, metadata: Metadata, auth: Auth) -> list[Route]:
     get_manifest = (PULL, oci.get_manifest)
     return [
         route("base", r"/v2/?", GET=((), oci.base), HEAD=((), oci.base)),
-        unguarded("exchange", r"/oauth2/exchange", POST=lambda request: auth.exchange(request)),
+        unguarded("exchange", r"/oauth2/exchange", POST=auth.exchange),
         unguarded("token", r"/oauth2/token", POST=auth.token_by_post, GET=auth.token_by_get),
         Route("catalog", re.compile(r"/v2/_catalog"), listing, catalog=True),
         Route("catalog", re.compile(r"/acr/v1/_catalog"), acr_listing, catalog=True),
@@ -59,21 +60,21 @@ def make_routes(oci: Oci, metadata: Metadata, auth: Auth) -> list[Route]:
             DELETE=(DELETE, oci.delete_manifest),
         ),
         route("referrers", rf"/v2/{name}/referrers/(?P<digest>[^/]+)", GET=(PULL, oci.referrers)),
-        route("upload", rf"/v2/{name}/blobs/uploads/?", POST=(PUSH, oci.begin_upload)),
+        route("upload", rf"/v2/{name}/blobs/uploads/?", POST=(PUSH, blobs.begin)),
         route(
             "upload",
             rf"/v2/{name}/blobs/uploads/(?P<upload_id>[^/]+)",
-            GET=(PUSH, oci.upload_status),
-            PATCH=(PUSH, oci.continue_upload),
-            PUT=(PUSH, oci.end_upload),
-            DELETE=(PUSH, oci.cancel_upload),
+            GET=(PUSH, blobs.status),
+            PATCH=(PUSH, blobs.append),
+            PUT=(PUSH, blobs.end),
+            DELETE=(PUSH, blobs.cancel),
         ),
         route(
             "blob",
             rf"/v2/{name}/blobs/(?P<digest>[^/]+)",
-            GET=(PULL, oci.get_blob),
-            HEAD=(PULL, oci.head_blob),
-            DELETE=(DELETE, oci.delete_blob),
+            GET=(PULL, blobs.get),
+            HEAD=(PULL, blobs.head),
+            DELETE=(DELETE, blobs.delete),
         ),
         route("manifests", rf"/acr/v1/{name}/_manifests", GET=(READ, metadata.manifests)),
         route(

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from .auth import Auth
+from .blobs import Blobs
 from .content import Content
 from .control import Control
 from .counters import Counters, Entry
@@ -146,16 +147,17 @@ class Service:
         content = Content(self._folder)
         tokens = Tokens(self.host, options.identity_key, **options.lifetimes)  # type: ignore[arg-type]
         auth = Auth(tokens, options.username, options.password, options.anonymous)
-        blobs = BlobHost(content, self.data_host, tokens.registry_id)
+        blob_host = BlobHost(content, self.data_host, tokens.registry_id)
         if options.signature_seconds is not None:
-            blobs.signature_seconds = options.signature_seconds
+            blob_host.signature_seconds = options.signature_seconds
         events = Events(self.host, self.courier, options.resource_id)
-        oci = Oci(content, Uploads(self._folder / "uploads"), auth, blobs, events)
+        oci = Oci(content, events)
+        blobs = Blobs(content, Uploads(self._folder / "uploads"), auth, blob_host)
         metadata = Metadata(content, auth, events, self.host)
         control = Control(options.control_token, Counters(), Faults(), auth, self.courier)
         self.courier.start()
-        self._server.start(RegistrySite(make_routes(oci, metadata, auth), auth, control))
-        self._data_server.start(DataSite(blobs, control.counters, control.faults))
+        self._server.start(RegistrySite(make_routes(oci, blobs, metadata, auth), auth, control))
+        self._data_server.start(DataSite(blob_host, control.counters, control.faults))
         return self
 
     def __exit__(
