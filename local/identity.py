@@ -88,13 +88,13 @@ def sign(claims: Mapping[str, object], key: bytes) -> str:
     """A JWT (RFC 7519) by HMAC-SHA256."""
     parts = ({"typ": "JWT", "alg": "HS256", "kid": "local"}, claims)
     text = b".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
-    return (text + b"." + _encode(hmac.digest(text, key, hashlib.sha256))).decode()
+    return (text + b"." + _encode(hmac.digest(key, text, hashlib.sha256))).decode()
 
 
 def check_token(token: str, key: bytes, audience: str) -> dict[str, Any]:
     """The claims of a token made by `Identity.token` for that audience; raises `InvalidToken` with the reason."""
     text, _, signature = token.rpartition(".")
-    if not hmac.compare_digest(_encode(hmac.digest(text.encode(), key, hashlib.sha256)), signature.encode()):
+    if not hmac.compare_digest(_encode(hmac.digest(key, text.encode(), hashlib.sha256)), signature.encode()):
         raise InvalidToken("the signature is not this identity endpoint's")
     try:
         claims = json.loads(_decode(text.partition(".")[2]))
