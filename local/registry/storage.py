@@ -134,7 +134,7 @@ class BlobHost:
     @staticmethod
     def _common() -> list[tuple[str, str]]:
         return [
-            ("Server", "Windows-Azure-Blob/1.0 Microsoft-HTTPAPI/2.0"),
+            ("Server", "Windows-Azure-Blob/1.0"),
             ("x-ms-request-id", str(uuid.uuid4())),
             ("x-ms-version", VERSION),
         ]
