@@ -7,7 +7,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import JOB_QUEUE, Job
-from acrmirror.transport import storage_transport
+from acrmirror.transport import make_transport, trust
 
 MAX_DELAY = 7 * 24 * 3600
 """Seconds; Queue Storage keeps a message invisible for at most a week."""
@@ -26,7 +26,7 @@ class JobQueue:
             endpoint,
             JOB_QUEUE,
             credential=credential,
-            transport=storage_transport(8, trust_bundle),
+            transport=make_transport(trust(trust_bundle), 8),
             message_encode_policy=TextBase64EncodePolicy(),
             retry_total=3,
             initial_backoff=1,

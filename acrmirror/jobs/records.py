@@ -20,7 +20,7 @@ from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import Job
 from acrmirror.moments import from_datetime, to_datetime
-from acrmirror.transport import storage_transport
+from acrmirror.transport import make_transport, trust
 
 STORAGE_AUDIENCE = "https://storage.azure.com"
 FINAL_STATES = frozenset({"done", "failed", "gone", "cancelled"})
@@ -70,7 +70,7 @@ class JobRecords:
             endpoint,
             table,
             credential=credential,
-            transport=storage_transport(32, trust_bundle),
+            transport=make_transport(trust(trust_bundle), 32),
             # Without it the client takes an endpoint that is no *.table.core.windows.net for Cosmos DB.
             audience=STORAGE_AUDIENCE,
             retry_total=3,

@@ -121,4 +121,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         if isinstance(item, BaseException) and id(item) not in seen:
             seen.add(id(item))
             yield item
-            queue += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+            queue += [item.__cause__, item.__context__, *item.args]
+            queue += [getattr(item, "inner_exception", None), getattr(item, "reason", None)]

@@ -26,9 +26,9 @@ from acrmirror.registry.policy import OnRequest, RegistryPolicy, read_capped
 from acrmirror.registry.reader import BlobReader, Origin
 from acrmirror.registry.redirects import check_redirect
 from acrmirror.registry.tokens import Tokens
-from acrmirror.registry.transport import make_transport, trust
 from acrmirror.registry.values import ListedManifest, ListedTag, ManifestBytes, Resolved
 from acrmirror.settings import Settings
+from acrmirror.transport import make_transport, trust
 
 PATIENCE = 30.0
 PAGE_LIMIT = 1000

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from email.message import Message
 
-from acrmirror.registry.transport import CONNECT_TIMEOUT, READ_TIMEOUT
+from acrmirror.transport import CONNECT_TIMEOUT, READ_TIMEOUT
 
 HEAD_LIMIT = 64 * 1024
 DRAIN_LIMIT = 64 * 1024

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy
+from azure.core.pipeline.transport import HttpResponse as LegacyResponse
 from azure.core.rest import HttpRequest, HttpResponse
 
 from acrmirror.errors import Refused
@@ -98,8 +99,11 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         return self.next.send(request)
 
 
-def read_capped(response: HttpResponse, limit: int) -> bytes | None:
+def read_capped(response: HttpResponse | LegacyResponse, limit: int) -> bytes | None:
     """The whole body, so that its connection can be used again, or None past `limit` bytes: then it is closed."""
+    if isinstance(response, LegacyResponse):
+        # The SDK's listings ask in the older form, which reads at once.
+        return response.body()
     if response.is_stream_consumed:
         return response.content
     body = bytearray()

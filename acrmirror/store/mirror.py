@@ -14,7 +14,7 @@ from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
 from acrmirror.store.ingest import Ingest, rehash
 from acrmirror.store.tags import Tags
-from acrmirror.transport import storage_transport
+from acrmirror.transport import make_transport, trust
 
 
 class MirrorStore(Tags):
@@ -39,7 +39,7 @@ class MirrorStore(Tags):
         service = BlobServiceClient(
             endpoint,
             credential=credential,
-            transport=storage_transport(connections, trust_bundle),
+            transport=make_transport(trust(trust_bundle), connections),
             retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1),
             max_single_put_size=layout.BLOCK_SIZE,
         )
