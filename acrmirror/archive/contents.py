@@ -1,0 +1,172 @@
+"""What an archive has in it: an OCI layout (image-spec "image layout") that `docker load` reads as well.
+
+Both name the same files under `blobs/`, as docker's own archives have done since version 25: `index.json` and
+`oci-layout` for one reader, `manifest.json` for the other.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from acrmirror.oci import Descriptor, Manifest, Platform
+from acrmirror.reference import Digest
+
+LAYOUT_VERSION = b'{"imageLayoutVersion": "1.0.0"}'
+REF_NAME = "org.opencontainers.image.ref.name"
+IMAGE_NAME = "io.containerd.image.name"
+_CONFIG_TYPES = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An image on its way into an archive.
+
+    `manifests` has everything that is reachable from `root`, root included. `name` is what docker shall call it
+    (`demo.azurecr.io/team/app:1.2`), `tag` what an OCI layout calls it. `absent` are layers that stand nowhere
+    (foreign ones). `docker` is the image that `docker load` gets, with its config's bytes, if there is one.
+    """
+
+    root: Manifest
+    manifests: tuple[Manifest, ...]
+    name: str | None = None
+    tag: str | None = None
+    absent: frozenset[Digest] = frozenset()
+    docker: tuple[Manifest, bytes] | None = None
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What has to be fetched, each once, in the order of the manifests."""
+        known: dict[Digest, Descriptor] = {}
+        for manifest in self.manifests:
+            for blob in manifest.blobs:
+                if blob.digest not in self.absent:
+                    known.setdefault(blob.digest, blob)
+        return tuple(known.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of the archive: small ones bring their bytes, a blob's are fetched."""
+
+    name: str
+    data: bytes = b""
+    blob: Descriptor | None = None
+
+    @property
+    def size(self) -> int:
+        return self.blob.size if self.blob is not None else len(self.data)
+
+
+def image_parts(image: Exported) -> list[Part]:
+    """The archive's files, in their order: what describes it first, so that a stream's reader knows what comes. The
+    same image gives the same archive, byte for byte."""
+    parts = [Part("oci-layout", LAYOUT_VERSION), Part("index.json", _json(layout_index([index_entry(image)])))]
+    if image.docker is not None:
+        parts.append(Part("manifest.json", _json([_docker_entry(image, image.docker[0])])))
+    parts += content_parts(image)
+    return parts
+
+
+def content_parts(image: Exported) -> list[Part]:
+    """The files under `blobs/` alone."""
+    manifests = {manifest.digest: manifest for manifest in image.manifests}
+    parts = [Part(blob_path(digest), manifest.raw) for digest, manifest in manifests.items()]
+    parts += [Part(blob_path(blob.digest), blob=blob) for blob in image.blobs if blob.digest not in manifests]
+    return parts
+
+
+def blob_path(digest: Digest) -> str:
+    return f"blobs/{digest.algorithm}/{digest.encoded}"
+
+
+def layout_index(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": list(entries),
+    }
+
+
+def index_entry(image: Exported) -> dict[str, Any]:
+    """How `index.json` lists the image."""
+    annotations = {IMAGE_NAME: image.name, REF_NAME: image.tag}
+    entry: dict[str, Any] = {
+        "mediaType": image.root.media_type,
+        "digest": str(image.root.digest),
+        "size": image.root.size,
+    }
+    named = {key: value for key, value in annotations.items() if value}
+    if named:
+        entry["annotations"] = named
+    return entry
+
+
+def _docker_entry(image: Exported, manifest: Manifest) -> dict[str, Any]:
+    assert manifest.config is not None  # noqa: S101 - `loadable` gave it
+    return {
+        "Config": blob_path(manifest.config.digest),
+        "RepoTags": [image.name] if image.name and image.tag else [],
+        "Layers": [blob_path(layer.digest) for layer in manifest.layers],
+    }
+
+
+def images_of(root: Manifest, manifests: Mapping[Digest, Manifest]) -> list[tuple[Manifest, Platform | None]]:
+    """The images behind a root in an index's order, nested ones included, each with the platform that its entry
+    states; a root that is no index is itself the only one."""
+    found: list[tuple[Manifest, Platform | None]] = []
+    seen: set[Digest] = set()
+
+    def visit(manifest: Manifest, platform: Platform | None) -> None:
+        if not manifest.is_index:
+            found.append((manifest, platform))
+            return
+        if manifest.digest in seen:
+            return
+        seen.add(manifest.digest)
+        for entry in manifest.manifests:
+            if entry.digest in manifests:
+                visit(manifests[entry.digest], entry.platform)
+
+    visit(root, None)
+    return found
+
+
+def loadable(manifest: Manifest, config: bytes, absent: frozenset[Digest] = frozenset()) -> bool:
+    """Whether `docker load` can take it: a config that lists as many layers as the manifest does, all of them here."""
+    if manifest.config is None or manifest.config.media_type not in _CONFIG_TYPES:
+        return False
+    if any(layer.digest in absent for layer in manifest.layers):
+        return False
+    document = _object(config)
+    rootfs = document.get("rootfs")
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    listed = diff_ids if isinstance(diff_ids, list) else []
+    return bool(document.get("os")) and len(listed) == len(manifest.layers)
+
+
+def platform_of(config: bytes) -> Platform | None:
+    """The platform that an image's config states."""
+    document = _object(config)
+    system, architecture, variant = (document.get(key) for key in ("os", "architecture", "variant"))
+    if not isinstance(system, str) or not isinstance(architecture, str) or not system or not architecture:
+        return None
+    version = document.get("os.version")
+    return Platform(
+        system,
+        architecture,
+        variant if isinstance(variant, str) and variant else None,
+        version if isinstance(version, str) and version else None,
+    )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

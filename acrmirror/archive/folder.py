@@ -1,0 +1,134 @@
+"""The image as a folder in OCI layout. Blobs appear under their names when they are whole and right."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acrmirror.archive.contents import (
+    IMAGE_NAME,
+    LAYOUT_VERSION,
+    REF_NAME,
+    Exported,
+    Part,
+    content_parts,
+    index_entry,
+    layout_index,
+)
+from acrmirror.archive.fetching import BLOCK, THREADS, Fetch, OnBytes, check, fetch_in_order, ranges
+from acrmirror.errors import DigestMismatch
+from acrmirror.oci import Descriptor
+from acrmirror.reference import Hasher
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """A blob that is not there yet: `done` bytes of it are in `unfinished`, and `hasher` has seen them."""
+
+    path: Path
+    blob: Descriptor
+    done: int
+    hasher: Hasher
+
+    @property
+    def unfinished(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.part")
+
+
+def write_folder(
+    folder: Path, image: Exported, fetch: Fetch, *, threads: int = THREADS, on_bytes: OnBytes | None = None
+) -> None:
+    """Adds the image to the layout in `folder`, which is made if need be; other images in it stay.
+
+    What is there already is checked byte for byte and not fetched again. `index.json` lists the image last of all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = content_parts(image)
+    for part in parts:
+        (folder / part.name).parent.mkdir(parents=True, exist_ok=True)
+    wanted = list(_missing(folder, parts, on_bytes))
+    spans = (span for want in wanted for span in ranges(want.blob, want.done))
+    with closing(fetch_in_order(spans, fetch, threads)) as fetched:
+        for want in wanted:
+            _complete(want, fetched, on_bytes)
+    for part in parts:
+        if part.blob is None:
+            _put(folder / part.name, part.data)
+    _put(folder / "oci-layout", LAYOUT_VERSION)
+    _put(folder / "index.json", json.dumps(layout_index(_entries(folder, image)), ensure_ascii=False).encode())
+
+
+def _missing(folder: Path, parts: Sequence[Part], on_bytes: OnBytes | None) -> Iterator[_Wanted]:
+    for part in parts:
+        blob = part.blob
+        if blob is None:
+            continue
+        want = _Wanted(folder / part.name, blob, 0, blob.digest.hasher())
+        if want.path.exists():
+            done = _hash(want.path, want.hasher)
+            if done == blob.size and want.hasher.hexdigest() == blob.digest.encoded:
+                _tell(on_bytes, want, done)
+                continue
+            want.hasher = blob.digest.hasher()
+        if want.unfinished.exists():
+            want.done = _hash(want.unfinished, want.hasher)
+            if want.done > blob.size:
+                want.unfinished.unlink()
+                want.done, want.hasher = 0, blob.digest.hasher()
+        _tell(on_bytes, want, want.done)
+        yield want
+
+
+def _complete(want: _Wanted, fetched: Iterator[bytes], on_bytes: OnBytes | None) -> None:
+    with want.unfinished.open("ab") as file:
+        while want.done < want.blob.size:
+            data = next(fetched)
+            want.hasher.update(data)
+            file.write(data)
+            want.done += len(data)
+            _tell(on_bytes, want, want.done)
+    try:
+        check(want.blob, want.hasher.hexdigest())
+    except DigestMismatch:
+        want.unfinished.unlink()
+        raise
+    want.unfinished.replace(want.path)
+
+
+def _hash(path: Path, hasher: Hasher) -> int:
+    done = 0
+    with path.open("rb") as file:
+        while data := file.read(BLOCK):
+            hasher.update(data)
+            done += len(data)
+    return done
+
+
+def _entries(folder: Path, image: Exported) -> list[dict[str, Any]]:
+    """Those that `index.json` lists already, but for one of the same name, and the image's."""
+    entry = index_entry(image)
+    try:
+        listed = json.loads((folder / "index.json").read_bytes())["manifests"]
+        others = [it for it in listed if _name(it) != _name(entry)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        others = []
+    return [*others, entry]
+
+
+def _name(entry: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    annotations = entry.get("annotations") or {}
+    named = annotations.get(IMAGE_NAME), annotations.get(REF_NAME)
+    return (*named, None if any(named) else entry["digest"])
+
+
+def _put(path: Path, data: bytes) -> None:
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
+
+
+def _tell(on_bytes: OnBytes | None, want: _Wanted, done: int) -> None:
+    if on_bytes is not None:
+        on_bytes(want.blob.digest, done)
