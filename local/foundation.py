@@ -105,12 +105,12 @@ class Foundation:
         self.certificates: Certificates = make_certificates(folder)
         self._header = secrets.token_hex(16)
         self._client_id = str(uuid.uuid4())
-        self._key = folder / "identity.key"
-        make_key(self._key)
+        self.key = folder / "identity.key"
+        make_key(self.key)
         self._names = iter(account_names(accounts))
         self._identity_service = Service.module(
             "local.identity",
-            ["--key", str(self._key), "--client-id", self._client_id],
+            ["--key", str(self.key), "--client-id", self._client_id],
             folder / "identity.log",
             {**os.environ, HEADER_VARIABLE: self._header},
         )
@@ -125,7 +125,7 @@ class Foundation:
     def ready(self) -> Self:
         """Waits until both answer; raises `ServiceFailed` if one does not."""
         endpoint = self._identity_service.ready()["identity_endpoint"]
-        self.identity = IdentityEndpoint(endpoint, self._header, self._client_id, self._key)
+        self.identity = IdentityEndpoint(endpoint, self._header, self._client_id, self.key)
         self._storage = self._azurite.ready()
         return self
 

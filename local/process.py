@@ -24,7 +24,6 @@ from typing import Any
 _DEATH_SIGNAL = "LOCAL_DEATH_SIGNAL"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _STDIN = 0
-_TAIL = 30
 
 
 class ServiceFailed(RuntimeError):
@@ -107,8 +106,8 @@ class Service:
         self._pump.join(1)
         return code
 
-    def tail(self, lines: int = _TAIL) -> str:
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    def tail(self) -> str:
+        return tail_of(self.log)
 
     def _copy_output(self) -> None:
         output = self._process.stdout
@@ -124,6 +123,11 @@ class Service:
 
     def _complaint(self, what: str) -> str:
         return f"{self.name} {what}. The end of {self.log}:\n{self.tail() or '(nothing was logged)'}"
+
+
+def tail_of(log: Path, lines: int = 40) -> str:
+    """The last lines of a log file."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def stop_all(services: Sequence[Service], grace: float = 5) -> None:

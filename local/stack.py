@@ -1,0 +1,242 @@
+"""Starts what the mirror needs in Azure on this machine, wires it, and stops it all.
+
+Registry, identity endpoint, storage and Functions host are processes of their own; the app runs in the host's workers
+with the settings that a deployment would give it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from local.control import FunctionsControl, RegistryControl
+from local.foundation import CONTAINER, TABLE, Account, Foundation, IdentityEndpoint
+from local.process import Service, stop_all
+
+ROOT = Path(__file__).resolve().parent.parent
+RESOURCE_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+    "/providers/Microsoft.ContainerRegistry/registries/local"
+)
+EVENT_TRIGGER = "on_registry_event"
+LEASE_SECONDS = 600  # as on the platform
+USERNAME = "local"
+# Settings of an outer stack, or of a real deployment, must not reach this one's app.
+_FOREIGN = ("MIRROR_", "IDENTITY_", "AZURE_", "AzureWebJobs", "AzureFunctionsJobHost__", "MSI_")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a stack is started.
+
+    `lease` is how long a queue message of a killed worker stays invisible, in seconds. `settings` are app settings
+    that replace those the stack makes. `app` is the folder with function_app.py. A port of 0 is any free one. With
+    `func` the host is Azure's Core Tools; without `functions` there is none, and events are dropped.
+    """
+
+    workers: int = 1
+    lease: int = LEASE_SECONDS
+    anonymous: bool = False
+    event_schema: str = "eventgrid"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    app: Path = ROOT
+    registry_port: int = 0
+    data_port: int = 0
+    functions_port: int = 0
+    functions: bool = True
+    func: bool = False
+
+
+class Stack:
+    """`with Stack(workers=2) as stack:`; raises `ServiceFailed` with the end of a log if a part does not start.
+
+    Keywords are those of `Options`. `folder` gets the logs, and is a temporary one unless given. On a `foundation`
+    that runs already the stack takes a storage account of its own; else it starts one.
+    """
+
+    def __init__(self, *, folder: Path | None = None, foundation: Foundation | None = None, **options: Any) -> None:
+        self.options = Options(**options)
+        self.folder: Path
+        self.account: Account
+        self.registry: RegistryControl
+        self.functions: FunctionsControl
+        self._given_folder = folder
+        self._given_foundation = foundation
+        self._token = secrets.token_urlsafe(18)
+        self._ends = ExitStack()
+        self._services: dict[str, Service] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as ends:
+            self.folder = self._make_folder(ends)
+            self._start(ends)
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    # Where things are
+
+    @property
+    def identity(self) -> IdentityEndpoint:
+        return self.account.identity
+
+    @property
+    def ca(self) -> Path:
+        return self.account.ca
+
+    @property
+    def blob_endpoint(self) -> str:
+        return self.account.blob_endpoint
+
+    @property
+    def queue_endpoint(self) -> str:
+        return self.account.queue_endpoint
+
+    @property
+    def table_endpoint(self) -> str:
+        return self.account.table_endpoint
+
+    @property
+    def identity_endpoint(self) -> str:
+        return self.identity.endpoint
+
+    @property
+    def identity_header(self) -> str:
+        return self.identity.header
+
+    @property
+    def client_id(self) -> str:
+        return self.identity.client_id
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        """The log file of each part that is a process of this stack's own."""
+        return {name: service.log for name, service in self._services.items()}
+
+    def returncodes(self) -> dict[str, int | None]:
+        """Of the same processes; None for one that runs."""
+        return {name: service.returncode() for name, service in self._services.items()}
+
+    def app_environment(self) -> dict[str, str]:
+        """The app's settings, and what App Service gives beside them; also for code that runs in this process."""
+        return {
+            **self.identity.environment(),
+            **self.account.environment(),
+            "MIRROR_REGISTRY": self.registry.host,
+            "MIRROR_REGISTRY_RESOURCE_ID": RESOURCE_ID,
+            "MIRROR_REGISTRY_AUTH": "anonymous" if self.options.anonymous else "identity",
+            "MIRROR_REDIRECT_LOCAL": "true",
+            **self.options.settings,
+        }
+
+    def ready(self) -> dict[str, str]:
+        """What an outside client needs, as `dev.py up --json` prints it."""
+        settings = self.app_environment()
+        return {
+            "registry": self.registry.host,
+            "username": self.registry.username,
+            "password": self.registry.password,
+            "functions": self.functions.url,
+            "blob": self.blob_endpoint,
+            "queue": self.queue_endpoint,
+            "table": self.table_endpoint,
+            "mirror_container": settings.get("MIRROR_CONTAINER", CONTAINER),
+            "records_table": settings.get("MIRROR_TABLE", TABLE),
+            "ca": str(self.ca),
+            "identity_endpoint": self.identity_endpoint,
+            "identity_header": self.identity_header,
+            "client_id": self.client_id,
+        }
+
+    # Starting and stopping
+
+    def _make_folder(self, ends: ExitStack) -> Path:
+        if self._given_folder is not None:
+            self._given_folder.mkdir(parents=True, exist_ok=True)
+            return self._given_folder
+        folder = Path(tempfile.mkdtemp(prefix="mirror-"))
+        ends.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def _start(self, ends: ExitStack) -> None:
+        """What does not need one another starts at once; the host comes last, since its app needs all the rest."""
+        foundation = self._given_foundation
+        if foundation is None:
+            foundation = Foundation(self.folder)
+            ends.callback(foundation.stop)
+        ends.callback(self._stop_services)
+        registry = self._start_registry(foundation)
+        if self._given_foundation is None:
+            foundation.ready()
+        self.account = foundation.account()
+        self.registry = registry.control(str(self._services["registry"].ready()["registry"]))
+        if self.options.functions:
+            host = self._start_functions()
+            self.account.deploy(*self._names())
+            answer = host.ready()
+            self.functions = FunctionsControl(answer["functions"], answer["key"], answer["system_key"], self._token)
+            self.registry.subscribe(self.functions.event_endpoint(EVENT_TRIGGER), self.options.event_schema)
+        else:
+            self.account.deploy(*self._names())
+
+    def _names(self) -> tuple[str, str]:
+        settings = self.options.settings
+        return settings.get("MIRROR_CONTAINER", CONTAINER), settings.get("MIRROR_TABLE", TABLE)
+
+    def _start_registry(self, foundation: Foundation) -> _RegistrySecrets:
+        secret = _RegistrySecrets(foundation.certificates.ca)
+        options = self.options
+        arguments = ["--cert", str(foundation.certificates.server), "--identity-key", str(foundation.key)]
+        arguments += ["--port", str(options.registry_port), "--data-port", str(options.data_port)]
+        arguments += ["--username", USERNAME, "--resource-id", RESOURCE_ID, "--root", str(self.folder)]
+        if options.anonymous:
+            arguments.append("--anonymous")
+        environment = {
+            **os.environ,
+            "LOCAL_REGISTRY_PASSWORD": secret.password,
+            "LOCAL_REGISTRY_CONTROL": secret.token,
+        }
+        self._services["registry"] = Service.module(
+            "local.registry", arguments, self.folder / "registry.log", environment
+        )
+        return secret
+
+    def _start_functions(self) -> Service:
+        options = self.options
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        environment |= self.app_environment() | {"LOCAL_CONTROL_TOKEN": self._token}
+        arguments = ["--app", str(options.app), "--port", str(options.functions_port)]
+        if options.func:
+            module = "local.coretools"
+        else:
+            module = "local.functions"
+            arguments += ["--workers", str(options.workers), "--lease", str(options.lease)]
+        host = Service.module(module, arguments, self.folder / "functions.log", environment)
+        self._services["functions"] = host
+        return host
+
+    def _stop_services(self) -> None:
+        """The host first, while what its app is talking to still answers."""
+        host = self._services.get("functions")
+        if host is not None:
+            host.stop()
+        stop_all(list(self._services.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _RegistrySecrets:
+    ca: Path
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+
+    def control(self, host: str) -> RegistryControl:
+        return RegistryControl(host, USERNAME, self.password, self.ca, self.token)
