@@ -41,7 +41,7 @@ def main() -> int:
             scale_groups=arguments.scale_groups,
             port=arguments.port,
             runtime=arguments.runtime,
-            token=environment.get(TOKEN_VARIABLE),
+            token=environment.get(TOKEN_VARIABLE) or None,
             log=_logger(arguments.log),
         )
     except (InvalidHostJson, OSError) as error:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -53,13 +54,16 @@ def run_order(message: func.QueueMessage) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%-poison", connection="SAMPLE")
 def run_dead(message: func.QueueMessage) -> None:
-    record(did="dead", text=message.get_body().decode(errors="replace"), id=message.id)
+    text = message.get_body().decode(errors="replace")
+    record(did="dead", text=text, dequeue_count=message.dequeue_count)
+    if "not even dead" in text:
+        raise RuntimeError("not even dead")
 
 
 @app.event_grid_trigger(arg_name="event")
 def on_event(event: func.EventGridEvent) -> None:
     kind = type(event).__name__
-    data = event.data if kind == "CloudEvent" else event.get_json()
+    data = event.get_json()
     when = event.time if kind == "CloudEvent" else event.event_time
     record(did="event", kind=kind, id=event.id, data=data, time=str(when))
     obey(data or {})
@@ -86,6 +90,8 @@ def echo(req: func.HttpRequest) -> func.HttpResponse:
         "body": req.get_body().decode(),
         "pid": os.getpid(),
         "thread": threading.current_thread().name,
+        "environment": sorted(os.environ),
+        "folder": str(Path.cwd()),
     }
     return func.HttpResponse(json.dumps(told), mimetype="application/json", headers={"X-Sample": "yes"})
 
@@ -110,7 +116,7 @@ def order(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route(route="child", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
-def child(req: func.HttpRequest) -> func.HttpResponse:
+def leave_child(req: func.HttpRequest) -> func.HttpResponse:
     """Leaves a process behind, as an app may."""
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
     return func.HttpResponse(str(left.pid))

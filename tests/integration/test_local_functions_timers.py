@@ -1,0 +1,36 @@
+"""The local Functions host's timers, on time and by hand."""
+
+from pathlib import Path
+
+from sample_host import RUNTIMES, pause, sample_host, seconds_between
+
+from local.foundation import Foundation
+
+
+def test_a_timer_runs_on_time_on_one_instance_and_others_by_hand(foundation: Foundation, tmp_path: Path) -> None:
+    with sample_host(foundation, tmp_path, "--runtime", RUNTIMES[-1], workers=2) as host:
+        host.expect(lambda: len(host.records("tick")) >= 2)
+        first, second = host.records("tick")[:2]
+        assert 1.5 < seconds_between(first, second) < 2.5
+        assert first["at"] % 2 < 0.5
+        assert first["past_due"] is False
+
+        assert host.records("yearly") == []
+        path = "/admin/functions/yearly"
+        assert host.ask("POST", path, "{}", x_functions_key=host.ready["function_key"]).status == 401
+        assert host.ask("POST", path, "not json", x_functions_key=host.ready["key"]).status == 400
+        assert host.ask("POST", path, "{}", x_functions_key=host.ready["key"]).status == 202
+        host.expect_records(1, "yearly")
+
+
+def test_a_queue_function_and_an_event_function_run_by_hand_as_well(foundation: Foundation, tmp_path: Path) -> None:
+    with sample_host(foundation, tmp_path) as host:
+        key = {"x_functions_key": host.ready["key"]}
+        assert host.ask("POST", "/admin/functions/run_order", '{"input": "by hand"}', **key).status == 202
+        host.expect_records(1, "end")
+        assert host.ask("POST", "/admin/functions/on_event", '{"input": "{\\"id\\": \\"hand\\"}"}', **key).status == 202
+        host.expect_records(1, "event")
+        assert host.ask("POST", "/admin/functions/echo", '{"input": ""}', **key).status == 400
+        assert host.ask("POST", "/admin/functions/nobody", '{"input": ""}', **key).status == 404
+        pause(0.2)
+        assert host.records("event")[0]["id"] == "hand"
