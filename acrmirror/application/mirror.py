@@ -1,4 +1,4 @@
-"""Mirror: the use cases behind the triggers."""
+"""Mirror: what happens to an event and to a job, and where the parts are wired."""
 
 import logging
 from collections.abc import Mapping

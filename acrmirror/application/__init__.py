@@ -1,0 +1,5 @@
+"""The use cases behind the triggers."""
+
+from acrmirror.application.mirror import Mirror
+
+__all__ = ["Mirror"]
