@@ -15,7 +15,7 @@ class PushService:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lengths: dict[str, int] = {}
+        self._lengths: dict[tuple[str, str], int] = {}
         self._uploads: dict[str, int] = {}
         self._manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
 
@@ -33,7 +33,7 @@ class PushService:
         if route["rest"].startswith("uploads"):
             return self._upload(connection, request, route["name"], route["rest"].removeprefix("uploads").strip("/"))
         with self._lock:
-            length = self._lengths.get(route["rest"])
+            length = self._lengths.get((route["name"], route["rest"]))
         if length is None or request.method != "HEAD":
             connection.answer(404)
         else:
@@ -51,7 +51,7 @@ class PushService:
                 self._uploads[upload] = total
             else:
                 self._uploads.pop(upload, None)
-                self._lengths[digest] = total
+                self._lengths[name, digest] = total
         if digest is None:
             connection.answer(202, [location, ("Range", f"0-{max(total - 1, 0)}"), ("Docker-Upload-UUID", upload)])
         else:

@@ -6,15 +6,14 @@ unread. What it was asked stands at `GET /_bench/counts`.
 """
 
 import argparse
-import json
 import os
-import sys
 from pathlib import Path
 
 from bench.blobs import BlobService
 from bench.counts import Counts
 from bench.pushes import PushService
 from bench.wire import Connection, Request, Server
+from local.process import announce, die_with_parent, wait_until_told_to_stop
 
 
 class Sink:
@@ -35,14 +34,15 @@ class Sink:
 
 
 def main() -> None:
+    die_with_parent()
     parser = argparse.ArgumentParser(prog="bench.sink", description=__doc__)
     parser.add_argument("--cert", type=Path, required=True, help="PEM file with key and chain")
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
     server = Server(Sink().handle, arguments.cert, arguments.port)
     server.start()
-    print(json.dumps({"sink": f"localhost:{server.port}", "pid": os.getpid()}), flush=True)
-    sys.stdin.read()  # ends with whoever started it
+    announce({"sink": f"localhost:{server.port}", "pid": os.getpid()})
+    wait_until_told_to_stop()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from bench.counts import Counts
 from bench.link import Link
 from bench.synthetic import MANIFEST_TYPE, UNIT, Bytes, Image, make_image
 from bench.wire import Connection, Request, Server
+from local.process import announce, die_with_parent, wait_until_told_to_stop
 
 _ROUTE = re.compile(r"/v2/(?P<name>.+)/(?P<kind>blobs|manifests|referrers|tags)/(?P<rest>[^/]+)")
 _TOKEN_LIFE = 1200
@@ -192,6 +192,7 @@ def _base64url(data: bytes) -> str:
 
 
 def main() -> None:
+    die_with_parent()
     parser = argparse.ArgumentParser(prog="bench.source", description=__doc__)
     parser.add_argument("--cert", type=Path, required=True, help="PEM file with key and chain")
     parser.add_argument("--size", type=int, required=True, help="the layer's size in bytes")
@@ -200,8 +201,8 @@ def main() -> None:
     arguments = parser.parse_args()
     source = Source(make_image(arguments.size), Link(arguments.latency, arguments.rate), arguments.cert)
     source.start()
-    print(json.dumps({"registry": source.host, "data": source.data_host, "pid": os.getpid()}), flush=True)
-    sys.stdin.read()  # ends with whoever started it
+    announce({"registry": source.host, "data": source.data_host, "pid": os.getpid()})
+    wait_until_told_to_stop()
 
 
 if __name__ == "__main__":

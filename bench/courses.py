@@ -1,0 +1,153 @@
+"""The courses of a benchmark: between which processes, over which link, and every contender in turn."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from azure.storage.blob import BlobServiceClient
+
+from bench import services
+from bench.contenders import Contender, Course
+from bench.credential import AnyToken
+from bench.link import Link
+from bench.report import MB, Comparison, Run, spread, table
+from bench.services import Counters, Peer
+from bench.synthetic import Image, make_image
+from local.certificates import make_certificates
+from local.foundation import Foundation
+
+MIB = 1 << 20
+SIMULATED = Link(latency=0.020, rate=60e6)
+COURSES = ("link", "plain", "azurite", "memory")
+MEMORY_LIMIT = 100 * MB
+# Requests that only authenticate, and reads that the registry does not see.
+_NOT_COUNTED = frozenset({"challenge", "exchange", "token", "GET data", "HEAD data"})
+
+
+class Bench:
+    """Runs courses and gathers what they gave."""
+
+    def __init__(self, folder: Path, field: list[Contender], rounds: int) -> None:
+        self._folder = folder
+        self._certificates = make_certificates(folder)
+        self._counters = Counters(self._certificates.ca)
+        self._field = field
+        self._rounds = rounds
+        self._comparisons: list[Comparison] = []
+        self._memory: dict[str, Any] = {}
+
+    def run(self, course: str, size: int) -> None:
+        if course == "memory":
+            self._run_memory(size)
+            return
+        link = SIMULATED if course == "link" else Link()
+        with self._course(link, size, course) as (comparison, places, way):
+            for number in range(self._rounds):
+                self._round(number, comparison, places, way)
+        self._comparisons.append(comparison)
+        if comparison.runs:
+            print(table(comparison, self._field[0].name), end="\n\n", flush=True)
+
+    def as_json(self) -> dict[str, Any]:
+        ours = self._field[0].name
+        return {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "courses": [it.as_json(ours) for it in self._comparisons],
+            "memory": self._memory,
+        }
+
+    def _round(self, number: int, comparison: Comparison, places: list[Peer], course: Course) -> None:
+        """Every contender once. They change places each round, so that none always runs on a machine just warmed."""
+        turn = number % len(self._field)
+        for contender in self._field[turn:] + self._field[:turn]:
+            if contender.pushes and course.registry is None:
+                continue
+            comparison.runs.append(self._one(number, contender, places, course))
+
+    def _one(self, number: int, contender: Contender, places: list[Peer], course: Course) -> Run:
+        for place in places:
+            self._counters.reset(place)
+        taken = contender.run(course)
+        source, *sinks = (self._counters.read(place) for place in places)
+        sink = sinks[0] if sinks else {}
+        asked = sum(times for kind, times in source.items() if kind not in _NOT_COUNTED)
+        return Run(contender.name, number, course.image.layer_size, taken, asked, source, sink)
+
+    @contextmanager
+    def _course(self, link: Link, size: int, name: str) -> Iterator[tuple[Comparison, list[Peer], Course]]:
+        image = make_image(size)
+        with ExitStack() as stack:
+            server = self._certificates.server
+            source = stack.enter_context(services.source(self._folder, server, size, link, f"source-{name}"))
+            said = "20 ms a request, 60 MB/s a connection" if link.rate else "no simulated link"
+            places = [f"source: pid {source.pid}, {said}"]
+            if name == "azurite":
+                course, sinks = self._azurite(stack, image, source)
+                places += sinks
+                counted = [source]
+            else:
+                sink = stack.enter_context(services.sink(self._folder, server))
+                places.append(
+                    f"sink: pid {sink.pid}, Blob Storage's protocol for ours and the SDK, a registry's push for others"
+                )
+                ca = self._certificates.ca
+                course = Course(
+                    source.host, f"https://{sink.host}", lambda: nullcontext(sink.host), ca, image, _nothing_to_make
+                )
+                counted = [source, sink]
+            title = f"{size // MIB} MiB, {said}, into {'Azurite' if name == 'azurite' else 'a sink that costs nothing'}"
+            yield Comparison(title, size, places), counted, course
+
+    def _azurite(self, stack: ExitStack, image: Image, source: Peer) -> tuple[Course, list[str]]:
+        """Azurite for those who speak its protocol, and a stock registry on it for those who push."""
+        folder = self._folder / "azurite"
+        folder.mkdir()
+        foundation = stack.enter_context(Foundation(folder, data=folder / "data"))
+        account = foundation.account()
+        ca = foundation.certificates.ca
+        both = folder / "both.pem"
+        both.write_bytes(ca.read_bytes() + self._certificates.ca.read_bytes())
+        blobs = stack.enter_context(BlobServiceClient(account.blob_endpoint, AnyToken(), connection_verify=str(ca)))
+        places = [f"Azurite: pid {foundation.pids['local.azurite']}"]
+        binary = services.find_tool("registry")
+        if binary is None or not any(it.pushes for it in self._field):
+            return Course(source.host, account.blob_endpoint, None, both, image, lambda it: _make(blobs, it)), places
+        places.append("stock registry on it, for those who push: a new one with a new container each time")
+        names = count(1)
+
+        @contextmanager
+        def registry() -> Iterator[str]:
+            container = f"registry-{next(names)}"
+            _make(blobs, container)
+            with services.stock_registry(binary, folder, foundation.certificates.server, account, container) as host:
+                yield host
+
+        return Course(source.host, account.blob_endpoint, registry, both, image, lambda it: _make(blobs, it)), places
+
+    def _run_memory(self, size: int) -> None:
+        """How far ours grows over its idle size, at `size` and at four times that."""
+        ours = self._field[0]
+        grown = {}
+        for factor in (1, 4):
+            with self._course(Link(), size * factor, f"memory-{factor}") as (_, places, course):
+                runs = [self._one(number, ours, places, course) for number in range(min(self._rounds, 3))]
+            growths = [run.growth for run in runs if run.growth is not None]
+            grown[size * factor] = growths
+            grew = spread([it / MB for it in growths], 1)
+            print(f"memory: {ours.name} at {size * factor // MIB} MiB grows by {grew} MB")
+        print()
+        self._memory = {"contender": ours.name, "limit": MEMORY_LIMIT, "growth_by_size": grown}
+
+
+def _make(blobs: BlobServiceClient, container: str) -> None:
+    blobs.create_container(container)
+
+
+def _nothing_to_make(container: str) -> None:
+    """The sink has every container that is asked of it."""

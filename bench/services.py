@@ -1,0 +1,137 @@
+"""What a benchmark runs between: sources, the sink, Azurite, and a stock registry on Azurite; each its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPSConnection
+from pathlib import Path
+
+from bench.link import Link
+from local.foundation import Account
+from local.process import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A source or a sink as the table names it."""
+
+    name: str
+    host: str
+    pid: int
+
+
+class Counters:
+    """Reads and resets what the benchmark's own servers counted."""
+
+    def __init__(self, ca: Path) -> None:
+        self._context = ssl.create_default_context(cafile=str(ca))
+
+    def read(self, peer: Peer) -> dict[str, int]:
+        return self._ask(peer, "GET")
+
+    def reset(self, peer: Peer) -> None:
+        self._ask(peer, "DELETE")
+
+    def _ask(self, peer: Peer, method: str) -> dict[str, int]:
+        connection = HTTPSConnection(peer.host, context=self._context, timeout=10)
+        try:
+            connection.request(method, "/_bench/counts")
+            answer: dict[str, int] = json.load(connection.getresponse())
+            return answer
+        finally:
+            connection.close()
+
+
+@contextmanager
+def source(folder: Path, certificate: Path, size: int, link: Link, name: str) -> Iterator[Peer]:
+    arguments = ["--cert", str(certificate), "--size", str(size)]
+    arguments += ["--latency", str(link.latency), "--rate", str(link.rate)]
+    with running(Service.module("bench.source", arguments, folder / f"{name}.log")) as service:
+        yield Peer(name, service.ready()["registry"], service.pid)
+
+
+@contextmanager
+def sink(folder: Path, certificate: Path) -> Iterator[Peer]:
+    with running(Service.module("bench.sink", ["--cert", str(certificate)], folder / "sink.log")) as service:
+        yield Peer("sink", service.ready()["sink"], service.pid)
+
+
+@contextmanager
+def stock_registry(binary: Path, folder: Path, certificate: Path, account: Account, container: str) -> Iterator[str]:
+    """The host of a stock registry with its azure driver on Azurite, known there by the local managed identity."""
+    port = _free_port()
+    configuration = {
+        "version": 0.1,
+        "log": {"level": "warn"},
+        "http": {
+            "addr": f"127.0.0.1:{port}",
+            "tls": {"certificate": str(certificate), "key": str(certificate)},
+        },
+        "storage": {
+            "azure": {
+                "accountname": account.name,
+                "container": container,
+                "serviceurl": account.blob_endpoint,
+                "credentials": {"type": "default_credentials"},
+            },
+            "redirect": {"disable": True},
+        },
+    }
+    # JSON is YAML.
+    path = folder / "registry.yml"
+    path.write_text(json.dumps(configuration), encoding="utf-8")
+    environment = os.environ | account.identity.environment() | {"SSL_CERT_FILE": str(account.ca)}
+    service = Service.module("bench.launch", [str(binary), "serve", str(path)], folder / "registry.log", environment)
+    with running(service):
+        _wait_for_port(port, service)
+        yield f"localhost:{port}"
+
+
+@contextmanager
+def running(service: Service) -> Iterator[Service]:
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+def find_tool(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """A program in the folder INTEROP_TOOLS, else on PATH."""
+    folder = environment.get("INTEROP_TOOLS")
+    found = shutil.which(name, path=folder) if folder else None
+    found = found or shutil.which(name)
+    return Path(found) if found else None
+
+
+def version_of(tool: Path) -> str:
+    """What a program says of its version, in its own words."""
+    arguments = ["version"] if tool.name == "crane" else ["--version"]
+    found = subprocess.run([tool, *arguments], capture_output=True, text=True, check=False, timeout=30)
+    return (found.stdout or found.stderr).strip().partition("\n")[0]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_for_port(port: int, service: Service) -> None:
+    end = time.monotonic() + 30
+    while service.returncode() is None and time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"the stock registry did not start:\n{service.tail()}")
