@@ -174,7 +174,8 @@ class Content:
                 if needed not in into.blobs:
                     raise RegistryError("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"digest": needed})
             for child in parsed.children:
-                if child not in into.manifests:
+                # Build caches are indexes of layers: distribution looks for any blob of that digest.
+                if child not in into.manifests and child not in into.blobs:
                     raise RegistryError("MANIFEST_BLOB_UNKNOWN", "manifest unknown to registry", {"digest": child})
             now = now_ns()
             stored = into.manifests.get(digest)
