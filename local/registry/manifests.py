@@ -73,12 +73,17 @@ def _parse(value: dict[str, Any], media_type: str) -> Parsed:
         "annotations": value.get("annotations") or {},
     }
     if media_type in INDEXES:
-        children = tuple(str(one["digest"]) for one in value.get("manifests") or [])
-        return Parsed(children=children, artifact_type=value.get("artifactType"), **common)
+        entries = value.get("manifests") or []
+        # A build cache's index lists layers and a config where others list manifests.
+        listed = [str(one["digest"]) for one in entries if one["mediaType"] in (*INDEXES, *IMAGES, *ARTIFACTS)]
+        blobs = tuple(str(one["digest"]) for one in entries if str(one["digest"]) not in listed)
+        return Parsed(blobs=blobs, children=tuple(listed), artifact_type=value.get("artifactType"), **common)
     if media_type in ARTIFACTS:
         layers, config = value.get("blobs") or [], None
     else:
         layers, config = value.get("layers") or [], value["config"]
+    if not isinstance(config, dict) and media_type not in ARTIFACTS:
+        raise TypeError("config")
     blobs = [str(one["digest"]) for one in layers if not _is_foreign(str(one.get("mediaType", "")))]
     if config:
         blobs.insert(0, str(config["digest"]))
