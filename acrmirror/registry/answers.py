@@ -64,7 +64,7 @@ def network_failure(asked: str, error: BaseException) -> Unavailable:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Unavailable(
                 asked,
-                f"its certificate is not trusted ({cause.verify_message or 'verification failed'})",
+                f"its certificate is not trusted ({getattr(cause, 'verify_message', None) or 'verification failed'})",
                 "If it is signed by an authority of your own, name that in MIRROR_TRUST_BUNDLE.",
             )
         if isinstance(cause, socket.gaierror):

@@ -63,7 +63,8 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         if "on_request" in options:
             context["on_request"] = options.pop("on_request")
         url = urlsplit(request.http_request.url)
-        name = f"{request.http_request.method} {url.netloc}{url.path}"
+        path = url.path.replace("%2F", "/").replace("%3A", ":")
+        name = f"{request.http_request.method} {url.netloc}{path}"
         if url.scheme != "https" or url.netloc.lower() != self._registry:
             raise Refused(
                 f"follow {self._registry} to its next page",
