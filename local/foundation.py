@@ -136,11 +136,11 @@ class Foundation:
         return Account(name, blob, queue, table, self.certificates.ca, self.identity)
 
     @property
-    def pids(self) -> dict[str, int]:
-        return {service.name: service.pid for service in (self._identity_service, self._azurite)}
+    def services(self) -> list[Service]:
+        return [self._identity_service, self._azurite]
 
     def stop(self) -> None:
-        stop_all([self._identity_service, self._azurite])
+        stop_all(self.services)
 
     def __enter__(self) -> Self:
         try:

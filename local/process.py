@@ -87,6 +87,12 @@ class Service:
         except NotYet:
             raise ServiceFailed(self._complaint(f"was not ready after {timeout:g} s")) from None
 
+    def check(self) -> None:
+        """Raises `ServiceFailed` if it has ended by itself."""
+        code = self._process.poll()
+        if code is not None:
+            raise ServiceFailed(self._complaint(f"ended with code {code}"))
+
     def terminate(self) -> None:
         """Asks it to end, without waiting."""
         if self._process.stdin is not None and not self._process.stdin.closed:
@@ -159,27 +165,40 @@ def announce(message: Mapping[str, object]) -> None:
     print(json.dumps(message), flush=True)
 
 
-def wait_until_told_to_stop(ready: Mapping[str, object] | None = None, *, watch_input: bool = True) -> None:
-    """Blocks the main thread until SIGTERM or SIGINT, or until the parent closes its end of standard input.
+class StopRequest:
+    """SIGTERM or SIGINT from now on; with `watch_input` also that the parent closes its end of standard input.
 
-    `ready` is printed as the child's ready line, once a signal would already end it well.
-
-    A terminal, /dev/null or a file as standard input means that nobody holds the other end: then only signals count,
-    as they do where `watch_input` is off.
+    A terminal, /dev/null or a file as standard input means that nobody holds the other end: then only signals count.
+    Made in the main thread.
     """
-    # A pipe, and not an event: to set one in a signal handler may wait for a lock that the handler interrupted.
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+
+    def __init__(self, *, watch_input: bool = True) -> None:
+        # A pipe, and not an event: to set one in a signal handler may wait for a lock that the handler interrupted.
+        self._told, tell = os.pipe()
+        os.set_blocking(tell, False)
+        signal.set_wakeup_fd(tell)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        self._watched = [self._told, *([_STDIN] if watch_input and _is_pipe(_STDIN) else [])]
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Blocks until it was told to stop, or until so many seconds have passed: then False."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            readable, _, _ = select.select(self._watched, [], [], left)
+            if not readable:
+                return False
+            if self._told in readable or not os.read(_STDIN, 4096):
+                return True
+
+
+def wait_until_told_to_stop(ready: Mapping[str, object] | None = None) -> None:
+    """A child's main thread: prints `ready` as the ready line, once a signal would already end it well, and waits."""
+    request = StopRequest()
     if ready is not None:
         announce(ready)
-    watched = [told, *([_STDIN] if watch_input and _is_pipe(_STDIN) else [])]
-    while True:
-        readable, _, _ = select.select(watched, [], [])
-        if told in readable or not os.read(_STDIN, 4096):
-            return
+    request.wait()
 
 
 def wait_for(condition: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:

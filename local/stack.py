@@ -67,6 +67,7 @@ class Stack:
         self.account: Account
         self.registry: RegistryControl
         self.functions: FunctionsControl
+        self._foundation: Foundation
         self._given_folder = folder
         self._given_foundation = foundation
         self._token = secrets.token_urlsafe(18)
@@ -126,6 +127,13 @@ class Stack:
         """Of the same processes; None for one that runs."""
         return {name: service.returncode() for name, service in self._services.items()}
 
+    def check(self) -> None:
+        """Raises `ServiceFailed` if a part of it has ended by itself."""
+        for service in self._services.values():
+            service.check()
+        for service in self._foundation.services:
+            service.check()
+
     def app_environment(self) -> dict[str, str]:
         """The app's settings, and what App Service gives beside them; also for code that runs in this process."""
         return {
@@ -157,6 +165,10 @@ class Stack:
             "client_id": self.client_id,
         }
 
+    def stop_registry(self) -> None:
+        """As on the day the registry is gone: what was mirrored must do without it."""
+        self._services.pop("registry").stop()
+
     # Starting and stopping
 
     def _make_folder(self, ends: ExitStack) -> Path:
@@ -174,6 +186,7 @@ class Stack:
             foundation = Foundation(self.folder)
             ends.callback(foundation.stop)
         ends.callback(self._stop_services)
+        self._foundation = foundation
         registry = self._start_registry(foundation)
         if self._given_foundation is None:
             foundation.ready()

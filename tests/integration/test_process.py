@@ -25,7 +25,7 @@ import json, sys
 from pathlib import Path
 from local.foundation import Foundation
 foundation = Foundation(Path(sys.argv[1])).ready()
-print(json.dumps(list(foundation.pids.values())), flush=True)
+print(json.dumps([service.pid for service in foundation.services]), flush=True)
 sys.stdin.read()
 """
 

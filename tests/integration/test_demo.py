@@ -1,0 +1,72 @@
+"""The demo, as a user sees it."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from acrmirror.errors import Malformed
+from local.demo import DemoFailed, example, parse, show
+from local.images import Image, load_image, multi_arch
+from local.screen import Screen
+from local.stack import Stack
+from tests.conftest import StackMaker
+
+
+def demonstrate(stack: Stack, image: Image, output: Path, *arguments: str) -> str:
+    """What it prints; `DemoFailed` is raised with the same text before it."""
+    shown = io.StringIO()
+    show(stack, image, parse(list(arguments)), Screen(shown), output)
+    return shown.getvalue()
+
+
+def test_it_shows_push_event_job_and_the_verified_way_back(make_stack: StackMaker, tmp_path: Path) -> None:
+    image = example()
+    assert image.size > 20_000_000
+    said = demonstrate(make_stack(), image, tmp_path / "pulled")
+    steps = re.findall(r"^\d\. (.*)$", said, re.MULTILINE)
+    assert [step.partition(" ")[0] for step in steps] == ["Push", "4", "Stop", "Pull"]
+    assert said.count("ImagePushed") == 4
+    assert len(re.findall(r" done +team/app", said)) == 4
+    assert f"{image.root.digest}: the same digest, every byte hashed" in said
+    assert "the signature is found from the image" in said
+
+
+def test_a_flipped_byte_is_told_and_fails_the_demo(make_stack: StackMaker, tmp_path: Path) -> None:
+    with pytest.raises(DemoFailed, match=r"does not give back what was pushed: .*: the bytes have sha256:"):
+        demonstrate(make_stack(), example(), tmp_path / "pulled", "--flip-byte")
+
+
+def test_an_image_of_the_users_own_goes_the_same_way(make_stack: StackMaker, tmp_path: Path) -> None:
+    image = multi_arch("own", 2, (200_000,), tag="2.0")
+    demonstrate(make_stack(), image, tmp_path / "layout")
+    own = load_image(tmp_path / "layout")
+    assert own.root.digest == image.root.digest
+    said = demonstrate(make_stack(), own, tmp_path / "again", "--repository", "own/copy", "--tag", "3.0")
+    assert "Pull own/copy:3.0 back" in said
+
+
+def test_the_command_says_so_and_exits_with_1(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-m", "local.demo", "--flip-byte"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "The demo failed: the mirror does not give back what was pushed" in ended.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_image_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    with pytest.raises(Malformed, match="OCI layout"):
+        load_image(tmp_path / "nothing.tar")
