@@ -105,6 +105,6 @@ class Control:
         value = self._body(request)
         if "body" in value:
             event = Event("", "", "", "", "", {})
-            self.courier.send(event, value["body"])
+            self.courier.send(event, json.dumps(value["body"]).encode())
             return {"delivered": 1}
         return {"delivered": self.courier.repeat(set(value["ids"]), int(value.get("copies", 1)))}

@@ -37,7 +37,7 @@ class Delivery:
     """`state`: held, waiting, sending, delivered, dead, or unsubscribed (nobody was there to deliver to)."""
 
     event: Event
-    body: Any
+    body: bytes | None
     published: float = field(default_factory=time.time)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     state: str = "held"
@@ -81,7 +81,7 @@ class Courier:
 
     # What the registry and the control API ask for
 
-    def send(self, event: Event, body: Any = None) -> None:
+    def send(self, event: Event, body: bytes | None = None) -> None:
         """One delivery for each copy; `body` replaces what would be sent, for payloads that no registry makes."""
         with self._changed:
             for _ in range(self._manner.copies):

@@ -84,7 +84,7 @@ class Answer:
         return NEVER_RETRIED.get(self.status) or name.replace(" ", "")
 
 
-def notify(subscription: Subscription, event: Event, body: Any, attempts: int) -> Answer:
+def notify(subscription: Subscription, event: Event, body: bytes | None, attempts: int) -> Answer:
     """Posts one event, as an array of one in Event Grid's schema; `body`, if it isn't None, goes out instead as it is.
 
     The headers are those of "Event Grid message delivery": `attempts` counts what was tried before.
@@ -98,8 +98,10 @@ def notify(subscription: Subscription, event: Event, body: Any, attempts: int) -
         "aeg-data-version": "2.0",
         "aeg-metadata-version": "1",
     }
-    value = event.in_schema(subscription.schema) if body is None else body
-    return _ask(subscription, "POST", value if cloud or body is not None else [value], headers)
+    if body is None:
+        value = event.in_schema(subscription.schema)
+        body = json.dumps(value if cloud else [value]).encode()
+    return _ask(subscription, "POST", body, headers)
 
 
 def validate(subscription: Subscription) -> str | None:
@@ -121,7 +123,7 @@ def validate(subscription: Subscription) -> str | None:
         "dataVersion": "2",
     }
     headers = {"aeg-event-type": "SubscriptionValidation", "Content-Type": "application/json; charset=utf-8"}
-    answer = _ask(subscription, "POST", [event], headers)
+    answer = _ask(subscription, "POST", json.dumps([event]).encode(), headers)
     try:
         echoed = json.loads(answer.body).get("validationResponse")
     except (ValueError, AttributeError):
@@ -136,7 +138,7 @@ def stamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e7):07d}Z"
 
 
-def _ask(subscription: Subscription, method: str, value: Any, headers: Mapping[str, str]) -> Answer:
+def _ask(subscription: Subscription, method: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
     parts = urlsplit(subscription.endpoint)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection: http.client.HTTPConnection
@@ -145,7 +147,6 @@ def _ask(subscription: Subscription, method: str, value: Any, headers: Mapping[s
         connection = http.client.HTTPSConnection(parts.netloc, timeout=subscription.timeout, context=context)
     else:
         connection = http.client.HTTPConnection(parts.netloc, timeout=subscription.timeout)
-    body = None if value is None else json.dumps(value).encode()
     try:
         connection.request(method, target, body, dict(headers))
         answer = connection.getresponse()
