@@ -148,12 +148,14 @@ class Pusher:
     def manifest(
         self, repository: str, raw: bytes, media_type: str, tag: str | None = None, digest: Digest | None = None
     ) -> Descriptor:
-        """Sends a manifest, under `tag` or else by its digest. A sha512 `digest` with a tag goes by digest with the
-        tag beside it (distribution-spec, "pushing manifests", tag parameters)."""
+        """Sends a manifest, under `tag` or else by its digest.
+
+        A sha512 `digest` takes no tag: registries name what is pushed by tag by its sha256 (distribution-spec 1.1).
+        """
         digest = Digest.of(raw) if digest is None else digest
-        name = str(digest) if tag is None else check_tag(tag)
         if tag is not None and digest.algorithm != "sha256":
-            name = f"{digest}?{urlencode({'tag': tag})}"
+            raise ValueError(f"{tag} can't be pushed as {digest.algorithm}: that goes by digest alone")
+        name = str(digest) if tag is None else check_tag(tag)
         path = f"{_path(repository)}/manifests/{name}"
         answer = self._session.send("PUT", path, _scopes(repository), raw, {"Content-Type": media_type}, expect=(201,))
         answered = answer.headers.get("Docker-Content-Digest", str(digest))

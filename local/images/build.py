@@ -43,11 +43,12 @@ def oci_image(
 ) -> Image:
     """An OCI image whose layers have exactly these sizes in bytes (each at least 4096).
 
-    With `algorithm` sha512 its blobs and its manifest are named by sha512 digests.
+    With `algorithm` sha512 its blobs and its manifest are named by sha512 digests, and there is no tag:
+    distribution-spec 1.1 has no way to push one with such a digest.
     """
     draft = Draft()
     made = [make_layer(f"{seed}/{number}", size, packing, algorithm) for number, size in enumerate(layers)]
-    return draft.image(add_image(draft, seed, made, tag=tag, algorithm=algorithm))
+    return draft.image(add_image(draft, seed, made, tag=tag if algorithm == "sha256" else None, algorithm=algorithm))
 
 
 def docker_image(
@@ -72,8 +73,8 @@ def multi_arch(
 ) -> Image:
     """An index over `platforms` images (at most 8), each with `shared_layers` first and then `layers` of its own.
 
-    `attestations` adds for each the in-toto manifest that build tools list beside it. `algorithm` names the index and
-    its children; blobs keep sha256.
+    `attestations` adds for each the in-toto manifest that build tools list beside it. `algorithm` names the children;
+    the index, which has the tag, and the blobs keep sha256.
     """
     draft = Draft()
     shared = [make_layer(f"{seed}/shared/{number}", size) for number, size in enumerate(shared_layers)]
@@ -84,7 +85,7 @@ def multi_arch(
         children.append(replace(image, platform=platform))
     if attestations:
         children += [add_attestation(draft, child, algorithm=algorithm) for child in list(children)]
-    return draft.image(add_index(draft, children, family=family, tag=tag, algorithm=algorithm))
+    return draft.image(add_index(draft, children, family=family, tag=tag))
 
 
 def add_image(

@@ -275,7 +275,7 @@ SHAPES: dict[str, Callable[[], Image]] = {
     "sha512": partial(oci_image, "sha512", algorithm="sha512"),
     "sha512-index": partial(multi_arch, "sha512-index", 2, algorithm="sha512"),
 }
-"""Every shape with the tag `latest` (charts: their version) on its root."""
+"""Every shape with the tag `latest` on its root (charts: their version; `sha512`: none, see `oci_image`)."""
 
 UNSERVABLE = frozenset({"artifact-manifest", "artifact-manifest-oras"})
 """Shapes that are mirrored, and that a stock registry can't serve (it knows no such manifests)."""
