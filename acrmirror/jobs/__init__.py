@@ -1,14 +1,18 @@
 """Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
 
 from acrmirror.jobs.claims import TableClaims
+from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job, job_id
-from acrmirror.jobs.queue import JobQueue
+from acrmirror.jobs.queue import Depth, JobQueue
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords, Recorder
 
 __all__ = [
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",
+    "Depth",
+    "Flight",
+    "Flights",
     "Job",
     "JobQueue",
     "JobRecord",

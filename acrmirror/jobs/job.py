@@ -32,7 +32,7 @@ class Job:
     `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it
     (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing_since` is when the first
     of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the tag was asked about
-    again after an answer that may have come from a replica that lags.
+    again after an answer that may have come from a replica that lags. `platforms`: of an index, only these images.
     """
 
     id: str
@@ -48,6 +48,15 @@ class Job:
     fresh: bool = False
     force: bool = False
     check: int = 0
+    platforms: tuple[str, ...] = ()
+
+    @classmethod
+    def of_pull(cls, reference: Reference, seed: str, *, force: bool = False, platforms: tuple[str, ...] = ()) -> Self:
+        """A pull asked for now; `seed` sets it apart from others of the same millisecond."""
+        now = datetime.now(UTC)
+        moment = from_datetime(now)
+        identity = job_id(now, f"{seed} {reference}")
+        return cls(identity, "pull", reference, moment, moment, force=force, platforms=platforms)
 
     @classmethod
     def of_event(
@@ -97,6 +106,7 @@ class Job:
             "fresh": self.fresh or None,
             "force": self.force or None,
             "check": self.check or None,
+            "platforms": list(self.platforms) or None,
         }
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
@@ -124,6 +134,7 @@ class Job:
                 fresh=bool(fields.get("fresh")),
                 force=bool(fields.get("force")),
                 check=int(fields.get("check", 0)),
+                platforms=tuple(_text(it) for it in fields.get("platforms", ())),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Malformed(

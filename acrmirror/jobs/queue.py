@@ -1,5 +1,7 @@
 """The queue of jobs: what the platform leases, retries and scales out on."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from azure.core.credentials import TokenCredential
@@ -11,6 +13,14 @@ from acrmirror.transport import make_transport, trust
 
 MAX_DELAY = 7 * 24 * 3600
 """Seconds; Queue Storage keeps a message invisible for at most a week."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """About how many messages there are, those under way and delayed included, and when the next one was sent."""
+
+    messages: int
+    oldest: datetime | None
 
 
 class JobQueue:
@@ -39,6 +49,13 @@ class JobQueue:
             self._client.send_message(
                 job.to_json(), visibility_timeout=min(int(delay + 0.999), MAX_DELAY), time_to_live=-1
             )
+
+    def depth(self) -> Depth:
+        """Raises Unavailable or Denied."""
+        with explained("look at the job queue", "queue", "Storage Queue Data Contributor"):
+            count = self._client.get_queue_properties().approximate_message_count or 0
+            waiting = self._client.peek_messages(1)
+            return Depth(count, waiting[0].inserted_on if waiting else None)
 
     def close(self) -> None:
         self._client.close()

@@ -97,10 +97,15 @@ class JobRecords:
             except ResourceNotFoundError:
                 return None
 
-    def newest(self, *, state: str | None = None, repository: str | None = None) -> Iterator[JobRecord]:
-        """All records, newest first, read page by page as they are asked for."""
-        where = ["PartitionKey ge 'job-' and PartitionKey lt 'job.'"]
-        parameters = {}
+    def newest(
+        self, *, state: str | None = None, repository: str | None = None, after: str | None = None
+    ) -> Iterator[JobRecord]:
+        """All records, newest first, read page by page as they are asked for; `after` is the id of one: those older."""
+        where = ["PartitionKey ge @first and PartitionKey lt 'job.'"]
+        parameters = {"first": _partition(after) if after is not None else "job-"}
+        if after is not None:
+            where.append("RowKey gt @after")
+            parameters["after"] = after
         for name, value in (("state", state), ("repository", repository)):
             if value is not None:
                 where.append(f"{name} eq @{name}")
@@ -224,6 +229,8 @@ def _asked(job: Job) -> dict[str, Any]:
         "event_id": job.event_id or "",
         "at": job.at,
         "received": job.received,
+        "force": job.force,
+        "platforms": list(job.platforms),
     }
 
 

@@ -30,15 +30,18 @@ def error_code(error: HttpResponseError) -> str:
 
 
 @contextmanager
-def explained(asked: str) -> Iterator[None]:
-    """Turns storage's exceptions into the mirror's. `asked` names what was asked and of which container.
+def explained(
+    asked: str, role: str = "Storage Blob Data Contributor", scope: str = "the mirror's container"
+) -> Iterator[None]:
+    """Turns storage's exceptions into the mirror's. `asked` names what was asked and of which container; `role` is what
+    the identity needs, on `scope`.
 
     The SDK has already retried what is worth retrying at once.
     """
     try:
         yield
     except ClientAuthenticationError as error:
-        raise _denied(asked, error) from error
+        raise _denied(asked, error, role, scope) from error
     except ResourceNotFoundError as error:
         if error_code(error) in ("ContainerNotFound", "ResourceNotFound"):
             raise Misconfigured(
@@ -46,7 +49,7 @@ def explained(asked: str) -> Iterator[None]:
             ) from error
         raise Unavailable(asked, "storage says that it is gone", "It will be tried again.") from error
     except HttpResponseError as error:
-        raise _http(asked, error) from error
+        raise _http(asked, error, role, scope) from error
     except (ServiceRequestError, ServiceResponseError) as error:
         raise Unavailable(asked, f"storage could not be reached ({type(error).__name__})", _REACH) from error
     except AzureError as error:
@@ -56,18 +59,18 @@ def explained(asked: str) -> Iterator[None]:
 _REACH = "Check MIRROR_BLOB_ENDPOINT and the network between the function and the storage account."
 
 
-def _denied(asked: str, error: HttpResponseError) -> Denied:
+def _denied(asked: str, error: HttpResponseError, role: str, scope: str) -> Denied:
     return Denied(
         asked,
         f"storage refused the identity ({error.status_code or 'no token'} {error_code(error)})".replace(" )", ")"),
-        "Give the function's identity the role Storage Blob Data Contributor on the mirror's container.",
+        f"Give the function's identity the role {role} on {scope}.",
     )
 
 
-def _http(asked: str, error: HttpResponseError) -> Denied | Throttled | Unavailable:
+def _http(asked: str, error: HttpResponseError, role: str, scope: str) -> Denied | Throttled | Unavailable:
     status = error.status_code or 0
     if status in (401, 403):
-        return _denied(asked, error)
+        return _denied(asked, error, role, scope)
     if status in (429, 503):
         return Throttled(asked, f"storage is busy ({status})", "It will be tried again.")
     return Unavailable(asked, f"storage answered {status} {error_code(error)}".strip(), "It will be tried again.")

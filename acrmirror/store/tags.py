@@ -44,6 +44,11 @@ class Tags:
         self._container = container
         self._prefix = prefix.strip("/")
 
+    @property
+    def container(self) -> ContainerClient:
+        """For the neighbours that list it and link into it."""
+        return self._container
+
     def name(self, repository: str) -> str:
         """The repository's name in the mirror."""
         return f"{self._prefix}/{repository}" if self._prefix else repository

@@ -1,0 +1,172 @@
+"""What stands in the mirror, page by page, without reading all of it."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from azure.storage.blob import BlobPrefix, ContainerClient
+
+from acrmirror.errors import Malformed
+from acrmirror.oci import OCI_INDEX
+from acrmirror.reference import Digest, shown
+from acrmirror.store import layout
+from acrmirror.store.failures import explained
+
+_CURRENT = "/current/link"
+_HEX = set("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class TagEntry:
+    """A tag as its link's metadata have it (rule L7); `time` is the registry's, UTC with nine digits."""
+
+    name: str
+    digest: Digest
+    media_type: str
+    size: int
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagPage:
+    """Some tags in the order of their names; `cursor` asks for those behind them, None if there are none."""
+
+    tags: tuple[TagEntry, ...]
+    cursor: str | None
+
+
+class Listing:
+    """Reads the mirror's container by listing it. Names are as the registry has them, without the mirror's prefix."""
+
+    def __init__(self, container: ContainerClient, prefix: str = "") -> None:
+        self._container = container
+        self._prefix = prefix.strip("/")
+
+    def repositories(self, after: str | None = None) -> Iterator[str]:
+        """Repositories that have a manifest, ordered part by part, so that `a/b` comes before `a-b`; those behind
+        `after`. One request for each folder that is walked into."""
+        skip = tuple(after.split("/")) if after else ()
+        yield from self._walk((), skip)
+
+    def _walk(self, parts: tuple[str, ...], skip: tuple[str, ...]) -> Iterator[str]:
+        inside, is_repository = self._folders(parts)
+        if is_repository and (not skip or parts > skip):
+            yield "/".join(parts)
+        for part in inside:
+            child = (*parts, part)
+            if skip and child < skip[: len(child)]:
+                continue
+            yield from self._walk(child, skip)
+
+    def _folders(self, parts: tuple[str, ...]) -> tuple[list[str], bool]:
+        """The components below, sorted, and whether this is a repository itself."""
+        base = "/".join([layout.REPOSITORIES, *([self._prefix] if self._prefix else []), *parts])
+        found: list[str] = []
+        is_repository = False
+        with explained("list the mirror's repositories"):
+            for item in self._container.walk_blobs(name_starts_with=f"{base}/", delimiter="/"):
+                if isinstance(item, BlobPrefix):
+                    name = str(item.name).rstrip("/").rpartition("/")[2]
+                    if name == "_manifests":
+                        is_repository = True
+                    elif not name.startswith("_"):
+                        found.append(name)
+        return sorted(found), is_repository
+
+    def has_repository(self, repository: str) -> bool:
+        name = f"{layout.repository(self._name(repository))}/_manifests/"
+        with explained(f"look for {repository} in the mirror"):
+            page = next(self._container.list_blobs(name_starts_with=name, results_per_page=1).by_page(), iter(()))
+            return next(iter(page), None) is not None
+
+    def tags(self, repository: str, count: int, cursor: str | None = None) -> TagPage:
+        """Up to `count` tags, perhaps fewer though there are more. Tags that only list referrers, and that the
+        registry never had, are left out (rule R3)."""
+        folder = f"{layout.tags(self._name(repository))}/"
+        marker = _marker(cursor)
+        found: list[TagEntry] = []
+        with explained(f"list the tags of {repository} in the mirror"):
+            while True:
+                # A page never has more tags than entries, and every page's end can be gone on from.
+                pages = self._container.list_blobs(
+                    name_starts_with=folder, include=["metadata"], results_per_page=count - len(found)
+                ).by_page(marker)
+                for item in next(pages, ()):
+                    name = str(item.name)
+                    if name.endswith(_CURRENT):
+                        entry = _entry(name.removeprefix(folder).removesuffix(_CURRENT), item)
+                        if entry is not None:
+                            found.append(entry)
+                marker = str(getattr(pages, "continuation_token", None) or "") or None
+                if marker is None or len(found) * 4 >= count * 3:
+                    break
+        return TagPage(tuple(self._without_referrers_tags(repository, found)), _cursor(marker))
+
+    def tag(self, repository: str, tag: str) -> TagEntry | None:
+        """One tag, by its link's metadata alone."""
+        name = layout.tag_link(self._name(repository), tag)
+        with explained(f"look for {repository}:{tag} in the mirror"):
+            for item in self._container.list_blobs(name_starts_with=name, include=["metadata"]):
+                if item.name == name:
+                    return _entry(tag, item)
+        return None
+
+    def _without_referrers_tags(self, repository: str, entries: list[TagEntry]) -> list[TagEntry]:
+        doubtful = [it for it in entries if it.media_type == OCI_INDEX and _names_a_digest(it.name)]
+        if not doubtful:
+            return entries
+        with ThreadPoolExecutor(8, thread_name_prefix="list") as pool:
+            known = list(pool.map(lambda it: self._registry_had(repository, it.name), doubtful))
+        hidden = {it.name for it, had in zip(doubtful, known, strict=True) if not had}
+        return [it for it in entries if it.name not in hidden]
+
+    def _registry_had(self, repository: str, tag: str) -> bool:
+        """Whether the tag was ever observed at the registry."""
+        folder = f"{layout.tag_history(self._name(repository), tag)}/"
+        with explained(f"look for the history of {repository}:{tag}"):
+            page = next(self._container.list_blobs(name_starts_with=folder, results_per_page=1).by_page(), iter(()))
+            return next(iter(page), None) is not None
+
+    def _name(self, repository: str) -> str:
+        return f"{self._prefix}/{repository}" if self._prefix else repository
+
+
+def _entry(tag: str, item: Any) -> TagEntry | None:
+    metadata = item.metadata or {}
+    try:
+        return TagEntry(
+            tag,
+            Digest.parse(str(metadata["digest"])),
+            str(metadata["media_type"]),
+            int(metadata["size"]),
+            str(metadata["time"]),
+        )
+    except (KeyError, ValueError, Malformed):
+        # Written by something else than the mirror, such as a registry that was let write into it.
+        return None
+
+
+def _names_a_digest(tag: str) -> bool:
+    algorithm, _, encoded = tag.partition("-")
+    return algorithm in ("sha256", "sha512") and len(encoded) == 64 and set(encoded) <= _HEX
+
+
+def _cursor(marker: str | None) -> str | None:
+    return base64.urlsafe_b64encode(marker.encode()).decode().rstrip("=") if marker else None
+
+
+def _marker(cursor: str | None) -> str | None:
+    if not cursor:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise Malformed(
+            f"go on with a listing from {shown(cursor)}",
+            "it is not what an earlier page gave",
+            "Follow the page's `next`, or leave `last` out to begin anew.",
+        ) from error

@@ -1,0 +1,79 @@
+"""Pulls that are under way: the same one asked again finds it, and one that died does not block."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from acrmirror.jobs import Flights, Job, JobRecords
+from acrmirror.moments import from_datetime
+from acrmirror.reference import Reference
+from local.foundation import TABLE, Account
+
+IMAGE = Reference("team/app", "1.2")
+
+
+@pytest.fixture
+def records(account: Account) -> Iterator[JobRecords]:
+    opened = JobRecords.open(account.table_endpoint, TABLE, account.identity.credential(), account.ca)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def flights(records: JobRecords) -> Flights:
+    return Flights(records.table, records)
+
+
+def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, flights: Flights) -> None:
+    jobs = [Job.of_pull(IMAGE, str(number)) for number in range(20)]
+
+    def ask(job: Job) -> tuple[bool, str]:
+        flight = flights.board(job)
+        if flight.mine:
+            records.add(job)
+        return flight.mine, flight.id
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, jobs))
+    assert sum(mine for mine, _ in answers) == 1
+    assert len({identity for _, identity in answers}) == 1
+
+
+def test_another_manner_is_another_flight(records: JobRecords, flights: Flights) -> None:
+    manners = [
+        Job.of_pull(IMAGE, "1"),
+        Job.of_pull(IMAGE, "2", force=True),
+        Job.of_pull(IMAGE, "3", platforms=("linux/arm64",)),
+        Job.of_pull(Reference("team/app", "1.3"), "4"),
+    ]
+    assert all(flights.board(job).mine for job in manners)
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "gone", "cancelled"])
+def test_what_is_over_does_not_hold_the_next(records: JobRecords, flights: Flights, state: str) -> None:
+    first = Job.of_pull(IMAGE, "first")
+    flights.board(first)
+    records.add(first)
+    assert not flights.board(Job.of_pull(IMAGE, "again")).mine
+    records.change(first.id, {"state": state})
+    assert flights.board(Job.of_pull(IMAGE, "next")).mine
+
+
+def test_a_run_that_went_silent_does_not_hold_the_next(records: JobRecords, flights: Flights) -> None:
+    first = Job.of_pull(IMAGE, "first")
+    flights.board(first)
+    records.add(first)
+    beat = from_datetime(datetime.now(UTC) - timedelta(minutes=2))
+    records.change(first.id, {"state": "running", "heartbeat": beat})
+    assert flights.board(Job.of_pull(IMAGE, "next")).mine
+
+
+def test_records_go_on_behind_any_of_them(records: JobRecords) -> None:
+    jobs = [Job.of_pull(Reference("team/app", f"v{number}"), str(number)) for number in range(5)]
+    for job in jobs:
+        records.add(job)
+    newest = [record.id for record in records.newest()]
+    assert newest == sorted(job.id for job in jobs)
+    assert [record.id for record in records.newest(after=newest[1])] == newest[2:]
