@@ -106,7 +106,7 @@ class Rule:
             method=match.get("method"),
             kind=(kind,) if isinstance(kind, str) else tuple(kind),
             path=re.compile(match["path"]) if "path" in match else None,
-            header=re.compile(match["header"], re.IGNORECASE) if "header" in match else None,
+            header=re.compile(match["header"], re.IGNORECASE | re.MULTILINE) if "header" in match else None,
             nth=match.get("nth"),
             after=match.get("after", 0),
             count=match.get("count"),

@@ -76,8 +76,8 @@ def _parse(value: dict[str, Any], media_type: str) -> Parsed:
         entries = value.get("manifests") or []
         # A build cache's index lists layers and a config where others list manifests.
         listed = [str(one["digest"]) for one in entries if one["mediaType"] in (*INDEXES, *IMAGES, *ARTIFACTS)]
-        blobs = tuple(str(one["digest"]) for one in entries if str(one["digest"]) not in listed)
-        return Parsed(blobs=blobs, children=tuple(listed), artifact_type=value.get("artifactType"), **common)
+        others = tuple(str(one["digest"]) for one in entries if str(one["digest"]) not in listed)
+        return Parsed(blobs=others, children=tuple(listed), artifact_type=value.get("artifactType"), **common)
     if media_type in ARTIFACTS:
         layers, config = value.get("blobs") or [], None
     else:

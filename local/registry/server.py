@@ -29,6 +29,8 @@ DRAINED = 16 << 20
 # How much may go out at once on a connection with a limited bandwidth, as a part of a second.
 PACE_SECONDS = 0.004
 
+PEER_GONE = (ConnectionError, TimeoutError, ssl.SSLError)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -85,31 +87,33 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(400, "Content-Length is not a number")
             self.close_connection = True
             return
-        effects = NO_EFFECTS
-        if not prepared.open:
-            whole = unquote(self.path)
-            effects = self.site.faults.effects(self.command, entry.kind, whole, str(self.headers))
-        parameters = parse_qs(query, keep_blank_values=True)
-        request = Request(self.command, path, parameters, self.headers, body, effects)
+        effects = NO_EFFECTS if prepared.open else self._effects(entry.kind)
+        request = Request(self.command, path, parse_qs(query, keep_blank_values=True), self.headers, body, effects)
         if effects.latency_ms:
             time.sleep(effects.latency_ms / 1000)
         try:
-            if effects.reset_at == 0:
+            response = None if effects.reset_at == 0 else self._answer(prepared, request)
+        except PEER_GONE:
+            response = None
+        entry.status = response.status if response else 0
+        if not prepared.open:
+            self.site.counters.answered(entry, body.received)
+        try:
+            if response is None:
                 self._reset()
-            response = self._answer(prepared, request)
-            entry.status = response.status
-            if not prepared.open:
-                self.site.counters.answered(entry, body.received)
-            try:
+            else:
                 self._write(response, effects, None if prepared.open else entry)
-            finally:
-                if not prepared.open:
-                    self.site.counters.ended(entry, time.monotonic() - started)
-            self._drain(body)
+                self._drain(body)
         except (HangUp, OSError):
             self.close_connection = True
+        finally:
+            if not prepared.open:
+                self.site.counters.ended(entry, time.monotonic() - started)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
+
+    def _effects(self, kind: str) -> Effects:
+        return self.site.faults.effects(self.command, kind, unquote(self.path), str(self.headers))
 
     def _describe(self, entry: Entry) -> Entry:
         entry.range = self.headers.get("x-ms-range") or self.headers.get("Range")
@@ -125,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
             return prepared.answer(request)
         except RegistryError as error:
             return Response(error.status, [("Content-Type", JSON_TYPE), *error.headers], error.body())
-        except OSError:
+        except PEER_GONE:
             raise
         except Exception:
             log.exception("%s %s", request.method, request.path)
