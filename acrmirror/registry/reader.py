@@ -159,10 +159,6 @@ class BlobReader:
                 self._active.add(connection)
             self._check_open()
             yield connection
-        except BaseException:
-            if not connection.idle:
-                connection.close()
-            raise
         finally:
             with self._changed:
                 self._active.discard(connection)
