@@ -1,5 +1,6 @@
 """The functions: each decodes what the platform hands it, calls the application, and encodes the answer."""
 
+import logging
 import os
 from functools import cache
 
@@ -10,6 +11,8 @@ from acrmirror.jobs import DEAD_QUEUE, JOB_QUEUE
 from acrmirror.settings import Settings
 
 app = func.FunctionApp()
+# The SDKs log every request at INFO: thousands of lines a layer.
+logging.getLogger("azure").setLevel(logging.WARNING)
 
 
 @cache

@@ -22,8 +22,6 @@ DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds before each further attempt, the last one again and again; a quarter of jitter is added."""
 MISMATCH_ATTEMPTS = 3
 CLAIM_DELAY = 5.0
-RECHECK_DELAYS = (60.0, 600.0)
-"""When a tag is asked about again after an answer that may have come from a replica that lags (rule L3)."""
 
 
 @dataclass(frozen=True, slots=True)

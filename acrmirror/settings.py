@@ -57,6 +57,7 @@ class Settings:
     claim_stale_seconds: float = 60.0
     not_found_seconds: float = 900.0
     retry_seconds: float = 21600.0
+    recheck_seconds: tuple[float, ...] = (60.0, 600.0)
     trust_bundle: Path | None = None
     client_id: str | None = None
     managed_identity: bool = False
@@ -89,6 +90,7 @@ class Settings:
             claim_stale_seconds=read.optional("MIRROR_CLAIM_STALE_SECONDS", _seconds, 60.0),
             not_found_seconds=read.optional("MIRROR_NOT_FOUND_SECONDS", _seconds, 900.0),
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
+            recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _list_of_seconds, (60.0, 600.0)),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
             client_id=read.optional("AZURE_CLIENT_ID", _plain, None),
             managed_identity=bool(environment.get("IDENTITY_ENDPOINT")),
@@ -203,6 +205,10 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text, re.ASCII) or not 1 <= float(text) <= 604_800:
         raise ValueError(f"is {shown(text)}, and has to be 1 to 604800 seconds")
     return float(text)
+
+
+def _list_of_seconds(text: str) -> tuple[float, ...]:
+    return tuple(_seconds(part.strip()) for part in text.split(","))
 
 
 def _file(text: str) -> Path:

@@ -20,7 +20,7 @@ from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
 from acrmirror.registry import Registry
-from acrmirror.retrying import RECHECK_DELAYS, Final, Retry, RetryPolicy
+from acrmirror.retrying import Final, Retry, RetryPolicy
 from acrmirror.settings import Settings
 from acrmirror.store import MirrorStore
 
@@ -201,8 +201,9 @@ class Mirror:
 
     def _check_again_later(self, job: Job, copied: Copied) -> None:
         provisional = copied.provisional or job.check > 0
-        if provisional and job.reference.tag is not None and job.check < len(RECHECK_DELAYS):
-            self._queue.send(job.checking_again(), RECHECK_DELAYS[job.check])
+        delays = self._settings.recheck_seconds
+        if provisional and job.reference.tag is not None and job.check < len(delays):
+            self._queue.send(job.checking_again(), delays[job.check])
 
     # a job is dead
 

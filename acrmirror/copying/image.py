@@ -72,14 +72,14 @@ def _bring(source: Source, target: Target, repository: str, digest: Digest, cont
     copied.notes += [
         f"{it.digest}: a stock registry can't serve it ({it.unservable})" for it in graph.manifests if it.unservable
     ]
-    _list_if_standing(target, repository, digest, graph, context)
+    _list_standing(target, repository, graph, context)
 
 
-def _list_if_standing(target: Target, repository: str, digest: Digest, graph: Graph, context: Context) -> None:
+def _list_standing(target: Target, repository: str, graph: Graph, context: Context) -> None:
     """A run that was killed between a referrer's link and its listing left it unlisted: see to it (rule R1)."""
-    descriptor = graph.standing.get(digest)
-    if descriptor is not None and target.has_subject(repository, digest):
-        list_referrer(target, repository, target.read_manifest(repository, descriptor), context)
+    for digest, descriptor in graph.standing.items():
+        if target.has_subject(repository, digest):
+            list_referrer(target, repository, target.read_manifest(repository, descriptor), context)
 
 
 def follow_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> Resolved:

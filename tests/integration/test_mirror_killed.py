@@ -1,0 +1,111 @@
+"""Workers that die: what was staged is not sent again, and at no instant does a half image stand."""
+
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from acrmirror.application import Mirror
+from acrmirror.jobs import Job
+from acrmirror.reference import Digest, Reference
+from acrmirror.settings import Settings
+from acrmirror.store import layout
+from local.foundation import Foundation
+from local.images import SHAPES, multi_arch, oci_image
+from local.reader import Poller, verify_all, verify_repository
+from local.stack import Stack
+from tests.integration.mirroring import mirroring
+from tests.integration.storage_proxy import StorageProxy
+
+MIB = 1024 * 1024
+THREADS = 4
+
+
+@pytest.fixture
+def proxied(foundation: Foundation, make_stack: Any) -> Iterator[tuple[Stack, StorageProxy]]:
+    """A stack whose app speaks to storage through a proxy that counts."""
+    with StorageProxy(foundation.certificates.ca, foundation.certificates.server) as proxy:
+        settings = {
+            "MIRROR_BLOB_ENDPOINT": proxy.endpoint,
+            "MIRROR_THREADS": str(THREADS),
+            "MIRROR_CLAIM_STALE_SECONDS": "2",
+        }
+        stack = make_stack(lease=4, settings=settings)
+        proxy.upstream = stack.account.blob_endpoint
+        yield stack, proxy
+
+
+def test_a_killed_copy_is_finished_without_sending_its_blocks_again(proxied: tuple[Stack, StorageProxy]) -> None:
+    stack, proxy = proxied
+    size = 96 * MIB
+    with mirroring(stack) as mirror, Poller(mirror.reader) as poller:
+        image = mirror.push("large", oci_image("large", layers=[size]))
+        mirror.wait(lambda: proxy.staged > size // 2, 60, "half of the layer")
+        (worker,) = stack.functions.workers()
+        os.kill(worker["pid"], signal.SIGKILL)
+        at_kill = proxy.staged
+        (job,) = mirror.wait_for(1, seconds=120)
+        assert job.state == "done", mirror.tell()
+        assert int(job.fields["deliveries"]) == 2
+        assert proxy.staged <= size + THREADS * layout.BLOCK_SIZE + MIB
+        assert at_kill > size // 2
+        assert mirror.tagged("large", "latest") == image.root.digest
+        assert verify_all(mirror.reader).is_whole
+    assert poller.violations == []
+    assert poller.snapshots > 5
+
+
+@pytest.mark.parametrize("shape", ["oci-index", "referrers"])
+def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
+    make_stack: Any, foundation: Foundation, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every write in turn is the last one: whoever looks then finds that all that stands is whole."""
+    stack: Stack = make_stack(functions=False)
+    for name, value in stack.identity.environment().items():
+        monkeypatch.setenv(name, value)
+    image = multi_arch("small", 2, shared_layers=(5000,)) if shape == "oci-index" else SHAPES[shape]()
+    with (
+        StorageProxy(stack.ca, foundation.certificates.server) as proxy,
+        mirroring(stack) as mirror,
+        Mirror.open(
+            Settings.from_environment(
+                {**stack.app_environment(), "MIRROR_BLOB_ENDPOINT": proxy.endpoint, "MIRROR_THREADS": "3"}
+            )
+        ) as app,
+    ):
+        proxy.upstream = stack.account.blob_endpoint
+        last = 0
+        for limit in range(1, 400):
+            repository = f"cut/n{limit}"
+            mirror.push(repository, image)
+            start = proxy.writes
+            proxy.allows = lambda number, last=start + limit: number <= last
+            job = Job.of_event(
+                Reference(repository, image.tag, image.root.digest), f"cut-{limit}", "2026-04-25T21:39:47.000000000Z"
+            )
+            app.run_job(job.to_json(), 1)
+            report = verify_repository(mirror.reader, repository)
+            # A referrer that stands and is not listed yet is no half image; the next run lists it.
+            problems = [it for it in report.problems if "is not listed" not in it.what]
+            assert not problems, f"after {limit} writes: {problems}"
+            whole = proxy.writes - start <= limit
+            proxy.allows = lambda number: True
+            app.run_job(job.to_json(), 2)
+            assert mirror.tagged(repository, image.tag or "") == image.root.digest
+            if whole:
+                break
+            last = limit
+        assert 5 < last < 399
+        report = verify_all(mirror.reader)
+        assert report.is_whole, str(report)
+
+
+def test_what_a_block_id_promises_is_what_was_staged() -> None:
+    """The id of a block is made from the hash that the whole blob's check passes through."""
+    data = os.urandom(3 * MIB)
+    running = hashlib.sha256(data).digest()
+    assert Digest.of(data).encoded == running.hex()
+    assert layout.block_id(0, len(data), running).startswith(f"{0:012d}{len(data):08d}")
