@@ -81,6 +81,9 @@ def main() -> None:
             service.courier.subscribe(subscription)
         ready = {"registry": service.host, "data": service.data_host, "control": control_token}
         wait_until_told_to_stop(ready)
+    # A delivery may still wait for its endpoint, a connection for its client: neither holds up the end.
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":

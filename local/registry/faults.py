@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from email.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,10 @@ class Rule:
             first_seconds=match.get("first_seconds"),
         )
 
-    def fits(self, method: str, kind: str, path: str, headers: str) -> bool:
+    def fits(self, method: str, kind: str, path: str, headers: Message) -> bool:
         if self.method not in (None, method) or (self.kind and kind not in self.kind):
             return False
-        if (self.path and not self.path.search(path)) or (self.header and not self.header.search(headers)):
+        if (self.path and not self.path.search(path)) or (self.header and not self.header.search(str(headers))):
             return False
         if self.first_seconds is not None and time.monotonic() - self.made > self.first_seconds:
             return False
@@ -141,7 +142,7 @@ class Faults:
         with self._lock:
             return [{"do": rule.do, "seen": rule.seen} for rule in self._rules]
 
-    def effects(self, method: str, kind: str, path: str, headers: str) -> Effects:
+    def effects(self, method: str, kind: str, path: str, headers: Message) -> Effects:
         if not self._rules:
             return NO_EFFECTS
         with self._lock:

@@ -113,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve
 
     def _effects(self, kind: str) -> Effects:
-        return self.site.faults.effects(self.command, kind, unquote(self.path), str(self.headers))
+        return self.site.faults.effects(self.command, kind, unquote(self.path), self.headers)
 
     def _describe(self, entry: Entry) -> Entry:
         entry.range = self.headers.get("x-ms-range") or self.headers.get("Range")
