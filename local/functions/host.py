@@ -60,7 +60,7 @@ class Host:
         self._timers: dict[str, Timer] = {}
         self._functions: list[Function] = []
         self._server = Server(port, self._answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.25,), name="http")
 
     @property
     def url(self) -> str:

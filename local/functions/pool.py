@@ -33,6 +33,7 @@ class Pool:
         self._scale_groups = scale_groups
         self._changed = threading.Condition()
         self._turn = itertools.count()
+        self._stopped = False
         self.instances: list[Instance] = []
 
     def start(self) -> list[Function]:
@@ -71,12 +72,14 @@ class Pool:
         return instance
 
     def stop(self) -> None:
+        """Kills every worker; whoever waits for an instance is told that there will be none."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
         for instance in self.instances:
             instance.kill()
         for instance in self.instances:
             instance.stop()
-        with self._changed:
-            self._changed.notify_all()
 
     def submit(self, call: Call) -> Future[Outcome]:
         """Runs it on the next instance in turn that is up; raises `InstanceLost` when none comes up."""
@@ -90,7 +93,7 @@ class Pool:
                         continue
             with self._changed:
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._stopped:
                     raise InstanceLost("no instance is up")
                 # A stopped worker that is continued tells nobody, hence the short wait.
                 self._changed.wait(min(left, 0.2))

@@ -67,6 +67,7 @@ def on_event(event: func.EventGridEvent) -> None:
     when = event.time if kind == "CloudEvent" else event.event_time
     record(did="event", kind=kind, id=event.id, data=data, time=str(when))
     obey(data or {})
+    record(did="event end", id=event.id)
 
 
 @app.timer_trigger(arg_name="timer", schedule="*/2 * * * * *")
