@@ -12,7 +12,6 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509 import load_pem_x509_certificate
 
 ISSUER = "Azure Container Registry"
 # Seen on the wire: refresh tokens live for 195 minutes, anonymous access tokens for 20; the documentation's sample of
@@ -61,14 +60,9 @@ class Access:
 
 
 def _read_key(path: Path) -> tuple[Any, list[str]]:
-    """The key that Entra tokens are checked with: a PEM key or certificate (RS256), else a shared secret (HS256)."""
+    """The key that Entra tokens are checked with: a public key in PEM (RS256), else a shared secret (HS256)."""
     data = path.read_bytes()
-    if b"-----BEGIN CERTIFICATE" in data:
-        return load_pem_x509_certificate(data).public_key(), ["RS256"]
-    if b"PRIVATE KEY" in data:
-        private = serialization.load_pem_private_key(data, None)
-        return private.public_key(), ["RS256"]
-    if b"-----BEGIN" in data:
+    if data.startswith(b"-----BEGIN"):
         return serialization.load_pem_public_key(data), ["RS256"]
     return data.strip(), ["HS256"]
 

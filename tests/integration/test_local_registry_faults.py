@@ -81,7 +81,7 @@ def test_headers_are_set_and_taken_away(local_registry: RegistryProcess, reposit
 def test_bandwidth_is_limited_for_each_connection(
     local_registry: RegistryProcess, repository: str, blob: bytes
 ) -> None:
-    local_registry.control.set_faults([rule({"bandwidth_mbps": 0.5}, kind="data")])
+    local_registry.control.set_faults([rule({"bandwidth_mbps": 0.2}, kind="data")])
     url = redirect(local_registry, repository, blob)
     started = time.monotonic()
     threads = [threading.Thread(target=local_registry.ask, args=("GET", url), kwargs={"auth": None}) for _ in range(3)]
@@ -89,8 +89,8 @@ def test_bandwidth_is_limited_for_each_connection(
         thread.start()
     for thread in threads:
         thread.join()
-    # Each takes 0.4 s for its 200,000 bytes; one after the other they would take 1.2 s.
-    assert 0.35 <= time.monotonic() - started < 1.0
+    # Each takes a second for its 200,000 bytes; one after the other they would take three.
+    assert 0.9 <= time.monotonic() - started < 2.7
 
 
 def test_bandwidth_holds_over_many_requests_on_one_connection(
@@ -105,7 +105,7 @@ def test_bandwidth_holds_over_many_requests_on_one_connection(
             "GET", url.partition(local_registry.data)[2], headers={"Range": f"bytes={start}-{start + 19_999}"}
         )
         assert len(connection.getresponse().read()) == 20_000
-    assert 0.14 <= time.monotonic() - started < 0.6
+    assert time.monotonic() - started >= 0.14
     connection.close()
 
 
