@@ -33,7 +33,9 @@ def main() -> int:
             bench.run(course, arguments.azurite_size if course == "azurite" else arguments.size)
     if arguments.json:
         arguments.json.write_text(json.dumps(bench.as_json(), indent=1) + "\n", encoding="utf-8")
-    return 0
+    for complaint in bench.complaints:
+        print(f"bench: {complaint}", file=sys.stderr)
+    return 1 if bench.complaints else 0
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from azure.storage.blob import BlobServiceClient
@@ -25,6 +26,7 @@ MIB = 1 << 20
 SIMULATED = Link(latency=0.020, rate=60e6)
 COURSES = ("link", "plain", "azurite", "memory")
 MEMORY_LIMIT = 100 * MB
+MEMORY_NOISE = 5 * MB
 # Requests that only authenticate, and reads that the registry does not see.
 _NOT_COUNTED = frozenset({"challenge", "exchange", "token", "GET data", "HEAD data"})
 
@@ -40,6 +42,7 @@ class Bench:
         self._rounds = rounds
         self._comparisons: list[Comparison] = []
         self._memory: dict[str, Any] = {}
+        self.complaints: list[str] = []
 
     def run(self, course: str, size: int) -> None:
         if course == "memory":
@@ -73,18 +76,19 @@ class Bench:
     def _one(self, number: int, contender: Contender, places: list[Peer], course: Course) -> Run:
         for place in places:
             self._counters.reset(place)
+        before = [services.cpu_of(place) for place in places]
         taken = contender.run(course)
-        source, *sinks = (self._counters.read(place) for place in places)
-        sink = sinks[0] if sinks else {}
-        asked = sum(times for kind, times in source.items() if kind not in _NOT_COUNTED)
-        return Run(contender.name, number, course.image.layer_size, taken, asked, source, sink)
+        beside = {place.name: services.cpu_of(place) - cpu for place, cpu in zip(places, before, strict=True)}
+        counts = {place.name: self._counters.read(place) for place in places}
+        asked = sum(times for kind, times in counts["source"].items() if kind not in _NOT_COUNTED)
+        return Run(contender.name, number, course.image.layer_size, taken, asked, counts, beside)
 
     @contextmanager
     def _course(self, link: Link, size: int, name: str) -> Iterator[tuple[Comparison, list[Peer], Course]]:
         image = make_image(size)
         with ExitStack() as stack:
             server = self._certificates.server
-            source = stack.enter_context(services.source(self._folder, server, size, link, f"source-{name}"))
+            source = stack.enter_context(services.source(self._folder, server, size, link, "source"))
             said = "20 ms a request, 60 MB/s a connection" if link.rate else "no simulated link"
             places = [f"source: pid {source.pid}, {said}"]
             if name == "azurite":
@@ -114,7 +118,7 @@ class Bench:
         both = folder / "both.pem"
         both.write_bytes(ca.read_bytes() + self._certificates.ca.read_bytes())
         blobs = stack.enter_context(BlobServiceClient(account.blob_endpoint, AnyToken(), connection_verify=str(ca)))
-        places = [f"Azurite: pid {foundation.pids['local.azurite']}"]
+        places = [f"sink: {', '.join(f'{it.name} pid {it.pid}' for it in foundation.services)}"]
         binary = services.find_tool("registry")
         if binary is None or not any(it.pushes for it in self._field):
             return Course(source.host, account.blob_endpoint, None, both, image, lambda it: _make(blobs, it)), places
@@ -133,14 +137,18 @@ class Bench:
     def _run_memory(self, size: int) -> None:
         """How far ours grows over its idle size, at `size` and at four times that."""
         ours = self._field[0]
-        grown = {}
+        grown: dict[int, list[int]] = {}
         for factor in (1, 4):
-            with self._course(Link(), size * factor, f"memory-{factor}") as (_, places, course):
+            with self._course(Link(), size * factor, "memory") as (_, places, course):
                 runs = [self._one(number, ours, places, course) for number in range(min(self._rounds, 3))]
-            growths = [run.growth for run in runs if run.growth is not None]
-            grown[size * factor] = growths
+            grown[size * factor] = growths = [run.growth for run in runs if run.growth is not None]
             grew = spread([it / MB for it in growths], 1)
-            print(f"memory: {ours.name} at {size * factor // MIB} MiB grows by {grew} MB")
+            print(f"memory: {ours.name} at {size * factor // MIB} MiB grows by {grew} MB over its idle size")
+        small, large = (median(growths) for growths in grown.values())
+        if max(small, large) > MEMORY_LIMIT:
+            self.complaints.append(f"memory grew by {max(small, large) / MB:.0f} MB, over {MEMORY_LIMIT / MB:.0f} MB")
+        if large > small + MEMORY_NOISE:
+            self.complaints.append(f"memory grew by {(large - small) / MB:.0f} MB more for a layer four times as large")
         print()
         self._memory = {"contender": ours.name, "limit": MEMORY_LIMIT, "growth_by_size": grown}
 

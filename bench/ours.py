@@ -1,6 +1,7 @@
 """The measured process of ours: the engine's own classes, copying one image.
 
-`python -m bench.ours --registry HOST --repository R --tag T --digest D --blob URL --container C --ca FILE [--threads N]`
+`python -m bench.ours --registry HOST --repository R --tag T
+    --digest D --blob URL --container C --ca FILE [--threads N]`
 
 It copies as a push event has it done: the digest, then the tag, then what refers to it.
 """

@@ -21,8 +21,10 @@ class Run:
     size: int
     taken: Taken
     registry_requests: int
-    source: dict[str, int]
-    sink: dict[str, int]
+    counts: dict[str, dict[str, int]]
+    """What the source and the sink were asked, by their names."""
+    beside: dict[str, float]
+    """CPU seconds that they took."""
 
     @property
     def rate(self) -> float:
@@ -47,8 +49,8 @@ class Run:
             "mb_per_s": round(self.rate, 2),
             "cpu_s_per_gb": round(self.cpu_per_gb, 3),
             "registry_requests": self.registry_requests,
-            "source_counts": self.source,
-            "sink_counts": self.sink,
+            "counts": self.counts,
+            "cpu_beside": self.beside,
         }
 
 
@@ -72,6 +74,13 @@ class Comparison:
         """Our rate over the peer's in the same round."""
         theirs = {run.round: run.rate for run in self.of(peer)}
         return [run.rate / theirs[run.round] for run in self.of(ours) if run.round in theirs]
+
+    def beside(self, contender: str) -> dict[str, float]:
+        """CPU s/GB that source and sink took while the contender ran: they share the machine with it."""
+        runs = self.of(contender)
+        gigabytes = self.size / 1e9
+        names = runs[0].beside if runs else {}
+        return {name: median(run.beside[name] for run in runs) / gigabytes for name in names}
 
     def as_json(self, ours: str) -> dict[str, Any]:
         return {
@@ -104,7 +113,9 @@ def table(comparison: Comparison, ours: str) -> str:
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([comparison.title, *(f"  {place}" for place in comparison.places), *lines])
+    took = ", ".join(f"{name} {cpu:.2f}" for name, cpu in comparison.beside(ours).items())
+    beside = f"CPU s/GB taken on the same machine while {ours} ran: {took}"
+    return "\n".join([comparison.title, *(f"  {place}" for place in (*comparison.places, beside)), *lines])
 
 
 def spread(figures: Sequence[float], digits: int) -> str:

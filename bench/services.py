@@ -104,6 +104,16 @@ def running(service: Service) -> Iterator[Service]:
         service.stop()
 
 
+def cpu_of(peer: Peer) -> float:
+    """CPU seconds that a process has taken so far; 0 where there is no /proc."""
+    stat = Path(f"/proc/{peer.pid}/stat")
+    if not stat.exists():
+        return 0.0
+    # The name in parentheses may hold anything; utime and stime are the 14th and 15th fields (proc_pid_stat(5)).
+    fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def find_tool(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
     """A program in the folder INTEROP_TOOLS, else on PATH."""
     folder = environment.get("INTEROP_TOOLS")
