@@ -1,0 +1,176 @@
+"""dev.py's cheap parts: what it decides. What it makes is shown by every run of the tests from a fresh clone."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import dev
+
+ROOT = Path(dev.__file__).parent
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> ModuleType:
+    """The dev.py of another clone, which has nothing but the lists of packages."""
+    return make_clone(tmp_path / "clone")
+
+
+def make_clone(folder: Path) -> ModuleType:
+    for name in ("dev.py", *dev.PACKAGES, "tools/azurite/package-lock.json", "tools/node/requirements.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    spec = importlib.util.spec_from_file_location("dev_of_another_clone", folder / "dev.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_half_an_environment_is_told_from_a_whole_one_and_made_anew(clone: ModuleType) -> None:
+    environment = clone.ROOT / ".venv"
+    python = environment / "bin" / "python"
+    wanted = clone.fingerprint("3.13")
+    python.parent.mkdir(parents=True)
+    (environment / "left-over").touch()
+    clone.make_environment(Path(sys.executable), environment)
+    assert clone.version_of(python) == clone.version_of(Path(sys.executable))
+    assert not (environment / "left-over").exists()
+    assert not clone.is_complete(environment, wanted), "packages are missing: there is no stamp"
+    (environment / clone.STAMP).write_text(wanted)
+    assert clone.is_complete(environment, wanted)
+    python.unlink()
+    python.symlink_to("/gone/python")
+    assert not clone.is_complete(environment, wanted), "its interpreter is gone"
+
+
+def test_another_requirement_python_or_place_makes_another_fingerprint(clone: ModuleType, tmp_path: Path) -> None:
+    before = clone.fingerprint("3.13")
+    assert clone.fingerprint("3.12") != before
+    assert make_clone(tmp_path / "elsewhere").fingerprint("3.13") != before
+    with (clone.ROOT / "requirements.txt").open("a") as file:
+        file.write("another==1.0\n")
+    assert clone.fingerprint("3.13") != before
+
+
+def test_tools_are_complete_while_the_lock_they_were_made_from_stands(clone: ModuleType) -> None:
+    assert not clone.tools_are_complete()
+    clone.TOOLS.mkdir()
+    told = clone.TOOLS / "tools.json"
+    found = {"node": sys.executable, "azurite": __file__, "lock": clone.lock()}
+    told.write_text(json.dumps(found))
+    assert clone.tools_are_complete()
+    told.write_text(json.dumps(found | {"azurite": "/gone/azurite.js"}))
+    assert not clone.tools_are_complete()
+    told.write_text(json.dumps(found))
+    (clone.ROOT / "tools" / "node" / "requirements.txt").write_text("another==1.0")
+    assert not clone.tools_are_complete()
+
+
+def test_the_lock_names_no_registry_and_has_a_checksum_for_every_package() -> None:
+    packages = json.loads((ROOT / "tools" / "azurite" / "package-lock.json").read_text())["packages"]
+    installed = [package for name, package in packages.items() if name]
+    assert len(installed) > 100
+    assert not any("resolved" in package for package in installed)
+    assert all(package.get("integrity") or package.get("link") for package in installed)
+
+
+def test_every_package_is_pinned() -> None:
+    for name in (*dev.PACKAGES, "tools/node/requirements.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if line and not line.startswith(("#", "-r ")):
+                assert re.fullmatch(r'[\w.-]+==[\w.]+(; python_version (<|>=) "3\.13")?', line), f"{name}: {line}"
+
+
+def test_a_second_one_in_the_same_clone_waits_for_the_first(clone: ModuleType) -> None:
+    order = []
+    inside, done = threading.Event(), threading.Event()
+
+    def second() -> None:
+        inside.wait()
+        with clone.only_one_at_a_time():
+            order.append("second")
+        done.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with clone.only_one_at_a_time():
+        inside.set()
+        assert not done.wait(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], ["-n", "2", "tests/unit", "tests/integration"]),
+        (["-k", "registry"], ["-n", "2", "tests/unit", "tests/integration", "-k", "registry"]),
+        (["tests/unit"], ["-n", "2", "tests/unit"]),
+        (["tests/unit/test_oci.py::test_x", "-n0"], ["-n", "2", "tests/unit/test_oci.py::test_x", "-n0"]),
+    ],
+)
+def test_paths_given_to_test_replace_the_default_ones(given: list[str], expected: list[str]) -> None:
+    assert dev.test_arguments(given) == expected
+
+
+def test_what_follows_a_command_is_the_commands_own() -> None:
+    assert dev.parse(["up", "--json", "--workers", "3"]).rest == ["--json", "--workers", "3"]
+    assert dev.parse(["demo", "--help"]).rest == ["--help"]
+    assert dev.parse(["--python", "python3.12", "test", "-x"]).python == "python3.12"
+
+
+def test_an_old_or_missing_interpreter_is_told(tmp_path: Path) -> None:
+    old = tmp_path / "python3.10"
+    old.write_text("#!/bin/sh\necho 3.10\n")
+    old.chmod(0o755)
+    with pytest.raises(dev.SetupFailed, match=r"Python 3\.10.*3\.11 or newer"):
+        dev.version_of(old)
+    with pytest.raises(dev.SetupFailed, match="no interpreter"):
+        dev.prepare("python-that-is-not-there", needs_tools=False)
+
+
+def test_what_fails_is_told_with_its_own_words_and_a_remedy() -> None:
+    with pytest.raises(dev.SetupFailed, match=r"(?s)code 3: .*no space left.*Make room"):
+        dev.run([sys.executable, "-c", "print('no space left'); raise SystemExit(3)"], "Make room.")
+
+
+def test_a_node_that_is_too_old_or_comes_without_npm_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm = tmp_path / "npm-cli.js"
+    npm.write_text("")
+    (tmp_path / "npm").symlink_to(npm)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    for version, taken in (("v20.20.2", False), ("v24.1.0", True), ("nonsense", False)):
+        (tmp_path / "node").write_text(f"#!/bin/sh\necho {version}\n")
+        (tmp_path / "node").chmod(0o755)
+        npm.chmod(0o755)
+        assert (dev.system_node() == (tmp_path / "node", npm)) is taken, version
+
+
+def test_it_runs_from_any_folder_and_tells_its_commands(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, ROOT / "dev.py", "--help"],
+        cwd=tmp_path,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for command in dev.COMMANDS:
+        assert re.search(rf"^  {command} ", told, re.MULTILINE), command
+
+
+def test_it_is_of_the_standard_library_alone() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import dev"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, str(ROOT)], check=True)
