@@ -195,7 +195,9 @@ class _Run:
         source = self.value(loop.source, names)
         if not isinstance(source, list):
             raise Impossible(f"{self.file.path.name}:{loop.line}: only lists can be looped over")
-        return [{**names, loop.item: item, **({loop.index: at} if loop.index else {})} for at, item in enumerate(source)]
+        return [
+            {**names, loop.item: item, **({loop.index: at} if loop.index else {})} for at, item in enumerate(source)
+        ]
 
     def resource(self, declaration: Deployable, names: dict[str, Any]) -> Deployed:
         outer, self.touched = self.touched, set()
@@ -323,7 +325,7 @@ class _Run:
 
     def member(self, base: Any, name: str, safe: bool, node: Node) -> Any:
         if isinstance(base, _Absent) or base is None:
-            if safe or base is None and _within_safe(node):
+            if safe or (base is None and _within_safe(node)):
                 return None
             raise Impossible(f"{self.file.path.name}:{node.line}: .{name} of what is not deployed")
         if isinstance(base, _Run):

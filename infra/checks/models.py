@@ -103,7 +103,9 @@ def _operations() -> dict[str, list[_Operation]]:
 def _type_of(url: str) -> str | None:
     """`…/providers/Microsoft.A/b/{name}/c/default` is Microsoft.A/b/c."""
     if "/providers/" not in url:
-        return "Microsoft.Resources/resourceGroups" if url.lower().endswith("resourcegroups/{resourcegroupname}") else None
+        return (
+            "Microsoft.Resources/resourceGroups" if url.lower().endswith("resourcegroups/{resourcegroupname}") else None
+        )
     namespace, *segments = url.rsplit("/providers/", 1)[1].split("/")
     if len(segments) % 2 or not all(re.fullmatch(r"[A-Za-z]+", segment) for segment in segments[::2]):
         return None

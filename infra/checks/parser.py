@@ -144,7 +144,17 @@ class _Parser:
             raise SyntaxFault(f"{name.text} has no body", word.line)
         is_module = word.text == "module"
         return Deployable(
-            word.start, self.last, word.line, name.text, decorators, str(what), is_module, existing, condition, loop, value
+            word.start,
+            self.last,
+            word.line,
+            name.text,
+            decorators,
+            str(what),
+            is_module,
+            existing,
+            condition,
+            loop,
+            value,
         )
 
     @property

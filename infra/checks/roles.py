@@ -1,8 +1,8 @@
 """Azure's built-in roles that this deployment assigns, and the actions that each grants.
 
 Taken down by hand from "Azure built-in roles" (learn.microsoft.com/azure/role-based-access-control/built-in-roles:
-Containers, Storage, Monitor; read as of 2026-01), and for the two of ABAC registries from "Azure Container Registry Entra
-permissions and roles overview" (learn.microsoft.com/azure/container-registry/container-registry-rbac-built-in-roles-overview).
+Containers, Storage, Monitor), and for the two of ABAC registries from "Azure Container Registry Entra permissions and
+roles overview" (learn.microsoft.com/azure/container-registry/container-registry-rbac-built-in-roles-overview).
 """
 
 from dataclasses import dataclass
@@ -102,7 +102,11 @@ ROLES = {
     "monitoringMetricsPublisher": Role(
         "Monitoring Metrics Publisher",
         "3913510d-42f4-4e42-8a64-420c390055eb",
-        ("Microsoft.Insights/Register/Action", "Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
+        (
+            "Microsoft.Insights/Register/Action",
+            "Microsoft.Insights/Metrics/Write",
+            "Microsoft.Insights/Telemetry/Write",
+        ),
     ),
 }
 

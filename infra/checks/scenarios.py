@@ -14,7 +14,9 @@ from infra.checks.syntax import File
 HERE = "11111111-1111-1111-1111-111111111111"
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
 REGISTRY = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-images/providers/Microsoft.ContainerRegistry/registries/demo"
-OTHER_MIRROR = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-mirrors/providers/Microsoft.Storage/storageAccounts/stother"
+OTHER_MIRROR = (
+    f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-mirrors/providers/Microsoft.Storage/storageAccounts/stother"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,12 @@ SCENARIOS = (
             "serveUsers": "reader:$2y$05$hash",
         },
     ),
+    Scenario(
+        "only the registry is private", {"registryPrivateEndpoint": True, "coolAfterDays": 1, "immutabilityDays": 1}
+    ),
+    Scenario(
+        "only storage is private", {"privateNetworking": True, "coldAfterDays": 1, "mirrorLocation": "northeurope"}
+    ),
 )
 
 
@@ -86,10 +94,13 @@ class Loader:
 
     def __init__(self, changed: Mapping[Path, str] | None = None) -> None:
         self.changed = {path.resolve(): text for path, text in (changed or {}).items()}
+        self.known: dict[Path, File] = {}
 
     def __call__(self, path: Path) -> File:
         path = path.resolve()
-        return read(path, self.changed[path]) if path in self.changed else _read(path)
+        if path not in self.known:
+            self.known[path] = read(path, self.changed[path]) if path in self.changed else _read(path)
+        return self.known[path]
 
 
 @cache

@@ -60,9 +60,9 @@ class Finding:
         return f"{self.path.name}:{self.line}: {self.message}"
 
 
-def check(file: File, load: Callable[[Path], File]) -> list[Finding]:
+def check(file: File, load: Callable[[Path], File]) -> Iterator[Finding]:
     """`load` reads the files of modules."""
-    return list(_Checker(file, load).findings())
+    return _Checker(file, load).findings()
 
 
 class _Checker:
@@ -116,7 +116,9 @@ class _Checker:
 
     def kind_of(self, parameter: Parameter) -> Kind:
         allowed = allowed_values(parameter)
-        return Kind(parameter.type, frozenset(map(str, allowed)) if allowed and parameter.type == "string" else frozenset())
+        return Kind(
+            parameter.type, frozenset(map(str, allowed)) if allowed and parameter.type == "string" else frozenset()
+        )
 
     def role_ids(self, variable: Variable) -> Iterator[tuple[int, str]]:
         value = variable.value
@@ -276,7 +278,12 @@ class _Checker:
             if node.name != "outputs":
                 return [(node.line, f"of a module only outputs can be read, not {node.name}")]
             if (found.condition is not None) != node.safe:
-                return [(node.line, f"{found.name} {'may not be there: write .?outputs' if found.condition else 'is there'}")]
+                return [
+                    (
+                        node.line,
+                        f"{found.name} {'may not be there: write .?outputs' if found.condition else 'is there'}",
+                    )
+                ]
             return []
         if isinstance(base, Member) and base.name == "outputs" and (found := self.deployable(base.base)):
             path = self.file.path.parent / found.what
@@ -313,7 +320,9 @@ class _Checker:
                 shape = self.infer(base, names).shape
                 if shape and name in shape.fields:
                     return shape.fields[name].kind
-                return Kind("string") if shape or isinstance(base, Call) and name in ("id", "name", "location") else ANY
+                return (
+                    Kind("string") if shape or (isinstance(base, Call) and name in ("id", "name", "location")) else ANY
+                )
             case Index(base=base):
                 kind = self.infer(base, names)
                 return kind.item or ANY if kind.name in ("array", "map") else kind if kind.shape else ANY
@@ -380,7 +389,11 @@ class _Checker:
         if "any" in (found.name, kind.name):
             return
         wanted = {"map": "object", "model": "object"}.get(kind.name, kind.name)
-        if found.name != wanted and {found.name, wanted} not in ({"number", "int"}, {"map", "object"}, {"model", "object"}):
+        if found.name != wanted and {found.name, wanted} not in (
+            {"number", "int"},
+            {"map", "object"},
+            {"model", "object"},
+        ):
             yield node.line, f"{what} is of type {wanted}, and this is of type {found.name}"
         elif kind.choices and found.choices and not found.choices <= kind.choices:
             yield node.line, f"{what} cannot be {', '.join(sorted(found.choices - kind.choices))}"

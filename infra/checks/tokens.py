@@ -1,4 +1,4 @@
-"""Bicep text to tokens. Strings come as one token whose parts are literal text and the source of what is interpolated."""
+"""Bicep text to tokens. A string is one token, whose parts are literal text and the source of what is interpolated."""
 
 import re
 from dataclasses import dataclass
