@@ -3,12 +3,20 @@
 import logging
 import os
 from functools import cache
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from acrmirror.application import Mirror
+from acrmirror.http import Answer, Request
 from acrmirror.jobs import DEAD_QUEUE, JOB_QUEUE
 from acrmirror.settings import Settings
+
+if TYPE_CHECKING:
+    from acrmirror.http.api import Api
+
+READ = ["GET", "HEAD"]
+KEY, OPEN = func.AuthLevel.FUNCTION, func.AuthLevel.ANONYMOUS
 
 app = func.FunctionApp()
 # The SDKs log every request at INFO: thousands of lines a layer.
@@ -32,6 +40,23 @@ def event_payload(event: func.EventGridEvent | func.CloudEvent) -> dict[str, obj
     return {"id": event.id, "subject": event.subject, "data": event.get_json(), **kind, **time}
 
 
+@cache
+def api() -> "Api":
+    """The HTTP side, whose models only HTTP functions pay for at a cold start."""
+    from acrmirror.http.api import Api
+
+    return Api(mirror)
+
+
+def request_of(given: func.HttpRequest) -> Request:
+    return Request(given.method, given.route_params, given.params, given.get_body())
+
+
+def response_of(answer: Answer, request: func.HttpRequest) -> func.HttpResponse:
+    body = b"" if request.method == "HEAD" else answer.body
+    return func.HttpResponse(body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.media_type)
+
+
 @app.function_name("on_registry_event")
 @app.event_grid_trigger(arg_name="event")
 def on_registry_event(event: func.EventGridEvent) -> None:
@@ -48,3 +73,63 @@ def run_mirror_job(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=DEAD_QUEUE, connection="MIRROR_QUEUE")
 def on_dead_job(message: func.QueueMessage) -> None:
     mirror().bury_job(message.get_body().decode("utf-8", "replace"))
+
+
+@app.function_name("ask_pull")
+@app.route("pulls", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+async def ask_pull(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(await api().ask_pull(request_of(request)), request)
+
+
+@app.function_name("list_pulls")
+@app.route("pulls", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def list_pulls(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().list_pulls(request_of(request)), request)
+
+
+@app.function_name("show_pull")
+@app.route("pulls/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_pull(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_pull(request_of(request)), request)
+
+
+@app.function_name("cancel_pull")
+@app.route("pulls/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
+def cancel_pull(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().cancel_pull(request_of(request)), request)
+
+
+@app.function_name("retry_pull")
+@app.route("pulls/{id}/retry", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+def retry_pull(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().retry_pull(request_of(request)), request)
+
+
+@app.function_name("list_repositories")
+@app.route("images", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def list_repositories(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().list_repositories(request_of(request)), request)
+
+
+@app.function_name("show_image")
+@app.route("images/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_image(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_image(request_of(request)), request)
+
+
+@app.function_name("health")
+@app.route("health", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def health(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().health(request_of(request)), request)
+
+
+@app.function_name("live")
+@app.route("live", trigger_arg_name="request", methods=READ, auth_level=OPEN)
+def live(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().live(request_of(request)), request)
+
+
+@app.function_name("openapi")
+@app.route("openapi.json", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def openapi(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().openapi(request_of(request)), request)

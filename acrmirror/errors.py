@@ -115,6 +115,12 @@ class Unsupported(Permanent):
     code = "unsupported"
 
 
+class NoSuchPlatform(Permanent):
+    """The image has no variant that this platform runs."""
+
+    code = "no-such-platform"
+
+
 class Refused(Permanent):
     """Something that trust forbids: another registry's host, a redirect to a host outside the settings."""
 

@@ -114,12 +114,16 @@ class RegistryControl:
 
 @dataclass(frozen=True, slots=True)
 class FunctionsControl:
-    """The local Functions host: where it is, its keys, and what its workers do. Instances count from 0."""
+    """The local Functions host: where it is, its keys, and what its workers do. Instances count from 0.
+
+    `key` opens all there is; `function_key` is what a caller of the app is given.
+    """
 
     url: str
     key: str = field(repr=False)
     system_key: str = field(repr=False, default="")
     token: str = field(repr=False, default="")
+    function_key: str = field(repr=False, default="")
 
     def event_endpoint(self, function: str) -> str:
         """Where Event Grid posts events for that function."""

@@ -154,6 +154,7 @@ class Stack:
             "username": self.registry.username,
             "password": self.registry.password,
             "functions": self.functions.url,
+            "functions_key": self.functions.function_key,
             "blob": self.blob_endpoint,
             "queue": self.queue_endpoint,
             "table": self.table_endpoint,
@@ -196,7 +197,9 @@ class Stack:
             host = self._start_functions()
             self.account.deploy(*self._names())
             answer = host.ready()
-            self.functions = FunctionsControl(answer["functions"], answer["key"], answer["system_key"], self._token)
+            self.functions = FunctionsControl(
+                answer["functions"], answer["key"], answer["system_key"], self._token, answer.get("function_key", answer["key"])
+            )
             self.registry.subscribe(self.functions.event_endpoint(EVENT_TRIGGER), self.options.event_schema)
         else:
             self.account.deploy(*self._names())

@@ -8,7 +8,10 @@ from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
-from acrmirror.copying import Cancel, Context, Copied, Progress, copy_image
+from acrmirror.application.health import HealthChecks
+from acrmirror.application.images import Images
+from acrmirror.application.pulls import Pulls
+from acrmirror.copying import Cancel, Context, Copied, Progress, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, MirrorError, NotFound, Permanent
 from acrmirror.events import RegistryEvent, check_event, parse_event
@@ -23,6 +26,8 @@ from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
 from acrmirror.settings import Settings
 from acrmirror.store import MirrorStore
+from acrmirror.store.links import Links
+from acrmirror.store.listing import Listing
 
 LAYERS_SHOWN = 150
 """Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
@@ -34,7 +39,13 @@ class Mirror:
     """One registry, one mirror, one queue. Thread-safe; open it once a process and close it with it."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, store: MirrorStore, queue: JobQueue, records: JobRecords
+        self,
+        settings: Settings,
+        registry: Registry,
+        store: MirrorStore,
+        links: Links,
+        queue: JobQueue,
+        records: JobRecords,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -45,6 +56,10 @@ class Mirror:
         self._policy = RetryPolicy(
             timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
         )
+        listing = Listing(store.container, settings.prefix)
+        self.pulls = Pulls(settings, registry, queue, records)
+        self.images = Images(settings, store, listing, links)
+        self.health = HealthChecks(registry, listing, links, queue, records)
         self._closing = ExitStack()
 
     @classmethod
@@ -52,6 +67,7 @@ class Mirror:
         """Makes every client, all with one credential. Nothing is fetched yet."""
         credential = make_credential(settings)
         trust = settings.trust_bundle
+        links = Links.open(settings.blob_endpoint, settings.container, credential, trust)
         mirror = cls(
             settings,
             Registry(settings, registry_credential(settings, credential)),
@@ -63,10 +79,11 @@ class Mirror:
                 trust_bundle=trust,
                 connections=settings.threads + 4,
             ),
+            links,
             JobQueue.open(settings.queue_endpoint, credential, trust),
             JobRecords.open(settings.table_endpoint, settings.table, credential, trust),
         )
-        for part in (credential, mirror._registry, mirror._store, mirror._queue, mirror._records):
+        for part in (credential, mirror._registry, mirror._store, links, mirror._queue, mirror._records):
             mirror._closing.callback(part.close)
         return mirror
 
@@ -149,6 +166,8 @@ class Mirror:
             cancel=run.cancel,
             progress=run.progress,
         )
+        if job.platforms:
+            return copy_platforms(source, self._store, job.reference, job.platforms, context)
         return copy_image(source, self._store, job.reference, context)
 
     def _note_deletion(self, source: Registry, job: Job) -> Copied:

@@ -4,6 +4,7 @@ from acrmirror.copying.context import Cancel, Claim, Claims, Context, LayerProgr
 from acrmirror.copying.conveyor import move_blobs
 from acrmirror.copying.graph import copy_graph
 from acrmirror.copying.image import Copied, copy_image, follow_tag
+from acrmirror.copying.platforms import copy_platforms
 
 __all__ = [
     "Cancel",
@@ -17,6 +18,7 @@ __all__ = [
     "Target",
     "copy_graph",
     "copy_image",
+    "copy_platforms",
     "follow_tag",
     "move_blobs",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity, UpdateMode
+from azure.data.tables import EdmType, EntityProperty, TableClient, TableEntity, UpdateMode
 
 from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.failures import explained
@@ -40,6 +40,11 @@ class JobRecord:
     id: str
     fields: dict[str, Any]
     etag: str
+
+    @classmethod
+    def of(cls, job: Job) -> "JobRecord":
+        """As it is first written."""
+        return cls(job.id, _asked(job) | {"state": "queued"}, "")
 
     @property
     def state(self) -> str:
@@ -85,7 +90,7 @@ class JobRecords:
         """Writes the record of a job that was just enqueued; False if it is there already."""
         with _explained(f"write the record of {job.reference}"):
             try:
-                self.table.create_entity(_entity(job.id, _asked(job) | {"state": "queued"}))
+                self.table.create_entity(_entity(job.id, JobRecord.of(job).fields))
             except ResourceExistsError:
                 return False
         return True
@@ -191,16 +196,20 @@ class Recorder:
                 return
             if self._put(fields, self._record):
                 return
-            current = self._records.get(self._job.id)
-            if current is not None and current.fields.get("run") != self._run:
-                self.superseded = True
-                return
-            if current is not None and current.fields.get("cancel_requested"):
-                self.cancel_requested = True
-            self._record = current
+            self.look()
         raise Conflict(
             f"write the record of {self._job.reference}", "other writers kept changing it", "It will be tried again."
         )
+
+    def look(self) -> None:
+        """Reads the record, for what others wrote into it. Raises Unavailable."""
+        current = self._records.get(self._job.id)
+        if current is not None and current.fields.get("run") != self._run:
+            self.superseded = True
+            return
+        if current is not None and current.fields.get("cancel_requested"):
+            self.cancel_requested = True
+        self._record = current
 
     def _put(self, fields: dict[str, Any], expected: JobRecord | None) -> bool:
         etag = self._records.write(self._job.id, fields | {"heartbeat": _now()}, expected)
@@ -236,7 +245,10 @@ def _asked(job: Job) -> dict[str, Any]:
 
 def _entity(identity: str, fields: dict[str, Any]) -> dict[str, Any]:
     def plain(value: Any) -> Any:
-        return json.dumps(value) if isinstance(value, (dict, list)) else value
+        if isinstance(value, (dict, list)):
+            return json.dumps(value)
+        # A bare integer is sent as one of 32 bits, which the bytes of a large image are not.
+        return (value, EdmType.INT64) if isinstance(value, int) and abs(value) >= 2**31 else value
 
     return {"PartitionKey": _partition(identity), "RowKey": identity} | {k: plain(v) for k, v in fields.items()}
 
@@ -247,7 +259,11 @@ def _partition(identity: str) -> str:
 
 
 def _record(entity: TableEntity) -> JobRecord:
-    fields = {key: value for key, value in entity.items() if key not in ("PartitionKey", "RowKey")}
+    fields = {
+        key: value.value if isinstance(value, EntityProperty) else value
+        for key, value in entity.items()
+        if key not in ("PartitionKey", "RowKey")
+    }
     return JobRecord(str(entity["RowKey"]), fields, str(entity.metadata["etag"]))
 
 

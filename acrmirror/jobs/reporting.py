@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 class Reporting:
     """While entered, writes `figures()` into the record at most once a second when they changed, and every ten
-    seconds at least; calls `stop(reason)` once if the record says that the run should end.
+    seconds at least; calls `stop(reason)` once if the record says that the run should end: it looks every second.
 
     A record that can't be written is logged, and does not stop the copy.
     """
@@ -46,13 +46,14 @@ class Reporting:
         while not self._over.wait(TICK_SECONDS):
             figures = self._figures()
             quiet += 1
-            if figures == last and quiet < HEARTBEAT_TICKS:
-                continue
             try:
-                self._recorder.write(figures)
+                if figures == last and quiet < HEARTBEAT_TICKS:
+                    self._recorder.look()
+                else:
+                    last, quiet = figures, 0
+                    self._recorder.write(figures)
             except MirrorError as error:
                 _log.warning("The record is behind: %s", error)
-            last, quiet = figures, 0
             if not stopped and (self._recorder.superseded or self._recorder.cancel_requested):
                 stopped = True
                 self._stop(

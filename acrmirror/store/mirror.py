@@ -7,7 +7,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
-from acrmirror.errors import Malformed, NotFound
+from acrmirror.errors import DigestMismatch, Malformed, NotFound
 from acrmirror.oci import Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import layout
@@ -139,6 +139,16 @@ class MirrorStore(Tags):
         """A manifest that stands, parsed. Raises NotFound."""
         raw = self._read(layout.blob_data(descriptor.digest), f"read {repository}@{descriptor.digest} from the mirror")
         return parse_manifest(raw, descriptor.media_type, descriptor.digest)
+
+    def read_blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
+        """A small blob's bytes, such as a config's; None if it has more than `limit`. Raises NotFound."""
+        if descriptor.size > limit:
+            return None
+        asked = f"read blob {descriptor.digest} from the mirror"
+        raw = self._read(layout.blob_data(descriptor.digest), asked)
+        if not descriptor.digest.matches(raw):
+            raise DigestMismatch(asked, "its bytes have another digest", "Pull the image again with force.")
+        return raw
 
     # shared by all that write
 

@@ -77,3 +77,13 @@ def test_records_go_on_behind_any_of_them(records: JobRecords) -> None:
     newest = [record.id for record in records.newest()]
     assert newest == sorted(job.id for job in jobs)
     assert [record.id for record in records.newest(after=newest[1])] == newest[2:]
+
+
+def test_a_record_takes_the_bytes_of_any_image(records: JobRecords) -> None:
+    job = Job.of_pull(IMAGE, "large")
+    records.add(job)
+    records.change(job.id, {"bytes_total": 200 * 2**30, "bytes_done": 2**31 - 1, "cancel_requested": True})
+    record = records.get(job.id)
+    assert record is not None
+    assert (record.fields["bytes_total"], record.fields["bytes_done"]) == (200 * 2**30, 2**31 - 1)
+    assert record.fields["cancel_requested"] is True

@@ -20,6 +20,7 @@ READY = {
     "username",
     "password",
     "functions",
+    "functions_key",
     "blob",
     "queue",
     "table",

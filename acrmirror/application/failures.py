@@ -1,0 +1,17 @@
+"""Failures of what a person asks for that no other room has."""
+
+from acrmirror.errors import Denied, NotFound, Permanent
+
+
+class RegistryDenied(Denied):
+    """The registry refuses this identity what was asked for; the app itself is in order."""
+
+
+class NotHere(NotFound):
+    """The mirror has no such thing."""
+
+
+class WrongState(Permanent):
+    """What was asked for does not fit the state that it is in."""
+
+    code = "wrong-state"

@@ -1,0 +1,189 @@
+"""What stands in the mirror, and how it is taken out."""
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from acrmirror.application.failures import NotHere
+from acrmirror.archive import images_of, platform_of
+from acrmirror.errors import Malformed, NoSuchPlatform, NotFound, TooLarge
+from acrmirror.history import Observation
+from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
+from acrmirror.platforms import choose, normal
+from acrmirror.reference import Digest, Reference
+from acrmirror.settings import Settings
+from acrmirror.store import MirrorStore
+from acrmirror.store.links import Link, Links
+from acrmirror.store.listing import Listing, TagPage
+
+CONFIG_LIMIT = 4 * 1024 * 1024
+BLOBS_LIMIT = 2000
+"""Links in one answer; more are asked for platform by platform."""
+MANIFESTS_LIMIT = 500
+HISTORY_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One manifest of an image, and the platform it is for, where that is known."""
+
+    manifest: Manifest
+    platform: Platform | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One image of the mirror. `variants` are an index's images, or the image itself."""
+
+    reference: Reference
+    root: Manifest
+    variants: tuple[Variant, ...]
+    referrers: tuple[Descriptor, ...]
+    history: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that nobody has."""
+
+    reference: Reference
+    platform: Platform | None
+    manifests: tuple[Manifest, ...]
+    blobs: tuple[tuple[Descriptor, Link], ...]
+    absent: tuple[Descriptor, ...]
+
+
+class Images:
+    """Reads the mirror for those who ask. Raises NotHere for what does not stand."""
+
+    def __init__(self, settings: Settings, store: MirrorStore, listing: Listing, links: Links) -> None:
+        self.registry = settings.registry
+        self._store = store
+        self._listing = listing
+        self._links = links
+
+    def repositories(self, count: int, after: str | None) -> tuple[list[str], str | None]:
+        """Up to `count` names, and the last of them if more follow."""
+        found = list(islice(self._listing.repositories(after), count + 1))
+        return found[:count], found[count - 1] if len(found) > count else None
+
+    def has(self, repository: str) -> bool:
+        return self._listing.has_repository(repository)
+
+    def tags(self, repository: str, count: int, cursor: str | None) -> TagPage:
+        if cursor is None and not self.has(repository):
+            raise _not_here(repository)
+        return self._listing.tags(repository, count, cursor)
+
+    def image(self, reference: Reference) -> Standing:
+        root = self._root(reference)
+        manifests = self._graph(reference.repository, root)
+        variants = tuple(
+            Variant(manifest, platform or self._stated(manifest)) for manifest, platform in images_of(root, manifests)
+        )
+        observed: Iterable[Observation] = ()
+        if reference.tag is not None:
+            observed = self._store.history(reference.repository, reference.tag)
+        else:
+            observed = self._store.digest_history(reference.repository, root.digest)
+        newest = deque(observed, maxlen=HISTORY_SHOWN)
+        referrers = self._referrers(reference.repository, root.digest)
+        return Standing(reference, root, variants, referrers, tuple(reversed(newest)))
+
+    def content(self, reference: Reference, platform: Platform | None) -> Content:
+        """With `platform` the one image that docker would take there; else all of it. Raises NoSuchPlatform."""
+        root = self._root(reference)
+        manifests = self._graph(reference.repository, root)
+        if platform is not None:
+            root = self._chosen(reference, root, manifests, platform)
+            manifests = {root.digest: root}
+        ordered = (root, *(it for it in manifests.values() if it.digest != root.digest))
+        blobs: dict[Digest, Descriptor] = {}
+        for manifest in ordered:
+            for blob in manifest.blobs:
+                blobs.setdefault(blob.digest, blob)
+        if len(blobs) > BLOBS_LIMIT:
+            raise TooLarge(f"give the content of {reference}", f"it has {len(blobs)} blobs", "Choose one platform.")
+        absent = tuple(it for it in blobs.values() if it.is_foreign and not self._store.has(it))
+        there = [it for it in blobs.values() if it not in absent]
+        links = tuple((it, self._links.blob(it.digest)) for it in there)
+        return Content(reference, platform, ordered, links, absent)
+
+    def _root(self, reference: Reference) -> Manifest:
+        digest = reference.digest
+        if digest is None:
+            state = self._store.read_tag(reference.repository, reference.tag or "")
+            if state is None:
+                raise _not_here(str(reference))
+            digest = state.digest
+        manifest = self._manifest(reference.repository, digest)
+        if manifest is None:
+            raise _not_here(str(reference))
+        return manifest
+
+    def _manifest(self, repository: str, digest: Digest) -> Manifest | None:
+        descriptor = self._store.stands(repository, digest)
+        return self._store.read_manifest(repository, descriptor) if descriptor is not None else None
+
+    def _graph(self, repository: str, root: Manifest) -> dict[Digest, Manifest]:
+        """The root and what its indexes list."""
+        found = {root.digest: root}
+        level = [root]
+        with ThreadPoolExecutor(8, thread_name_prefix="read") as pool:
+            for _ in range(MAX_DEPTH):
+                wanted = {child.digest for it in level for child in it.manifests} - found.keys()
+                if len(wanted) + len(found) > MANIFESTS_LIMIT:
+                    raise TooLarge(
+                        f"read {repository}@{root.digest}",
+                        f"it lists more than {MANIFESTS_LIMIT} manifests",
+                        "Ask for one of its images by digest.",
+                    )
+                read = pool.map(lambda digest: self._manifest(repository, digest), wanted)
+                level = [it for it in read if it is not None]
+                found.update({it.digest: it for it in level})
+                if not level:
+                    break
+        return found
+
+    def _chosen(
+        self, reference: Reference, root: Manifest, manifests: dict[Digest, Manifest], platform: Platform
+    ) -> Manifest:
+        images = [(it, stated or self._stated(it)) for it, stated in images_of(root, manifests)]
+        if not root.is_index and images[0][1] is None:
+            return root
+        chosen = choose(images, platform)
+        if chosen is None:
+            known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})
+            raise NoSuchPlatform(
+                f"choose {platform} of {reference}",
+                f"it has {', '.join(known) or 'no platforms'}",
+                "Ask for one of these, or for all of it.",
+            )
+        return chosen
+
+    def _stated(self, manifest: Manifest) -> Platform | None:
+        """The platform that the image's config states."""
+        config = manifest.config
+        if config is None:
+            return None
+        try:
+            raw = self._store.read_blob(config, CONFIG_LIMIT)
+        except NotFound:
+            return None
+        return platform_of(raw) if raw is not None else None
+
+    def _referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
+        state = self._store.read_tag(repository, digest.referrers_tag)
+        if state is None:
+            return ()
+        try:
+            index = self._manifest(repository, state.digest)
+        except Malformed:
+            return ()
+        return index.manifests if index is not None else ()
+
+
+def _not_here(name: str) -> NotHere:
+    return NotHere(f"look for {name} in the mirror", "it does not stand there", "Pull it: POST /api/pulls.")

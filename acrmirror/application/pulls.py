@@ -1,0 +1,175 @@
+"""Pulls: jobs that a person asks for, follows, cancels and tries again."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, cast, get_args
+from uuid import uuid4
+
+from acrmirror.application.failures import NotHere, RegistryDenied, WrongState
+from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError
+from acrmirror.jobs import FINAL_STATES, Flights, Job, JobQueue, JobRecord, JobRecords
+from acrmirror.jobs.job import Kind
+from acrmirror.jobs.records import error_fields
+from acrmirror.moments import from_datetime
+from acrmirror.platforms import parse_platform
+from acrmirror.reference import Digest, Reference, shown
+from acrmirror.registry import Registry
+from acrmirror.settings import Settings
+
+ROUNDS = 8
+_ID = re.compile(r"[0-9]{13}-[0-9a-f]{12}", re.ASCII)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Some records, newest first; `last` is the id to go on behind, None if there are no more."""
+
+    records: tuple[JobRecord, ...]
+    last: str | None
+
+
+class Pulls:
+    """What people ask of the job queue."""
+
+    def __init__(self, settings: Settings, registry: Registry, queue: JobQueue, records: JobRecords) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._queue = queue
+        self._records = records
+        self._flights = Flights(records.table, records)
+
+    def ask(self, image: str, *, platforms: Sequence[str] = (), force: bool = False) -> JobRecord:
+        """The job that brings an image: a new one, or the one that is under way for the same already.
+
+        The registry is asked first: NotFound, RegistryDenied and Throttled come at once, and so does InvalidReference
+        or Refused for what no registry needs to be asked about.
+        """
+        reference = Reference.parse(image, self._settings.registry, self._settings.repository_limit)
+        wanted = tuple(sorted({str(parse_platform(text)) for text in platforms}))
+        self._check_there(reference)
+        job = Job.of_pull(reference, uuid4().hex, force=force, platforms=wanted)
+        flight = self._flights.board(job)
+        if not flight.mine:
+            return flight.record or JobRecord(flight.id, JobRecord.of(job).fields, "")
+        self._queue.send(job)
+        _log.info("Enqueued %s %s of %s", job.id, job.kind, job.reference)
+        try:
+            self._records.add(job)
+        except MirrorError as error:
+            # The message is on its way, and its run writes the record.
+            _log.warning("No record yet of %s: %s", job.id, error)
+        return JobRecord.of(job)
+
+    def _check_there(self, reference: Reference) -> None:
+        try:
+            if reference.tag is not None:
+                resolved = self._registry.resolve(Reference(reference.repository, reference.tag))
+                if reference.digest is None or resolved.descriptor.digest == reference.digest:
+                    return
+            self._registry.resolve(Reference(reference.repository, None, reference.digest))
+        except Denied as error:
+            raise RegistryDenied(error.asked, error.answered, error.remedy) from error
+
+    def get(self, identity: str) -> JobRecord:
+        """Raises NotHere."""
+        record = self._records.get(identity) if _ID.fullmatch(identity) else None
+        if record is None:
+            raise NotHere(
+                f"look for the pull {shown(identity)}", "there is no record of it", "List the pulls: GET /api/pulls."
+            )
+        return record
+
+    def known(self, record: JobRecord) -> JobRecord:
+        """The record as it is now; as it was, while it is being written for the first time."""
+        return self._records.get(record.id) or record
+
+    def page(self, count: int, *, state: str | None, repository: str | None, after: str | None) -> RecordPage:
+        """Records of every kind of job, newest first. Raises WrongState for an `after` that is no id."""
+        if after is not None and not _ID.fullmatch(after):
+            raise WrongState(
+                f"go on with the pulls behind {shown(after)}",
+                "that is not the id of one",
+                "Use `last` as it was given.",
+            )
+        found = list(islice(self._filtered(state, repository, after), count + 1))
+        return RecordPage(tuple(found[:count]), found[count - 1].id if len(found) > count else None)
+
+    def _filtered(self, state: str | None, repository: str | None, after: str | None) -> Iterator[JobRecord]:
+        stored = "running" if state == "interrupted" else state
+        for record in self._records.newest(state=stored, repository=repository, after=after):
+            if state is None or record.state == state:
+                yield record
+
+    def cancel(self, identity: str) -> JobRecord:
+        """Cancels what is queued or waiting at once; what is running is told, and ends within about two seconds.
+
+        What is staged is safe to leave: the same pull asked again goes on from there. Raises NotHere, WrongState.
+        """
+        for _ in range(ROUNDS):
+            record = self.get(identity)
+            if record.state == "cancelled":
+                return record
+            if record.state in FINAL_STATES:
+                raise WrongState(
+                    f"cancel the pull {identity}", f"it is {record.state} already", "There is nothing left to stop."
+                )
+            fields: dict[str, Any] = {"cancel_requested": True}
+            if record.state != "running":
+                why = Cancelled(
+                    f"mirror {record.fields.get('repository')}", "a person cancelled it", "Ask for it again."
+                )
+                fields |= {"state": "cancelled", "finished": _now()} | error_fields(why)
+            if self._records.write(identity, fields, record):
+                _log.info("Cancelled %s", identity)
+                return self.get(identity)
+        raise Conflict(f"cancel the pull {identity}", "its record kept changing", "Ask again.")
+
+    def retry(self, identity: str) -> JobRecord:
+        """Sends a job that failed, was gone or was cancelled once more, from its record. Raises NotHere, WrongState."""
+        record = self.get(identity)
+        asked = f"retry the pull {identity}"
+        if record.state not in FINAL_STATES or record.state == "done":
+            remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
+            raise WrongState(asked, f"it is {record.state}", remedy)
+        job = job_of(record)
+        fields = {"state": "queued", "cancel_requested": False, "finished": "", "next_attempt": "", "run": ""}
+        if not self._records.write(identity, fields | error_fields(None), record):
+            raise WrongState(asked, "its record has just changed", "Look at it again.")
+        try:
+            self._queue.send(job)
+        except MirrorError as error:
+            self._records.change(identity, {"state": record.state} | error_fields(error))
+            raise
+        _log.info("Enqueued %s again", identity)
+        return self.get(identity)
+
+
+def job_of(record: JobRecord) -> Job:
+    """The job behind a record, as at its first attempt. Raises WrongState for what was no job."""
+    fields = record.fields
+    kind, digest = fields.get("kind"), fields.get("digest")
+    if kind not in get_args(Kind):
+        raise WrongState(
+            f"retry the pull {record.id}", "it never was a job that can be run", "Ask for the image by its name."
+        )
+    return Job(
+        record.id,
+        cast(Kind, kind),
+        Reference(str(fields["repository"]), fields.get("tag") or None, Digest.parse(digest) if digest else None),
+        str(fields["at"]),
+        str(fields.get("received") or fields["at"]),
+        event_id=fields.get("event_id") or None,
+        force=bool(fields.get("force")),
+        platforms=tuple(json.loads(fields.get("platforms") or "[]")),
+    )
+
+
+def _now() -> str:
+    return from_datetime(datetime.now(UTC))

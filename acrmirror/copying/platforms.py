@@ -1,0 +1,56 @@
+"""A pull of some platforms of an image: the images are brought, and what lists them all is not (rule L1)."""
+
+from collections.abc import Sequence
+
+from acrmirror.copying.context import Context, Source, Target
+from acrmirror.copying.image import Copied, copy_image
+from acrmirror.errors import NoSuchPlatform
+from acrmirror.oci import Manifest, parse_manifest
+from acrmirror.platforms import choose, normal, parse_platform
+from acrmirror.reference import Digest, Reference
+
+
+def copy_platforms(
+    source: Source, target: Target, reference: Reference, platforms: Sequence[str], context: Context
+) -> Copied:
+    """Mirrors the images of an index that docker would take on each of `platforms`.
+
+    The index and the tag are written only if all that the index lists stands by then; anything that is no index is
+    mirrored as ever. Raises NoSuchPlatform.
+    """
+    digest = reference.digest
+    if digest is None:
+        digest = source.resolve(Reference(reference.repository, reference.tag)).descriptor.digest
+    served = source.manifest(reference.repository, digest)
+    root = parse_manifest(served.raw, served.media_type, digest)
+    if not root.is_index:
+        return copy_image(source, target, reference, context)
+    whole = Copied()
+    for text in platforms:
+        child = _child(root, text, reference)
+        copied = copy_image(source, target, Reference(reference.repository, None, child), context)
+        _add(whole, copied, text)
+    if not whole.failures and all(target.stands(reference.repository, it.digest) for it in root.manifests):
+        return copy_image(source, target, reference, context)
+    whole.notes.append(f"{digest} lists more than was asked for: neither it nor the tag is set")
+    return whole
+
+
+def _child(root: Manifest, text: str, reference: Reference) -> Digest:
+    images = [(it.digest, it.platform) for it in root.manifests]
+    chosen = choose(images, parse_platform(text))
+    if chosen is None:
+        known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})
+        raise NoSuchPlatform(
+            f"choose {text} of {reference}", f"it has {', '.join(known) or 'no platforms'}", "Ask for one of these."
+        )
+    return chosen
+
+
+def _add(whole: Copied, copied: Copied, platform: str) -> None:
+    whole.digest = copied.digest or whole.digest
+    whole.referrers += copied.referrers
+    whole.left_out.update(copied.left_out)
+    whole.notes += [f"{platform}: {copied.digest}", *copied.notes]
+    whole.digest_half = whole.digest_half or copied.digest_half
+    whole.referrers_half = whole.referrers_half or copied.referrers_half

@@ -1,0 +1,189 @@
+"""Every call of the API: checks what came, asks the application, writes the answer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ValidationError
+
+from acrmirror.application import Mirror
+from acrmirror.application.health import misconfigured
+from acrmirror.errors import MirrorError, Misconfigured
+from acrmirror.http import models
+from acrmirror.http.openapi import document
+from acrmirror.http.paths import read_path
+from acrmirror.http.problems import InvalidRequest, problem
+from acrmirror.http.values import BODY_LIMIT, Answer, Request
+from acrmirror.jobs import FINAL_STATES, JobRecord
+from acrmirror.platforms import parse_platform
+
+FIRST_POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0
+KEY_PARAMETERS = ("code", "clientId")
+"""The platform's own, with which a caller may show its key."""
+
+_M = TypeVar("_M", bound=BaseModel)
+_Call = Callable[["Api", Request], Answer]
+
+
+def answered(call: _Call) -> _Call:
+    """Turns the mirror's errors into problem details. Anything else is a defect, and the platform's to report."""
+
+    @wraps(call)
+    def calling(api: "Api", request: Request) -> Answer:
+        try:
+            return call(api, request)
+        except MirrorError as error:
+            return problem(error)
+
+    return calling
+
+
+class Api:
+    """Over a way to get the application, which is not opened before the first call that needs it."""
+
+    def __init__(self, mirror: Callable[[], Mirror]) -> None:
+        self._mirror = mirror
+
+    # pulls
+
+    async def ask_pull(self, request: Request) -> Answer:
+        """Waits without a thread: whoever waits keeps no worker from its work."""
+        try:
+            asked = _body(request, models.PullRequest)
+            _query(request, models.NoQuery)
+            pulls = (await asyncio.to_thread(self._mirror)).pulls
+            ask: Awaitable[JobRecord] = asyncio.to_thread(
+                pulls.ask, asked.image, platforms=asked.platforms, force=asked.force
+            )
+            record = await ask
+            until, pause = time.monotonic() + asked.wait, FIRST_POLL_SECONDS
+            while record.state not in FINAL_STATES and (left := until - time.monotonic()) > 0:
+                await asyncio.sleep(min(pause, left))
+                pause = min(2 * pause, POLL_SECONDS)
+                record = await asyncio.to_thread(pulls.known, record)
+        except MirrorError as error:
+            return problem(error)
+        return _pull(record, 200 if record.state in FINAL_STATES else 202)
+
+    @answered
+    def list_pulls(self, request: Request) -> Answer:
+        query = _query(request, models.PullsQuery)
+        page = self._mirror().pulls.page(query.n, state=query.state, repository=query.repository, after=query.last)
+        more = {"state": query.state, "repository": query.repository, "n": str(query.n), "last": page.last}
+        return _page("/api/pulls", models.PullPage.of(page.records, page.last), more)
+
+    @answered
+    def show_pull(self, request: Request) -> Answer:
+        _query(request, models.NoQuery)
+        return _pull(self._mirror().pulls.get(request.route["id"]), 200)
+
+    @answered
+    def cancel_pull(self, request: Request) -> Answer:
+        _query(request, models.NoQuery)
+        record = self._mirror().pulls.cancel(request.route["id"])
+        return _pull(record, 200 if record.state in FINAL_STATES else 202)
+
+    @answered
+    def retry_pull(self, request: Request) -> Answer:
+        _query(request, models.NoQuery)
+        return _pull(self._mirror().pulls.retry(request.route["id"]), 202)
+
+    # images
+
+    @answered
+    def list_repositories(self, request: Request) -> Answer:
+        query = _query(request, models.PageQuery)
+        images = self._mirror().images
+        names, last = images.repositories(query.n, query.last)
+        page = models.RepositoryPage(registry=images.registry, repositories=names, last=last)
+        return _page("/api/images", page, {"n": str(query.n), "last": last})
+
+    @answered
+    def show_image(self, request: Request) -> Answer:
+        images = self._mirror().images
+        path = request.route.get("path", "")
+        place = read_path(path, images.registry, images.has)
+        if place.reference is None:
+            query = _query(request, models.PageQuery)
+            found = images.tags(place.repository, query.n, query.last)
+            tags = [models.Tag.of(it) for it in found.tags]
+            page = models.TagPage(repository=place.repository, tags=tags, last=found.cursor)
+            return _page(f"/api/images/{path}", page, {"n": str(query.n), "last": found.cursor})
+        if not place.content:
+            _query(request, models.NoQuery)
+            return _json(200, models.Image.of(images.registry, images.image(place.reference)))
+        wanted = _query(request, models.ContentQuery).platform
+        platform = parse_platform(wanted) if wanted is not None else None
+        content = models.ImageContent.of(images.registry, images.content(place.reference, platform))
+        # It has links that let anyone in who has them.
+        return _json(200, content, {"Cache-Control": "no-store"})
+
+    # the app
+
+    @answered
+    def health(self, request: Request) -> Answer:
+        _query(request, models.NoQuery)
+        try:
+            health = self._mirror().health.run()
+        except Misconfigured as error:
+            health = misconfigured(error)
+        return _json(200 if health.ok else 503, models.HealthReport.of(health))
+
+    @answered
+    def live(self, _request: Request) -> Answer:
+        return _json(200, models.Live())
+
+    @answered
+    def openapi(self, request: Request) -> Answer:
+        _query(request, models.NoQuery)
+        return Answer(200, document())
+
+
+def _body(request: Request, model: type[_M]) -> _M:
+    asked = f"{request.method} with a body of {len(request.body)} bytes"
+    if len(request.body) > BODY_LIMIT:
+        told = f"it has {len(request.body)} bytes, and at most {BODY_LIMIT} are read"
+        raise InvalidRequest(asked, [models.FieldError(field="body", problem=told)])
+    try:
+        return model.model_validate_json(request.body)
+    except ValidationError as error:
+        raise InvalidRequest(asked, _places(error)) from None
+
+
+def _query(request: Request, model: type[_M]) -> _M:
+    given = {name: value for name, value in request.query.items() if name not in KEY_PARAMETERS}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise InvalidRequest(f"{request.method} with {len(given)} query parameters", _places(error)) from None
+
+
+def _places(error: ValidationError) -> list[models.FieldError]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [
+        models.FieldError(field=".".join(str(part) for part in it["loc"])[:100] or "body", problem=it["msg"][:300])
+        for it in found[:20]
+    ]
+
+
+def _json(status: int, model: BaseModel, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, model.model_dump_json().encode(), headers=headers or {})
+
+
+def _pull(record: JobRecord, status: int) -> Answer:
+    headers = {"Location": f"/api/pulls/{record.id}"}
+    if record.state not in FINAL_STATES:
+        headers["Retry-After"] = "1"
+    return _json(status, models.Pull.of(record), headers)
+
+
+def _page(path: str, page: BaseModel, more: Mapping[str, str | None]) -> Answer:
+    """With a `Link` to the next page, if there is one (RFC 8288)."""
+    if more.get("last") is None:
+        return _json(200, page)
+    query = urlencode({key: value for key, value in more.items() if value is not None})
+    return _json(200, page, {"Link": f'<{path}?{query}>; rel="next"'})

@@ -1,0 +1,41 @@
+"""A caller of the HTTP API, as plain as curl."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from local.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    url: str
+    key: str | None
+
+    @classmethod
+    def of(cls, stack: Stack) -> "Caller":
+        return cls(stack.functions.url, stack.functions.function_key)
+
+    def __call__(self, method: str, path: str, body: object = None) -> Got:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        headers = {"x-functions-key": self.key} if self.key else {}
+        request = Request(f"{self.url}/api/{path}", data, headers, method=method)
+        try:
+            with urlopen(request, timeout=90) as response:
+                return Got(response.status, response.headers, response.read())
+        except HTTPError as error:
+            return Got(error.code, error.headers, error.read())

@@ -1,0 +1,70 @@
+"""What the path behind /api/images/ names."""
+
+import pytest
+
+from acrmirror.errors import InvalidReference, Refused
+from acrmirror.http.paths import Place, read_path
+from acrmirror.reference import Reference
+
+REGISTRY = "demo.azurecr.io"
+HEX = "a" * 64
+
+
+def read(path: str, *standing: str) -> tuple[str, str | None, bool]:
+    place: Place = read_path(path, REGISTRY, lambda repository: repository in standing)
+    named = place.reference
+    return place.repository, str(named) if isinstance(named, Reference) else None, place.content
+
+
+@pytest.mark.parametrize(
+    ("path", "standing", "meant"),
+    [
+        ("team/app", [], ("team/app", None, False)),
+        ("team/app", ["team"], ("team", "team:app", False)),
+        ("team/app", ["team", "team/app"], ("team/app", None, False)),
+        ("team/app/1.2", ["team/app"], ("team/app", "team/app:1.2", False)),
+        ("team/app/1.2/content", ["team/app"], ("team/app", "team/app:1.2", True)),
+        ("team/app/content", ["team/app"], ("team/app", "team/app:content", False)),
+        ("team/app/content", ["team"], ("team", "team:app", True)),
+        ("team/app/content", ["team/app/content"], ("team/app/content", None, False)),
+        ("team/app/V1", ["team/app"], ("team/app", "team/app:V1", False)),
+    ],
+)
+def test_of_several_readings_the_one_that_stands(
+    path: str, standing: list[str], meant: tuple[str, str | None, bool]
+) -> None:
+    assert read(path, *standing) == meant
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("team%2Fapp", ("team/app", None, False)),
+        ("team%2fapp/app", ("team/app", "team/app:app", False)),
+        ("team%2Fapp/content", ("team/app", "team/app:content", False)),
+        ("team%2Fapp/1/content", ("team/app", "team/app:1", True)),
+        (f"team%2Fapp/sha256:{HEX}", ("team/app", f"team/app@sha256:{HEX}", False)),
+        ("team/app:1.2", ("team/app", "team/app:1.2", False)),
+        ("team/app:1.2/content", ("team/app", "team/app:1.2", True)),
+        (f"team/app/sha256:{HEX}/content", ("team/app", f"team/app@sha256:{HEX}", True)),
+        (f"team/app:1@sha256:{HEX}", ("team/app", f"team/app:1@sha256:{HEX}", False)),
+        (f"{REGISTRY}/team/app:1", ("team/app", "team/app:1", False)),
+        (f"{REGISTRY}/team%2Fapp/1", ("team/app", "team/app:1", False)),
+    ],
+)
+def test_some_forms_have_one_reading_whatever_stands(path: str, meant: tuple[str, str | None, bool]) -> None:
+    assert read(path) == meant
+    assert read(path, "team", "team/app/1.2", "team/app/content", "team/app/app") == meant
+
+
+@pytest.mark.parametrize(
+    "path", ["Team", "team//app", "/", "..", "a/../b", "a%2F", "a%2Fb/c/d", "a%2Fb/1/content/x", "é"]
+)
+def test_what_no_name_allows_is_refused(path: str) -> None:
+    with pytest.raises(InvalidReference):
+        read(path)
+
+
+def test_another_registrys_host_is_refused() -> None:
+    with pytest.raises(Refused):
+        read("example.org/team/app:1")

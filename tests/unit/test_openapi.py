@@ -1,0 +1,67 @@
+"""The OpenAPI document: it is what the models say."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from acrmirror.errors import MirrorError
+from acrmirror.http import models
+from acrmirror.http.openapi import OPERATIONS, document
+from acrmirror.http.problems import STATUSES, TITLES, InvalidRequest, problem
+
+DOCUMENT: dict[str, Any] = json.loads(document())
+
+
+def subclasses(kind: type[MirrorError]) -> set[type[MirrorError]]:
+    return {kind, *(found for it in kind.__subclasses__() for found in subclasses(it))}
+
+
+def test_every_schema_allows_nothing_beyond_itself() -> None:
+    objects = [it for it in DOCUMENT["components"]["schemas"].values() if it["type"] == "object"]
+    assert len(objects) > 10
+    assert all(it["additionalProperties"] is False for it in objects)
+
+
+def test_every_field_of_a_model_is_in_it() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        model = getattr(models, name)
+        assert issubclass(model, BaseModel)
+        assert set(schema["properties"]) == set(model.model_fields)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = document().decode()
+    for part in text.split('"#/components/schemas/')[1:]:
+        assert part.split('"')[0] in DOCUMENT["components"]["schemas"]
+
+
+def test_every_call_needs_a_key_but_live() -> None:
+    for path, methods in DOCUMENT["paths"].items():
+        for told in methods.values():
+            assert (told.get("security") == []) == (path == "/live")
+            assert ("401" in told["responses"]) == (path != "/live")
+
+
+def test_queries_are_described_as_they_are_checked() -> None:
+    parameters = {it["name"]: it for it in DOCUMENT["paths"]["/pulls"]["get"]["parameters"]}
+    assert set(parameters) == {"state", "repository", "n", "last"}
+    assert parameters["n"]["schema"] == {"default": 50, "maximum": 1000, "minimum": 1, "type": "integer"}
+    assert "interrupted" in parameters["state"]["schema"]["enum"]
+
+
+def test_operations_have_names_of_their_own() -> None:
+    assert len({it.name for it in OPERATIONS}) == len(OPERATIONS)
+
+
+@pytest.mark.parametrize("kind", sorted(subclasses(MirrorError) - {InvalidRequest}, key=lambda it: it.__name__))
+def test_every_error_becomes_a_problem_that_says_what_to_do(kind: type[MirrorError]) -> None:
+    made = problem(kind("pull team/app", "it answered 418", "Ask for coffee."))
+    body = json.loads(made.body)
+    assert made.media_type == "application/problem+json"
+    assert body["status"] == made.status
+    assert body["title"] == TITLES[made.status]
+    assert body["remedy"] == "Ask for coffee."
+    assert (made.status in (429, 503)) == ("Retry-After" in made.headers)
+    assert kind.code in STATUSES or made.status == 500 or made.status == 403
