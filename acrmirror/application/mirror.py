@@ -13,7 +13,7 @@ from acrmirror.application.images import Images
 from acrmirror.application.pulls import Pulls
 from acrmirror.copying import Cancel, Context, Copied, Progress, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
-from acrmirror.errors import Cancelled, MirrorError, NotFound, Permanent
+from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent
 from acrmirror.events import RegistryEvent, check_event, parse_event
 from acrmirror.history import Observation
 from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Recorder, TableClaims, job_id
@@ -129,7 +129,11 @@ class Mirror:
         Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
         often hands it to `bury_job`.
         """
-        job = Job.from_json(message)
+        try:
+            job = Job.from_json(message)
+        except Malformed:
+            self.bury_job(message)
+            return
         run = _Run(self._records, job, deliveries)
         if run.recorder.cancel_requested:
             run.end("cancelled", Cancelled(f"mirror {job.reference}", "a person cancelled it", "Ask for it again."))
