@@ -225,7 +225,14 @@ def run(command: Sequence[str | Path], remedy: str, folder: Path = ROOT) -> None
     """Runs it silently; raises `SetupFailed` with what it said if it fails."""
     words = [str(word) for word in command]
     ended = subprocess.run(
-        words, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        words,
+        cwd=folder,
+        # Where a network has a certificate authority of its own, Node would not look for it among the system's.
+        env={"NODE_USE_SYSTEM_CA": "1", **os.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if ended.returncode:
         said = "\n".join(ended.stdout.decode(errors="replace").strip().splitlines()[-15:])
