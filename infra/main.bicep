@@ -93,6 +93,19 @@ param copyThreads int = 12
 @maxValue(3600)
 param claimStaleSeconds int = 60
 
+@description('Seconds for which a 404 of the registry is waited out: replicas lag, and images can be in quarantine.')
+@minValue(1)
+@maxValue(86400)
+param notFoundSeconds int = 900
+
+@description('Seconds for which every other failure that may go away is waited out.')
+@minValue(1)
+@maxValue(86400)
+param retrySeconds int = 21600
+
+@description('Seconds after which a tag is asked about again whose answer differed from its event, one after the other.')
+param recheckSeconds string = '60,600'
+
 @description('Name of the system topic that the registry already has; a registry can have only one. Empty makes it.')
 param existingTopicName string = ''
 
@@ -330,6 +343,9 @@ module functions 'modules/functions.bicep' = {
     jobsTable: hostStorage.outputs.jobsTable
     copyThreads: copyThreads
     claimStaleSeconds: claimStaleSeconds
+    notFoundSeconds: notFoundSeconds
+    retrySeconds: retrySeconds
+    recheckSeconds: recheckSeconds
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyEvents: alwaysReadyEvents

@@ -411,6 +411,9 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_QUEUE__clientId": client,
         "MIRROR_THREADS": str(view.option("copyThreads", 12)),
         "MIRROR_CLAIM_STALE_SECONDS": str(view.option("claimStaleSeconds", 60)),
+        "MIRROR_NOT_FOUND_SECONDS": str(view.option("notFoundSeconds", 900)),
+        "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", 21600)),
+        "MIRROR_RECHECK_SECONDS": view.option("recheckSeconds", "60,600"),
     }
 
 

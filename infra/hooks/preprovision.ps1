@@ -22,7 +22,7 @@ if (-not $registryId) {
     Keep 'MIRROR_REGISTRY_ID' $registryId
 }
 $parts = $registryId.Split('/')
-if ($parts.Length -lt 9) {
+if ($registryId -notlike '/subscriptions/*/resourceGroups/*/providers/Microsoft.ContainerRegistry/registries/*') {
     throw "MIRROR_REGISTRY_ID is '$registryId', and has to be /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/<name>."
 }
 $subscription = $parts[2]
@@ -30,7 +30,7 @@ $resourceGroup = $parts[4]
 $registryName = $parts[8]
 
 # A registry can have one system topic only. One that another deployment made is used as it is.
-$topics = az eventgrid system-topic list --subscription $subscription --query "[].{name: name, group: resourceGroup, identity: identity.type, source: source}" --output json
+$topics = az eventgrid system-topic list --subscription $subscription --output json --query "[].{name: name, group: resourceGroup, identity: identity.type, source: source}"
 if ($LASTEXITCODE -ne 0) { throw "The system topics of subscription $subscription could not be listed." }
 $found = @(($topics | Out-String | ConvertFrom-Json) | Where-Object { $_.source -eq $registryId })
 if ($found.Count -eq 0) {

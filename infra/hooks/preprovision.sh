@@ -28,18 +28,21 @@ if [ -z "$registry_id" ]; then
     registry_id=$(az acr show --name "$MIRROR_REGISTRY_NAME" --query id --output tsv)
     keep MIRROR_REGISTRY_ID "$registry_id"
 fi
+case $registry_id in
+    /subscriptions/*/resourceGroups/*/providers/Microsoft.ContainerRegistry/registries/*) ;;
+    *)
+        say "MIRROR_REGISTRY_ID is '$registry_id', and has to be /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/<name>."
+        exit 1
+        ;;
+esac
 subscription=$(printf '%s' "$registry_id" | cut -d / -f 3)
 resource_group=$(printf '%s' "$registry_id" | cut -d / -f 5)
 registry_name=$(printf '%s' "$registry_id" | cut -d / -f 9)
-if [ -z "$registry_name" ]; then
-    say "MIRROR_REGISTRY_ID is '$registry_id', and has to be /subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/<name>."
-    exit 1
-fi
 
 # A registry can have one system topic only. One that another deployment made is used as it is.
 tab=$(printf '\t')
-topics=$(az eventgrid system-topic list --subscription "$subscription" \
-    --query "[].[name, resourceGroup, identity.type || 'None', source]" --output tsv)
+topics=$(az eventgrid system-topic list --subscription "$subscription" --output tsv \
+    --query "[].[name, resourceGroup, identity.type || 'None', source]")
 found=$(printf '%s\n' "$topics" | while IFS="$tab" read -r name group identity source; do
     if [ "$(lower "$source")" = "$(lower "$registry_id")" ]; then
         printf '%s\t%s\t%s\n' "$name" "$group" "$identity"

@@ -56,6 +56,15 @@ param copyThreads int
 @description('Seconds after which a claim may be taken over.')
 param claimStaleSeconds int
 
+@description('Seconds for which a 404 is waited out.')
+param notFoundSeconds int
+
+@description('Seconds for which other failures are waited out.')
+param retrySeconds int
+
+@description('Seconds after which a tag is asked about again, separated by commas.')
+param recheckSeconds string
+
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
@@ -186,6 +195,9 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
         { name: 'MIRROR_QUEUE__clientId', value: identityClientId }
         { name: 'MIRROR_THREADS', value: string(copyThreads) }
         { name: 'MIRROR_CLAIM_STALE_SECONDS', value: string(claimStaleSeconds) }
+        { name: 'MIRROR_NOT_FOUND_SECONDS', value: string(notFoundSeconds) }
+        { name: 'MIRROR_RETRY_SECONDS', value: string(retrySeconds) }
+        { name: 'MIRROR_RECHECK_SECONDS', value: recheckSeconds }
       ]
     }
   }

@@ -1,0 +1,80 @@
+"""What the deployment sets is what the app reads, and the app takes it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acrmirror.settings import Settings
+from infra.checks.evaluate import Deployment
+from infra.checks.requirements import SITE, at
+from infra.checks.scenarios import SCENARIOS, Scenario, run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Only the local stack sets the first two; the platform itself offers the third.
+NOT_DEPLOYED = {"MIRROR_REDIRECT_LOCAL", "MIRROR_TRUST_BUNDLE", "IDENTITY_ENDPOINT"}
+# What the host and telemetry sign in with; the app does not read them.
+OF_THE_PLATFORM = re.compile(
+    r"AzureWebJobsStorage__(credential|clientId|(blob|queue|table)ServiceUri)|MIRROR_QUEUE__(credential|clientId)"
+    r"|APPLICATIONINSIGHTS_(CONNECTION|AUTHENTICATION)_STRING"
+)
+CLIENT_ID = "00000000-0000-4000-8000-000000000000"
+
+
+class Recorded(Mapping[str, str]):
+    """An environment that knows which names it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_ = values
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def deployed_settings(deployment: Deployment) -> dict[str, str]:
+    listed: list[dict[str, Any]] = at(deployment.of(SITE)[0].body, "properties/siteConfig/appSettings")
+    return {item["name"]: re.sub(r"/subscriptions/\S+\.clientId", CLIENT_ID, item["value"]) for item in listed}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_the_app_takes_what_the_deployment_sets(scenario: Scenario) -> None:
+    given = scenario.given
+    settings = Settings.from_environment(deployed_settings(run(scenario)))
+    assert settings.registry == "demo.azurecr.io"
+    assert settings.registry_resource_id == given["registryId"]
+    assert settings.client_id == CLIENT_ID
+    assert settings.anonymous == (given.get("registryAuth") == "anonymous")
+    assert settings.container == given.get("mirrorContainer", "mirror")
+    assert settings.prefix == given.get("mirrorPrefix", "")
+    assert settings.threads == given.get("copyThreads", 12)
+    assert settings.claim_stale_seconds == given.get("claimStaleSeconds", 60)
+    assert settings.redirect_hosts == (".blob.core.windows.net", ".data.azurecr.io")
+    assert not settings.redirect_local
+    assert settings.queue_endpoint.removeprefix("https://").startswith("sthost")
+
+
+def test_every_setting_that_the_app_reads_is_set_and_no_other() -> None:
+    environment = Recorded(deployed_settings(run(SCENARIOS[0])))
+    Settings.from_environment(environment)
+    of_the_app = {name for name in environment if not OF_THE_PLATFORM.fullmatch(name)}
+    assert of_the_app == environment.asked - NOT_DEPLOYED
+
+
+def test_the_package_leaves_out_what_the_platform_refuses_in_its_own_files() -> None:
+    host = ROOT / "host.json"
+    text = host.read_text(encoding="utf-8") if host.exists() else "{}"
+    # Flex Consumption takes extension bundles from version 4 on.
+    version = json.loads(text).get("extensionBundle", {}).get("version", "[4.0.0, 5.0.0)")
+    assert version.startswith("[4.")
