@@ -27,6 +27,9 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 22  # what Azurite 3.37 asks for
 STAMP = "made-of.txt"
 PACKAGES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
+# What only the checks of infra/ need, which is large: the demo does without it.
+CHECKS_STAMP = "made-of-checks.txt"
+CHECKS_PACKAGES = ("requirements-infra.txt", *PACKAGES)
 COMMANDS = {
     "demo": "push an image to a local registry, watch it being mirrored, pull it back and verify it",
     "test": "run the tests (arguments go to pytest)",
@@ -45,7 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     try:
         with only_one_at_a_time():
-            python = prepare(arguments.python, needs_tools=arguments.command != "lint")
+            python = prepare(
+                arguments.python,
+                needs_tools=arguments.command != "lint",
+                needs_checks=arguments.command in ("test", "lint", "tools"),
+            )
     except SetupFailed as error:
         print(f"dev.py: {error}", file=sys.stderr)
         return 1
@@ -81,7 +88,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 # What is made, and when
 
 
-def prepare(interpreter: str | None, *, needs_tools: bool) -> Path:
+def prepare(interpreter: str | None, *, needs_tools: bool, needs_checks: bool) -> Path:
     """The interpreter of a virtual environment that is complete; `.tools` stands too, if asked for."""
     if sys.version_info < OLDEST_PYTHON:
         raise SetupFailed(f"this is Python {sys.version.split()[0]}. Run it with Python 3.11 or newer.")
@@ -93,15 +100,17 @@ def prepare(interpreter: str | None, *, needs_tools: bool) -> Path:
         environment = ROOT / f".venv-{version_of(Path(found))}"
     else:
         found = sys.executable
-    wanted = fingerprint(version_of(Path(found)))
+    version = version_of(Path(found))
     python = environment / "bin" / "python"
-    if not is_complete(environment, wanted):
+    has_packages = is_complete(environment, STAMP, fingerprint(PACKAGES, version))
+    if not has_packages:
         make_environment(Path(found), environment)
+    has_checks = not needs_checks or is_complete(environment, CHECKS_STAMP, fingerprint(CHECKS_PACKAGES, version))
     with ThreadPoolExecutor(2) as pool:
         # At once, since one mostly waits for the network while the other unpacks.
         jobs = []
-        if not is_complete(environment, wanted):
-            jobs.append(pool.submit(install_packages, environment, wanted))
+        if not (has_packages and has_checks):
+            jobs.append(pool.submit(install_packages, environment, version, with_checks=not has_checks))
         if needs_tools and not tools_are_complete():
             jobs.append(pool.submit(install_tools, python))
         for job in jobs:
@@ -122,18 +131,18 @@ def version_of(interpreter: Path) -> str:
     return version
 
 
-def fingerprint(*parts: str) -> str:
+def fingerprint(packages: Sequence[str], *parts: str) -> str:
     """Of everything that an environment is made of; its place counts, since scripts in it name the interpreter."""
     found = hashlib.sha256("\n".join((str(ROOT), *parts)).encode())
-    for name in PACKAGES:
+    for name in packages:
         found.update((ROOT / name).read_bytes())
     return found.hexdigest()
 
 
-def is_complete(environment: Path, wanted: str) -> bool:
-    """The stamp is written last: an environment without it was interrupted or is older than the requirements."""
-    stamp = environment / STAMP
-    if not (stamp.exists() and stamp.read_text(encoding="utf-8") == wanted):
+def is_complete(environment: Path, stamp: str, wanted: str) -> bool:
+    """Stamps are written last: an environment without one was interrupted or is older than the requirements."""
+    file = environment / stamp
+    if not (file.exists() and file.read_text(encoding="utf-8") == wanted):
         return False
     with contextlib.suppress(SetupFailed):
         return bool(version_of(environment / "bin" / "python"))
@@ -150,13 +159,17 @@ def make_environment(interpreter: Path, environment: Path) -> None:
         )
 
 
-def install_packages(environment: Path, wanted: str) -> None:
+def install_packages(environment: Path, version: str, *, with_checks: bool) -> None:
+    lists = ["requirements-dev.txt", *(["requirements-infra.txt"] if with_checks else [])]
+    wanted = [word for name in lists for word in ("-r", ROOT / name)]
     with step(f"Python packages into {environment.name}"):
         run(
-            [*pip(environment / "bin" / "python"), "-r", ROOT / "requirements-dev.txt", "-c", ROOT / "constraints.txt"],
+            [*pip(environment / "bin" / "python"), *wanted, "-c", ROOT / "constraints.txt"],
             "Is the package index within reach?",
         )
-    (environment / STAMP).write_text(wanted, encoding="utf-8")
+    (environment / STAMP).write_text(fingerprint(PACKAGES, version), encoding="utf-8")
+    if with_checks:
+        (environment / CHECKS_STAMP).write_text(fingerprint(CHECKS_PACKAGES, version), encoding="utf-8")
 
 
 def tools_are_complete() -> bool:

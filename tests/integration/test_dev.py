@@ -24,7 +24,7 @@ def clone(tmp_path: Path) -> ModuleType:
 
 
 def make_clone(folder: Path) -> ModuleType:
-    for name in ("dev.py", *dev.PACKAGES, "tools/azurite/package-lock.json", "tools/node/requirements.txt"):
+    for name in ("dev.py", *dev.CHECKS_PACKAGES, "tools/azurite/package-lock.json", "tools/node/requirements.txt"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
     spec = importlib.util.spec_from_file_location("dev_of_another_clone", folder / "dev.py")
@@ -38,27 +38,27 @@ def make_clone(folder: Path) -> ModuleType:
 def test_half_an_environment_is_told_from_a_whole_one_and_made_anew(clone: ModuleType) -> None:
     environment = clone.ROOT / ".venv"
     python = environment / "bin" / "python"
-    wanted = clone.fingerprint("3.13")
+    wanted = clone.fingerprint(clone.PACKAGES, "3.13")
     python.parent.mkdir(parents=True)
     (environment / "left-over").touch()
     clone.make_environment(Path(sys.executable), environment)
     assert clone.version_of(python) == clone.version_of(Path(sys.executable))
     assert not (environment / "left-over").exists()
-    assert not clone.is_complete(environment, wanted), "packages are missing: there is no stamp"
+    assert not clone.is_complete(environment, clone.STAMP, wanted), "packages are missing: there is no stamp"
     (environment / clone.STAMP).write_text(wanted)
-    assert clone.is_complete(environment, wanted)
+    assert clone.is_complete(environment, clone.STAMP, wanted)
     python.unlink()
     python.symlink_to("/gone/python")
-    assert not clone.is_complete(environment, wanted), "its interpreter is gone"
+    assert not clone.is_complete(environment, clone.STAMP, wanted), "its interpreter is gone"
 
 
 def test_another_requirement_python_or_place_makes_another_fingerprint(clone: ModuleType, tmp_path: Path) -> None:
-    before = clone.fingerprint("3.13")
-    assert clone.fingerprint("3.12") != before
-    assert make_clone(tmp_path / "elsewhere").fingerprint("3.13") != before
+    before = clone.fingerprint(clone.PACKAGES, "3.13")
+    assert clone.fingerprint(clone.PACKAGES, "3.12") != before
+    assert make_clone(tmp_path / "elsewhere").fingerprint(dev.PACKAGES, "3.13") != before
     with (clone.ROOT / "requirements.txt").open("a") as file:
         file.write("another==1.0\n")
-    assert clone.fingerprint("3.13") != before
+    assert clone.fingerprint(clone.PACKAGES, "3.13") != before
 
 
 def test_tools_are_complete_while_the_lock_they_were_made_from_stands(clone: ModuleType) -> None:
@@ -84,7 +84,7 @@ def test_the_lock_names_no_registry_and_has_a_checksum_for_every_package() -> No
 
 
 def test_every_package_is_pinned() -> None:
-    for name in (*dev.PACKAGES, "tools/node/requirements.txt"):
+    for name in (*dev.CHECKS_PACKAGES, "tools/node/requirements.txt"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r ")):
                 assert re.fullmatch(r'[\w.-]+==[\w.]+(; python_version (<|>=) "3\.13")?', line), f"{name}: {line}"
@@ -136,7 +136,7 @@ def test_an_old_or_missing_interpreter_is_told(tmp_path: Path) -> None:
     with pytest.raises(dev.SetupFailed, match=r"Python 3\.10.*3\.11 or newer"):
         dev.version_of(old)
     with pytest.raises(dev.SetupFailed, match="no interpreter"):
-        dev.prepare("python-that-is-not-there", needs_tools=False)
+        dev.prepare("python-that-is-not-there", needs_tools=False, needs_checks=False)
 
 
 def test_what_fails_is_told_with_its_own_words_and_a_remedy() -> None:
