@@ -93,7 +93,8 @@ class Images:
         return Standing(reference, root, variants, referrers, tuple(reversed(newest)))
 
     def content(self, reference: Reference, platform: Platform | None) -> Content:
-        """With `platform` the one image that docker would take there; else all of it. Raises NoSuchPlatform."""
+        """With `platform`, of an index the one image that docker would take there; else all of it. Raises
+        NoSuchPlatform."""
         root = self._root(reference)
         manifests = self._graph(reference.repository, root)
         if platform is not None:
@@ -150,9 +151,9 @@ class Images:
     def _chosen(
         self, reference: Reference, root: Manifest, manifests: dict[Digest, Manifest], platform: Platform
     ) -> Manifest:
-        images = [(it, stated or self._stated(it)) for it, stated in images_of(root, manifests)]
-        if not root.is_index and images[0][1] is None:
+        if not root.is_index:
             return root
+        images = [(it, stated or self._stated(it)) for it, stated in images_of(root, manifests)]
         chosen = choose(images, platform)
         if chosen is None:
             known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})

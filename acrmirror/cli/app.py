@@ -1,0 +1,286 @@
+"""The commands. Each asks the HTTP API, and prints what came back."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from acrmirror.cli import exits
+from acrmirror.cli.exporting import ALL, export
+from acrmirror.cli.following import follow
+from acrmirror.cli.output import (
+    JOB_COLUMNS,
+    Output,
+    at_second,
+    console,
+    errors,
+    in_bytes,
+    job_row,
+    print_error,
+    print_job,
+    print_json,
+    print_table,
+)
+from acrmirror.cli.settings import Connection
+from acrmirror.client import Client
+from acrmirror.errors import MirrorError
+
+CONFIG = Path(typer.get_app_dir("acrmirror")) / "config.toml"
+
+app = typer.Typer(
+    name="acrmirror",
+    help="Asks a mirror of a container registry for images, follows them, and takes them out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Url = Annotated[str | None, typer.Option(envvar="ACRMIRROR_URL", help="URL of the function app.")]
+Key = Annotated[str | None, typer.Option(envvar="ACRMIRROR_KEY", help="One of its function keys.", show_default=False)]
+Authority = Annotated[
+    Path | None, typer.Option("--ca", envvar="ACRMIRROR_CA", help="A PEM file of an authority to trust, too.")
+]
+ConfigFile = Annotated[Path, typer.Option(envvar="ACRMIRROR_CONFIG", help="A TOML file with url, key and ca.")]
+OutputOption = Annotated[Output, typer.Option("--output", help="A table for people, JSON for scripts.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end.")]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop following.")]
+Image = Annotated[str, typer.Argument(help="Repository with a tag or a digest, such as team/app:1.2.")]
+
+
+@app.callback()
+def connect(
+    context: typer.Context, url: Url = None, key: Key = None, ca: Authority = None, config: ConfigFile = CONFIG
+) -> None:
+    context.obj = Connection(url, key, ca, config)
+
+
+@contextmanager
+def _client(context: typer.Context, output: Output) -> Iterator[Client]:
+    """A failure is printed as a sentence and becomes an exit code."""
+    connection: Connection = context.obj
+    try:
+        with connection.open() as client:
+            yield client
+    except MirrorError as error:
+        print_error(error, output)
+        raise typer.Exit(exits.exit_code(error)) from error
+    except KeyboardInterrupt:
+        errors.print("Interrupted.")
+        raise typer.Exit(exits.INTERRUPTED) from None
+
+
+def _each(identities: list[str], call: Callable[[str], dict[str, Any]], output: Output) -> tuple[list[Any], int]:
+    """All are asked for, whatever happens to one; the first failure's exit code."""
+    found, code = [], exits.DONE
+    for identity in identities:
+        try:
+            found.append(call(identity))
+        except MirrorError as error:
+            print_error(error, output)
+            code = code or exits.exit_code(error)
+    return found, code
+
+
+def _print_jobs(pulls: list[dict[str, Any]], output: Output) -> None:
+    if output is Output.JSON:
+        print_json(pulls)
+        return
+    for pull in pulls:
+        print_job(pull)
+
+
+@app.command()
+def pull(
+    context: typer.Context,
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Repositories with tags or digests.")],
+    platform: Annotated[list[str] | None, typer.Option(help="Of an index, only the image for this one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Look at everything again, whatever stands.")] = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Bring images into the mirror."""
+    with _client(context, output) as client:
+        found, code = _each(images, lambda it: client.pull(it, platforms=platform or (), force=force), output)
+        if wait:
+            found = follow(client, found, timeout, output is Output.TABLE)
+            code = code or exits.of_states([it["state"] for it in found])
+        _print_jobs(found, output)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    identities: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Pulls; the newest if none.")
+    ] = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    repository: Annotated[str | None, typer.Option(help="Only those of this repository.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 20,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show how pulls are going."""
+    code = exits.DONE
+    with _client(context, output) as client:
+        if identities:
+            found, code = _each(identities, client.show, output)
+            if wait:
+                found = follow(client, found, timeout, output is Output.TABLE)
+                code = code or exits.of_states([it["state"] for it in found])
+            _print_jobs(found, output)
+        else:
+            found = list(islice(client.pulls(state=state, repository=repository), count))
+            if output is Output.JSON:
+                print_json(found)
+            else:
+                print_table(JOB_COLUMNS, (job_row(it) for it in found))
+    raise typer.Exit(code)
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    identities: Annotated[list[str], typer.Argument(metavar="ID...")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Cancel pulls; what is staged is used when they are asked for again."""
+    with _client(context, output) as client:
+        found, code = _each(identities, client.cancel, output)
+        _print_jobs(found, output)
+    raise typer.Exit(code)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    identities: Annotated[list[str], typer.Argument(metavar="ID...")],
+    wait: Wait = False,
+    timeout: Timeout = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Try failed pulls again."""
+    with _client(context, output) as client:
+        found, code = _each(identities, client.retry, output)
+        if wait:
+            found = follow(client, found, timeout, output is Output.TABLE)
+            code = code or exits.of_states([it["state"] for it in found])
+        _print_jobs(found, output)
+    raise typer.Exit(code)
+
+
+@app.command("ls")
+def list_(
+    context: typer.Context,
+    repository: Annotated[str | None, typer.Argument(help="List its tags; all repositories if left out.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List what stands in the mirror."""
+    with _client(context, output) as client:
+        if repository is None:
+            names = client.repositories()
+            if output is Output.JSON:
+                print_json(list(names))
+            else:
+                print_table(("REPOSITORY",), ((name,) for name in names))
+            return
+        tags = client.tags(repository)
+        if output is Output.JSON:
+            print_json(list(tags))
+        else:
+            rows = ((it["tag"], it["digest"], in_bytes(it["size"]), at_second(it["time"])) for it in tags)
+            print_table(("TAG", "DIGEST", "SIZE", "TIME"), rows, right=("SIZE",))
+
+
+@app.command()
+def inspect(context: typer.Context, image: Image, output: OutputOption = Output.TABLE) -> None:
+    """Show one image: platforms, layers, referrers, the tag's history."""
+    with _client(context, output) as client:
+        found = client.image(image)
+    if output is Output.JSON:
+        print_json(found)
+        return
+    named = f"{found['repository']}{':' + found['tag'] if found['tag'] else ''}"
+    console.print(f"[bold]{escape(named)}[/bold]\n{found['digest']}\n{escape(found['media_type'])}", soft_wrap=True)
+    for variant in found["images"]:
+        console.print(
+            f"\n[bold]{variant['platform'] or 'no platform'}[/bold]  {in_bytes(variant['size'])}  {variant['digest']}",
+            soft_wrap=True,
+        )
+        print_table(
+            ("  LAYER", "SIZE", "TYPE"),
+            ((f"  {it['digest']}", in_bytes(it["size"]), it["media_type"]) for it in variant["layers"]),
+            right=("SIZE",),
+        )
+    if found["referrers"]:
+        console.print("\n[bold]referrers[/bold]")
+        print_table(
+            ("  DIGEST", "KIND"), ((f"  {it['digest']}", it["artifact_type"] or "") for it in found["referrers"])
+        )
+    if found["history"]:
+        console.print("\n[bold]history[/bold]")
+        rows = ((f"  {at_second(it['at'])}", it["kind"], it["digest"]) for it in found["history"])
+        print_table(("  TIME", "KIND", "DIGEST"), rows)
+
+
+@app.command("export")
+def export_(
+    context: typer.Context,
+    image: Image,
+    to: Annotated[str, typer.Option("-o", help="A file; a folder (one that is there, or with a / at its end); - .")],
+    platform: Annotated[
+        str | None, typer.Option(help=f"Such as linux/arm64; `{ALL}` for all. This machine's if left out.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Ranges fetched at once.")] = 8,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Write an image to an archive for docker load and OCI tools, or to an OCI layout folder."""
+    with _client(context, output) as client:
+        try:
+            written = export(client, image, to, platform, threads, output is Output.TABLE)
+        except BrokenPipeError:
+            sys.stderr.write("The reader of the archive has gone away.\n")
+            raise typer.Exit(exits.FAILED) from None
+        except OSError as error:
+            sys.stderr.write(f"Write {to}: {error.strerror or error}. Check the path and the space left.\n")
+            raise typer.Exit(exits.FAILED) from error
+    if output is Output.JSON and to != "-":
+        print_json(written)
+    elif output is Output.TABLE:
+        errors.print(
+            f"{escape(str(written['image']))} {written['digest']}: {in_bytes(written['bytes'])}", soft_wrap=True
+        )
+        if not written["docker_load"]:
+            errors.print("docker load can't take it: it is no image that docker knows. OCI tools can.", soft_wrap=True)
+
+
+@app.command()
+def health(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Whether the function app has all that it needs."""
+    with _client(context, output) as client:
+        found = client.health()
+    if output is Output.JSON:
+        print_json(found)
+    else:
+        print_table(
+            ("CHECK", "", "WHAT TO DO"),
+            (
+                (
+                    it["name"],
+                    "ok" if it["ok"] else it["error"]["answered"],
+                    it["error"]["remedy"] if it["error"] else "",
+                )
+                for it in found["checks"]
+            ),
+        )
+        if found["queue_messages"] is not None:
+            oldest = found["oldest_message_seconds"]
+            told = f", the next one for {oldest:.0f} s" if oldest is not None else ""
+            console.print(f"{found['queue_messages']} messages in the queue{told}", soft_wrap=True)
+    raise typer.Exit(exits.DONE if found["ok"] else exits.FAILED)

@@ -1,0 +1,62 @@
+"""Writes an image of the mirror to a file, a folder or a pipe."""
+
+import platform as machine
+import sys
+from pathlib import Path
+from typing import Any
+
+from acrmirror.archive import image_parts, write_file, write_folder, write_stream
+from acrmirror.cli.following import bars
+from acrmirror.client import Client, LinkedBlobs
+from acrmirror.errors import Malformed
+from acrmirror.oci import Descriptor, Platform
+from acrmirror.platforms import normal, parse_platform
+from acrmirror.reference import Digest
+
+ALL = "all"
+
+
+def here() -> Platform:
+    """What containers on this machine are: docker runs linux ones everywhere but on windows servers."""
+    return normal(Platform("linux", machine.machine() or "amd64"))
+
+
+def export(client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool) -> dict[str, Any]:
+    """What was written, in figures. Raises Malformed for a terminal as output."""
+    if output == "-" and sys.stdout.isatty():
+        raise Malformed("write the archive to the terminal", "nobody can read it there", "Pipe it, or give -o FILE.")
+    chosen = here() if wanted is None else parse_platform(wanted) if wanted != ALL else None
+    asked = str(chosen) if chosen is not None else None
+    content = client.content(image, asked)
+    blobs = LinkedBlobs(content, lambda: client.content(image, asked), client.read_range)
+
+    def read(blob: Descriptor) -> bytes:
+        return blobs.fetch(blob, 0, blob.size) if blob.size else b""
+
+    exported = content.exported(read, chosen or here())
+    first: dict[Digest, int] = {}
+    with bars(shown) as progress:
+        tasks = {
+            blob.digest: progress.add_task(blob.digest.encoded[:12], total=blob.size) for blob in exported.blobs[:24]
+        }
+
+        def on_bytes(digest: Digest, done: int) -> None:
+            first.setdefault(digest, done)
+            if digest in tasks:
+                progress.update(tasks[digest], completed=done)
+
+        if output == "-":
+            write_stream(sys.stdout.buffer, image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
+        elif output.endswith("/") or Path(output).is_dir():
+            write_folder(Path(output), exported, blobs.fetch, threads=threads, on_bytes=on_bytes)
+        else:
+            write_file(Path(output), image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
+    return {
+        "image": exported.name,
+        "digest": str(exported.root.digest),
+        "platform": asked,
+        "output": output,
+        "bytes": sum(blob.size for blob in exported.blobs),
+        "docker_load": exported.docker is not None,
+        "absent": sorted(str(it) for it in exported.absent),
+    }

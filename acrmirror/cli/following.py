@@ -1,0 +1,56 @@
+"""Follows jobs to their ends, with a bar for each layer, or for each image if there are several."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from acrmirror.cli.output import errors
+from acrmirror.client import Client
+
+ENDED = ("done", "failed", "gone", "cancelled")
+POLL_SECONDS = 1.0
+BARS_SHOWN = 24
+
+
+def bars(shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        disable=not (shown and errors.is_terminal),
+    )
+
+
+def follow(client: Client, pulls: Sequence[dict[str, Any]], seconds: float | None, shown: bool) -> list[dict[str, Any]]:
+    """The jobs as they were when all had ended, or when `seconds` were over."""
+    until = time.monotonic() + seconds if seconds is not None else None
+    current = {pull["id"]: pull for pull in pulls}
+    tasks: dict[str, Any] = {}
+    with bars(shown) as progress:
+        while True:
+            for identity, pull in current.items():
+                if pull["state"] not in ENDED:
+                    current[identity] = client.show(identity)
+            for key, label, done, total in _bars_of(list(current.values())):
+                if key not in tasks and len(tasks) < BARS_SHOWN:
+                    tasks[key] = progress.add_task(label, total=total or None)
+                if key in tasks:
+                    progress.update(tasks[key], completed=done, total=total or None)
+            left = [pull for pull in current.values() if pull["state"] not in ENDED]
+            if not left or (until is not None and time.monotonic() >= until):
+                return [current[pull["id"]] for pull in pulls]
+            time.sleep(POLL_SECONDS if until is None else max(0.0, min(POLL_SECONDS, until - time.monotonic())))
+
+
+def _bars_of(pulls: Sequence[dict[str, Any]]) -> list[tuple[str, str, int, int]]:
+    if len(pulls) == 1:
+        return [
+            (layer["digest"], layer["digest"].partition(":")[2][:12], layer["done"], layer["size"])
+            for layer in pulls[0]["progress"]["layers"]
+        ]
+    return [(it["id"], it["image"][-48:], it["progress"]["bytes_done"], it["progress"]["bytes_total"]) for it in pulls]
