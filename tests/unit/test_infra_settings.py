@@ -58,7 +58,7 @@ def test_the_app_takes_what_the_deployment_sets(scenario: Scenario) -> None:
     assert settings.anonymous == (given.get("registryAuth") == "anonymous")
     assert settings.container == given.get("mirrorContainer", "mirror")
     assert settings.prefix == given.get("mirrorPrefix", "")
-    assert settings.threads == given.get("copyThreads", 12)
+    assert settings.threads == given.get("copyThreads", 10)
     assert settings.claim_stale_seconds == given.get("claimStaleSeconds", 60)
     assert settings.redirect_hosts == (".blob.core.windows.net", ".data.azurecr.io")
     assert not settings.redirect_local
