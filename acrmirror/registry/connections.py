@@ -160,14 +160,14 @@ class Connections:
         self._kept: dict[tuple[str, int], list[Connection]] = {}
         self._closed = False
 
-    def take(self, host: str, port: int, new: bool = False) -> Connection:
+    def take(self, host: str, port: int) -> Connection:
         """A kept connection, the one used last first, or a new one."""
         horizon = time.monotonic() - IDLE_LIMIT
         stale: list[Connection] = []
         found: Connection | None = None
         with self._guard:
             kept = self._kept.get((host, port), [])
-            if new or (kept and kept[-1].since < horizon):
+            if kept and kept[-1].since < horizon:
                 stale, kept[:] = kept[:], []
             elif kept:
                 found = kept.pop()

@@ -105,15 +105,13 @@ class BlobReader:
         if offset < 0 or offset + len(fill.view) > self._size:
             raise ValueError(f"{offset} + {len(fill.view)} is beyond {self._size}")
         patience = _Patience(self._patience)
-        fresh = False
         while not fill.complete:
             origin, before = self._current(), fill.done
             kept = False
             try:
-                with self._connected(origin, fresh) as connection:
+                with self._connected(origin) as connection:
                     kept = connection.used
                     self._fetch(connection, origin, fill)
-                fresh = False
                 continue
             except _Expired:
                 problem = self._renew(origin)
@@ -123,7 +121,6 @@ class BlobReader:
                 problem = network_failure(self._asked, error)
                 if kept and fill.done == before:
                     # A kept connection that had been closed meanwhile says nothing about the service.
-                    fresh = True
                     continue
             finally:
                 self._check_open()
@@ -152,8 +149,8 @@ class BlobReader:
             return self._origin
 
     @contextmanager
-    def _connected(self, origin: Origin, new: bool) -> Iterator[Connection]:
-        connection = self._connections.take(origin.host, origin.port, new)
+    def _connected(self, origin: Origin) -> Iterator[Connection]:
+        connection = self._connections.take(origin.host, origin.port)
         try:
             with self._changed:
                 self._active.add(connection)

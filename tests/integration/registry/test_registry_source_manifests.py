@@ -388,6 +388,15 @@ def test_listings_follow_every_page(bed: Bed) -> None:
         assert len(line.updated) == 30
 
 
+def test_a_listings_next_page_elsewhere_is_refused_and_nothing_sent_there(bed: Bed, trap: Trap) -> None:
+    push(bed, "astray/a")
+    headers = {"Link": f'<https://localhost:{trap.port}/acr/v1/_catalog?last=x>; rel="next"'}
+    bed.control.set_faults([{"match": {"path": "^/acr/v1/"}, "do": {"headers": headers}}])
+    with bed.open() as registry, pytest.raises(Refused, match="next page"):
+        list(registry.list_repositories())
+    assert trap.visits == []
+
+
 def test_listings_fail_with_the_same_errors(bed: Bed) -> None:
     push(bed, "unlisted/a")
     with bed.open() as registry:
