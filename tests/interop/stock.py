@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from local.certificates import Certificates
 from local.foundation import Account
+from local.process import Service
 from tests.interop.tools import tool
 
 
@@ -53,26 +53,19 @@ def stock_registry(account: Account, certificates: Certificates, container: str,
         "SSL_CERT_FILE": str(certificates.ca),
         "OTEL_TRACES_EXPORTER": "none",
     }
-    log = folder / "stock.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [tool("registry"), "serve", str(path)], env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+    # By way of a process that sees to it that the registry never outlives this one, however this one ends.
+    command = [str(tool("registry")), "serve", str(path)]
+    service = Service.module("bench.launch", command, folder / "stock.log", environment)
     try:
         host = f"localhost:{port}"
         end = time.monotonic() + 30
         while not answers(host, certificates.ca):
-            if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"the stock registry did not start:\n{log.read_text()[-3000:]}")
+            if service.returncode() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the stock registry did not start:\n{service.tail()}")
             time.sleep(0.05)
         yield host
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        service.stop()
 
 
 def answers(host: str, ca: Path) -> bool:
