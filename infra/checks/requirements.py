@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from acrmirror.settings import Settings
 from infra.checks.evaluate import Deployed, Deployment
 from infra.checks.roles import BY_ID, ROLES
 from infra.checks.scenarios import ELSEWHERE, HERE, REGISTRY, Scenario
@@ -382,6 +383,12 @@ def settings(view: View) -> None:
         view.holds(False, f"{name} is set, and read by nobody")
 
 
+# What the app takes by itself is what the deployment gives it, unless somebody says otherwise.
+DEFAULTS: dict[str, Any] = {
+    item.name: int(item.default) if isinstance(item.default, float) else item.default for item in fields(Settings)
+}
+
+
 def expected_settings(view: View) -> dict[str, str]:
     client = f"{view.one('Microsoft.ManagedIdentity/userAssignedIdentities', 'id-mirror').id}.properties.clientId"
     component = view.one("Microsoft.Insights/components").id
@@ -399,7 +406,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_REGISTRY": "demo.azurecr.io",
         "MIRROR_REGISTRY_RESOURCE_ID": REGISTRY,
         "MIRROR_REGISTRY_AUTH": view.option("registryAuth", "identity"),
-        "MIRROR_REGISTRY_AUDIENCE": view.option("registryAudience", "https://containerregistry.azure.net"),
+        "MIRROR_REGISTRY_AUDIENCE": view.option("registryAudience", DEFAULTS["registry_audience"]),
         "MIRROR_REDIRECT_HOSTS": ".blob.core.windows.net,.data.azurecr.io",
         "MIRROR_BLOB_ENDPOINT": f"https://{mirror_name}.blob.core.windows.net",
         "MIRROR_CONTAINER": view.option("mirrorContainer", "mirror"),
@@ -409,11 +416,13 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_QUEUE__queueServiceUri": f"https://{host}.queue.core.windows.net",
         "MIRROR_QUEUE__credential": "managedidentity",
         "MIRROR_QUEUE__clientId": client,
-        "MIRROR_THREADS": str(view.option("copyThreads", 12)),
-        "MIRROR_CLAIM_STALE_SECONDS": str(view.option("claimStaleSeconds", 60)),
-        "MIRROR_NOT_FOUND_SECONDS": str(view.option("notFoundSeconds", 900)),
-        "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", 21600)),
-        "MIRROR_RECHECK_SECONDS": view.option("recheckSeconds", "60,600"),
+        "MIRROR_THREADS": str(view.option("copyThreads", DEFAULTS["threads"])),
+        "MIRROR_CLAIM_STALE_SECONDS": str(view.option("claimStaleSeconds", DEFAULTS["claim_stale_seconds"])),
+        "MIRROR_NOT_FOUND_SECONDS": str(view.option("notFoundSeconds", DEFAULTS["not_found_seconds"])),
+        "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", DEFAULTS["retry_seconds"])),
+        "MIRROR_RECHECK_SECONDS": view.option(
+            "recheckSeconds", ",".join(str(int(item)) for item in DEFAULTS["recheck_seconds"])
+        ),
     }
 
 

@@ -397,6 +397,7 @@ def serve(view: View) -> None:
             "REGISTRY_STORAGE_AZURE_ACCOUNTNAME": view.mirror_account.rpartition("/")[2],
             "REGISTRY_STORAGE_AZURE_CONTAINER": view.option("mirrorContainer", "mirror"),
             "REGISTRY_STORAGE_REDIRECT_DISABLE": "true" if view.private else "false",
+            "OTEL_TRACES_EXPORTER": "none",
         },
         "it finds the mirror, as itself",
     )

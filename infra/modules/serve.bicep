@@ -106,6 +106,8 @@ resource app 'Microsoft.App/containerApps@2026-01-01' = {
             { name: 'REGISTRY_STORAGE_AZURE_ACCOUNTNAME', value: mirrorAccount }
             { name: 'REGISTRY_STORAGE_AZURE_CONTAINER', value: mirrorContainer }
             { name: 'REGISTRY_STORAGE_REDIRECT_DISABLE', value: redirect ? 'false' : 'true' }
+            // It would send traces to its own port 4318, where nobody listens.
+            { name: 'OTEL_TRACES_EXPORTER', value: 'none' }
           ]
           resources: {
             cpu: json('0.5')

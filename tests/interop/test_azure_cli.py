@@ -65,7 +65,10 @@ def asked(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str
 
 def test_the_cli_knows_every_command_and_flag_of_the_hooks(calls: list[list[str]], tmp_path: Path) -> None:
     template = tmp_path / "empty.json"
-    template.write_text('{"$schema": "", "contentVersion": "1.0.0.0", "resources": []}', encoding="utf-8")
+    given = [word.partition("=") for word in calls[-1] if "=" in word]
+    kinds = {name: {"type": "array" if value.startswith("[") else "string"} for name, _, value in given}
+    empty = {"$schema": "", "contentVersion": "1.0.0.0", "parameters": kinds, "resources": []}
+    template.write_text(json.dumps(empty), encoding="utf-8")
     verbs = {" ".join(call[: next(index for index, word in enumerate(call) if word.startswith("-"))]) for call in calls}
     assert verbs == {
         "acr show",

@@ -10,7 +10,7 @@ import pytest
 
 from acrmirror.settings import Settings
 from infra.checks.evaluate import Deployment
-from infra.checks.requirements import SITE, at
+from infra.checks.requirements import DEFAULTS, SITE, at
 from infra.checks.scenarios import SCENARIOS, Scenario, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,8 +58,8 @@ def test_the_app_takes_what_the_deployment_sets(scenario: Scenario) -> None:
     assert settings.anonymous == (given.get("registryAuth") == "anonymous")
     assert settings.container == given.get("mirrorContainer", "mirror")
     assert settings.prefix == given.get("mirrorPrefix", "")
-    assert settings.threads == given.get("copyThreads", 10)
-    assert settings.claim_stale_seconds == given.get("claimStaleSeconds", 60)
+    assert settings.threads == given.get("copyThreads", DEFAULTS["threads"])
+    assert settings.claim_stale_seconds == given.get("claimStaleSeconds", DEFAULTS["claim_stale_seconds"])
     assert settings.redirect_hosts == (".blob.core.windows.net", ".data.azurecr.io")
     assert not settings.redirect_local
     assert settings.queue_endpoint.removeprefix("https://").startswith("sthost")
