@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="rounds a course (default 5)")
     parser.add_argument("--size", type=int, metavar="MIB", help="the layer's size (default 1024)")
     parser.add_argument("--azurite-size", type=int, metavar="MIB", help="the same for Azurite, which is slow (256)")
-    parser.add_argument("--threads", type=int, default=12, help="copy threads of ours (default 12)")
+    parser.add_argument("--threads", type=int, help="copy threads of ours (default: as the app has)")
     parser.add_argument("--only", nargs="+", choices=COURSES, default=COURSES, help="courses to run (default all)")
     parser.add_argument("--contender", nargs="+", default=[], help="contenders to run, by name (default all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there too")

@@ -42,8 +42,8 @@ class Contender:
     run: Callable[[Course], Taken]
 
 
-def contenders(threads: int) -> list[Contender]:
-    """All that can run here, ours first."""
+def contenders(threads: int | None = None) -> list[Contender]:
+    """All that can run here, ours first; `threads` is how many of ours copy, if not as many as the app has."""
     found = [
         Contender("acrmirror", False, lambda course: _ours(course, threads)),
         Contender("SDK loop", False, lambda course: _python("bench.sdk", course, [])),
@@ -56,8 +56,9 @@ def contenders(threads: int) -> list[Contender]:
     return found
 
 
-def _ours(course: Course, threads: int) -> Taken:
-    return _python("bench.ours", course, ["--digest", course.image.manifest_digest, "--threads", str(threads)])
+def _ours(course: Course, threads: int | None) -> Taken:
+    more = [] if threads is None else ["--threads", str(threads)]
+    return _python("bench.ours", course, ["--digest", course.image.manifest_digest, *more])
 
 
 def _python(module: str, course: Course, more: list[str]) -> Taken:

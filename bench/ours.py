@@ -8,6 +8,7 @@ It copies as a push event has it done: the digest, then the tag, then what refer
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from acrmirror.copying import Context, copy_image
@@ -27,9 +28,10 @@ def prepare(arguments: argparse.Namespace) -> Callable[[], None]:
         queue_endpoint="https://unused.invalid",
         redirect_local=True,
         container=arguments.container,
-        threads=arguments.threads,
         trust_bundle=arguments.ca,
     )
+    if arguments.threads is not None:
+        settings = replace(settings, threads=arguments.threads)
     credential = AnyToken()
     registry = Registry(settings, credential)
     store = MirrorStore.open(
@@ -55,7 +57,7 @@ def main() -> None:
     for name in ("registry", "repository", "tag", "digest", "blob", "container"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--ca", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=12)
+    parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     measure(lambda: prepare(arguments))
 
