@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from acrmirror.settings import Settings
+from function_app import app
+from infra.checks import INFRA
 from infra.checks.evaluate import Deployment
-from infra.checks.requirements import DEFAULTS, SITE, at
-from infra.checks.scenarios import SCENARIOS, Scenario, run
+from infra.checks.requirements import ACCOUNT, DEFAULTS, SITE, at
+from infra.checks.scenarios import SCENARIOS, Scenario, run, subscribe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,9 +74,24 @@ def test_every_setting_that_the_app_reads_is_set_and_no_other() -> None:
     assert of_the_app == environment.asked - NOT_DEPLOYED
 
 
-def test_the_package_leaves_out_what_the_platform_refuses_in_its_own_files() -> None:
-    host = ROOT / "host.json"
-    text = host.read_text(encoding="utf-8") if host.exists() else "{}"
-    # Flex Consumption takes extension bundles from version 4 on.
-    version = json.loads(text).get("extensionBundle", {}).get("version", "[4.0.0, 5.0.0)")
-    assert version.startswith("[4.")
+def test_the_host_gets_its_triggers_from_a_bundle_that_flex_consumption_takes() -> None:
+    bundle = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensionBundle"]
+    assert bundle["id"] == "Microsoft.Azure.Functions.ExtensionBundle"
+    assert re.match(r"\[4\.\d", bundle["version"])
+
+
+def test_the_deployment_speaks_of_functions_queues_and_connections_that_are_there() -> None:
+    functions = {function.get_function_name(): function.get_trigger() for function in app.get_functions()}
+    triggers = {name: trigger.get_dict_repr() for name, trigger in functions.items() if trigger is not None}
+    deployment = run(SCENARIOS[0])
+    site = deployment.of(SITE)[0].body
+    ready = at(site, "properties/functionAppConfig/scaleAndConcurrency/alwaysReady")
+    destination = at(subscribe(deployment).resources[-1].body, "properties/destination/properties/resourceId")
+    assert {item["name"].removeprefix("function:") for item in ready} == {"on_registry_event", "run_mirror_job"}
+    assert triggers[destination.rpartition("/")[2]]["type"] == "eventGridTrigger"
+    queues = {item["queueName"]: item["connection"] for item in triggers.values() if item["type"] == "queueTrigger"}
+    assert set(queues) == {item.name for item in deployment.of(f"{ACCOUNT}/queueServices/queues")}
+    assert set(queues.values()) == {"MIRROR_QUEUE"}
+    for text in (INFRA / "alerts").glob("*.kql"):
+        named = set(re.findall(r"Name == '(\w+)'", text.read_text(encoding="utf-8")))
+        assert named <= set(functions), text.name
