@@ -41,6 +41,11 @@ class Ingest:
         self._as_blocks = False
         self.resumed_bytes = 0
 
+    @property
+    def mends(self) -> bool:
+        """Whether wrong bytes stand in its place, which a commit replaces (rule B5)."""
+        return self._replaces is not None
+
     def block(self, index: int) -> tuple[int, int]:
         """Offset and length of block `index` in bytes."""
         offset = index * self.block_size

@@ -85,7 +85,10 @@ class Tags:
         """
         asked = f"set tag {repository}:{tag} of the mirror"
         link = str(descriptor.digest).encode()
-        self._write_once(layout.tag_index_link(self.name(repository), tag, descriptor.digest), link, None, asked)
+        index_link = layout.tag_index_link(self.name(repository), tag, descriptor.digest)
+        self._write_once(index_link, link, None, asked)
+        if tag.endswith("."):
+            self._check_kept(index_link, asked)
         condition: dict[str, Any] = (
             {"overwrite": False}
             if expected is None
@@ -104,12 +107,13 @@ class Tags:
                 if not lost_race(error):
                     raise
                 raise TagMoved(asked, "another worker moved it first", "It will be tried again.") from error
-        if tag.endswith("."):
-            self._check_kept(repository, tag, asked)
 
-    def _check_kept(self, repository: str, tag: str, asked: str) -> None:
-        """Storage may not keep a path whose segment ends in a dot (rule L8)."""
-        if self.read_tag(repository, tag) is None:
+    def _check_kept(self, name: str, asked: str) -> None:
+        """Storage may not keep a path whose segment ends in a dot (rule L8), and the tag would land on another's. Where
+        the dot is cut off in reads, too, only a listing tells."""
+        with explained(asked):
+            kept = any(str(it) == name for it in self._container.list_blob_names(name_starts_with=name))
+        if not kept:
             raise Permanent(
                 asked,
                 "storage does not keep names in which a part ends in a dot",
@@ -122,27 +126,33 @@ class Tags:
     # the referrers tag
 
     def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
-        """Lists `referrer`, which stands, under its subject's referrers tag; returns whether anything changed."""
-        return self._merge(repository, subject.referrers_tag, (referrer,), at)
+        """Lists `referrer`, which stands, under its subject's referrers tag.
 
-    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> bool:
-        """Merges the registry's own index under such a tag into the mirror's, which never shrinks (rule R1)."""
-        return self._merge(repository, tag, manifest.manifests, at)
+        False where that tag is something else: then it is left alone (rule R1).
+        """
+        return self._merge(repository, subject.referrers_tag, (referrer,), at, over_others=False)
 
-    def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: str) -> bool:
+    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> None:
+        """Merges the registry's own index under such a tag into the mirror's, which never shrinks (rule R1).
+
+        Where the mirror's is something else, the registry has moved its tag since: the index takes its place.
+        """
+        self._merge(repository, tag, manifest.manifests, at, over_others=True)
+
+    def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: str, *, over_others: bool) -> bool:
         for _ in range(MERGE_ROUNDS):
             current = self.read_tag(repository, tag)
             known: tuple[Descriptor, ...] = ()
             if current is not None:
                 listed = self._referrers_listed(repository, tag, current.digest)
-                if listed is None:
+                if listed is None and not over_others:
                     return False
-                known = listed
+                known = listed or ()
             merged = merge_referrers(known, more)
             raw = referrers_index(merged)
             index = parse_manifest(raw, OCI_INDEX, Digest.of(raw))
             if current is not None and current.digest == index.digest:
-                return False
+                return True
             self.write_manifest(repository, index)
             try:
                 self.tag(repository, tag, index.descriptor(), at, current)
@@ -156,7 +166,7 @@ class Tags:
         )
 
     def _referrers_listed(self, repository: str, tag: str, digest: Digest) -> tuple[Descriptor, ...] | None:
-        """What the referrers tag lists now, or None if it is not a list of referrers (then it is left alone)."""
+        """What the referrers tag lists now, or None if it is not a list of referrers."""
         descriptor = self.stands(repository, digest)
         if descriptor is None:
             raise Malformed(

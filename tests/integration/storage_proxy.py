@@ -18,7 +18,8 @@ class StorageProxy:
 
     That one is set once the storage account is known. `staged` sums the bytes of blocks that storage took; `writes`
     counts requests that change something. `allows` is asked about each write by its number (from 1): what it does not
-    allow is answered 403 and does not happen, nor is it tried again.
+    allow is answered 403 and does not happen, nor is it tried again. `alter` may make another path (with its query) and
+    another body of each request (method, path, body), as a storage with manners of its own would.
     """
 
     def __init__(self, ca: Path, certificate: Path) -> None:
@@ -29,6 +30,7 @@ class StorageProxy:
         self.blocks = 0
         self.writes = 0
         self.allows: Callable[[int], bool] = lambda number: True
+        self.alter: Callable[[str, str, bytes], tuple[str, bytes]] = lambda method, path, body: (path, body)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -77,9 +79,10 @@ class StorageProxy:
                         self.send_header("Content-Length", "0")
                         self.end_headers()
                         return
+                path, body = proxy.alter(self.command, self.path.removeprefix("/account"), body)
+                path = self.root + path
                 headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
                 headers["Content-Length"] = str(len(body))
-                path = self.root + self.path.removeprefix("/account")
                 self.upstream.request(self.command, path, body or None, headers)
                 answer = self.upstream.getresponse()
                 data = answer.read()

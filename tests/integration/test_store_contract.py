@@ -2,17 +2,19 @@
 
 import hashlib
 import random
+import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 from azure.storage.blob import ContainerClient
 
-from acrmirror.errors import DigestMismatch, Malformed
+from acrmirror.errors import Conflict, DigestMismatch, Malformed
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.store import Ingest, MirrorStore, layout
-from local.foundation import CONTAINER, Account
+from local.foundation import CONTAINER, Account, Foundation
+from tests.integration.storage_proxy import StorageProxy
 
 MIB = 1024 * 1024
 OCTETS = "application/octet-stream"
@@ -224,6 +226,42 @@ def test_a_commit_whose_blocks_were_dropped_stages_them_again(store: MirrorStore
     assert stored(container, descriptor.digest) == data
 
 
+def test_blocks_that_keep_being_dropped_are_given_up_for_now(store: MirrorStore) -> None:
+    data = content(16 * MIB)
+    way_in = store.ingest(described(data))
+    assert way_in is not None
+    digest, _ = stage_all(way_in, data)
+    blob = way_in._blob
+    blob.commit_block_list([])
+    blob.delete_blob()
+    asked: list[list[int]] = []
+    with pytest.raises(Conflict):
+        way_in.commit(digest, asked.append)
+    assert asked == [[0, 1]] * 3
+    assert not store.has(described(data))
+
+
+def test_a_commit_of_another_length_than_the_descriptors_is_found_out(account: Account, foundation: Foundation) -> None:
+    """The hash was right, and what storage made of it is not."""
+    data = content(20 * MIB)
+
+    def forget_the_last(method: str, path: str, body: bytes) -> tuple[str, bytes]:
+        if method == "PUT" and "comp=blocklist" in path:
+            body = re.sub(rb"<(Latest|Uncommitted)>[^<]*</\1></BlockList>", b"</BlockList>", body)
+        return path, body
+
+    with StorageProxy(account.ca, foundation.certificates.server) as proxy:
+        proxy.upstream, proxy.alter = account.blob_endpoint, forget_the_last
+        credential = account.identity.credential()
+        with MirrorStore.open(proxy.endpoint, CONTAINER, credential, trust_bundle=account.ca) as odd:
+            with pytest.raises(Malformed, match=str(len(data))):
+                write(odd, data)
+            proxy.alter = lambda method, path, body: (path, body)
+            assert not odd.has(described(data))
+            write(odd, data)
+            assert odd.has(described(data))
+
+
 def test_a_put_goes_through_while_another_writer_has_blocks_staged(
     store: MirrorStore, container: ContainerClient
 ) -> None:
@@ -241,8 +279,26 @@ def test_wrong_bytes_at_a_digest_are_replaced(store: MirrorStore, container: Con
     descriptor = described(data)
     container.get_blob_client(layout.blob_data(descriptor.digest)).upload_blob(b"not it")
     assert not store.has(descriptor)
+    way_in = store.ingest(descriptor)
+    assert way_in is not None
+    assert way_in.mends
     assert write(store, data) == descriptor
     assert stored(container, descriptor.digest) == data
+
+
+def test_wrong_bytes_are_replaced_only_as_long_as_they_stand(store: MirrorStore, container: ContainerClient) -> None:
+    """Whoever comes second must not write over what the first has put right."""
+    data = content(1000)
+    descriptor = described(data)
+    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob.upload_blob(b"not it")
+    first, second = store.ingest(descriptor), store.ingest(descriptor)
+    assert first is not None
+    assert second is not None
+    assert first.put(memoryview(data), descriptor.digest)
+    etag = blob.get_blob_properties().etag
+    assert second.put(memoryview(data), descriptor.digest) is False
+    assert blob.get_blob_properties().etag == etag
 
 
 def test_a_descriptor_that_lies_about_the_size_is_refused_and_harms_nothing(

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from acrmirror.errors import Conflict, TagMoved
+from acrmirror.errors import Conflict, Permanent, TagMoved
 from acrmirror.history import Observation
-from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
+from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest, referrers_index
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER, Account
+from local.foundation import CONTAINER, Account, Foundation
+from tests.integration.storage_proxy import StorageProxy
 
 AT = "2026-04-25T21:39:47.276585742Z"
 EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(Digest.of(b"{}")), "size": 2}
@@ -108,6 +109,29 @@ def test_a_tag_that_ends_in_a_dot_is_read_back(store: MirrorStore) -> None:
     assert read.digest == one.digest
 
 
+@pytest.mark.parametrize("reads_too", [False, True])
+def test_a_storage_that_cuts_the_dot_off_is_found_out_before_another_tag_moves(
+    account: Account, foundation: Foundation, store: MirrorStore, reads_too: bool
+) -> None:
+    """It would be `v1` that `v1.` is written over."""
+    one, two = put(store, "one"), put(store, "two")
+    store.tag("team/app", "v1", one, AT, None)
+
+    def cut(method: str, path: str, body: bytes) -> tuple[str, bytes]:
+        return path.replace("/v1./", "/v1/") if reads_too or method == "PUT" else path, body
+
+    with StorageProxy(account.ca, foundation.certificates.server) as proxy:
+        proxy.upstream, proxy.alter = account.blob_endpoint, cut
+        credential = account.identity.credential()
+        with MirrorStore.open(proxy.endpoint, CONTAINER, credential, trust_bundle=account.ca) as odd:
+            read = odd.read_tag("team/app", "v1.")
+            with pytest.raises(Permanent, match="ends in a dot"):
+                odd.tag("team/app", "v1.", two, AT, read)
+    kept = store.read_tag("team/app", "v1")
+    assert kept is not None
+    assert kept.digest == one.digest
+
+
 def test_a_prefix_keeps_registries_apart_and_shares_blobs(store: MirrorStore, account: Account) -> None:
     with MirrorStore.open(
         account.blob_endpoint, CONTAINER, account.identity.credential(), prefix="west", trust_bundle=account.ca
@@ -126,7 +150,9 @@ def test_referrers_are_listed_under_their_subjects_tag(store: MirrorStore) -> No
     for referrer in referrers:
         store.write_manifest("team/app", referrer)
         assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
-        assert not store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
+        once = store.read_tag("team/app", subject.digest.referrers_tag)
+        assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
+        assert store.read_tag("team/app", subject.digest.referrers_tag) == once
     tag = store.read_tag("team/app", subject.digest.referrers_tag)
     assert tag is not None
     index = store.read_manifest("team/app", Descriptor(OCI_INDEX, tag.digest, 0))
@@ -170,6 +196,19 @@ def test_a_referrers_tag_of_another_kind_is_left_alone(store: MirrorStore) -> No
     tag = store.read_tag("team/app", subject.digest.referrers_tag)
     assert tag is not None
     assert tag.digest == other.digest
+
+
+def test_a_referrers_tag_that_the_registry_made_a_list_of_is_one_here_too(store: MirrorStore) -> None:
+    subject, other = put(store, "image"), put(store, "no index")
+    name = subject.digest.referrers_tag
+    store.tag("team/app", name, other, AT, None)
+    referrer = manifest("signature", subject.digest)
+    store.write_manifest("team/app", referrer)
+    raw = referrers_index([referrer.descriptor()])
+    store.merge_referrers_tag("team/app", name, parse_manifest(raw, OCI_INDEX), AT)
+    tag = store.read_tag("team/app", name)
+    assert tag is not None
+    assert tag.digest == Digest.of(raw)
 
 
 def test_history_sorts_by_the_registrys_time_and_keeps_each_observation_once(store: MirrorStore) -> None:
