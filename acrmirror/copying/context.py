@@ -12,6 +12,8 @@ from acrmirror.history import Observation
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
 
+NOTES_KEPT = 50
+
 
 class Resolved(Protocol):
     """Where a reference is at the registry: `at` is the registry's own time, UTC with nine digits."""
@@ -57,6 +59,10 @@ class Ingest(Protocol):
     def block_size(self) -> int: ...
     @property
     def count(self) -> int: ...
+    @property
+    def mends(self) -> bool:
+        """Whether wrong bytes stand in its place, which a commit replaces."""
+
     def block(self, index: int) -> tuple[int, int]: ...
     def stage(self, index: int, data: memoryview, running: bytes) -> bool: ...
     def put(self, data: memoryview, digest: Digest) -> bool: ...
@@ -78,8 +84,10 @@ class Target(Protocol):
     def link(self, repository: str, descriptor: Descriptor) -> None: ...
     def write_manifest(self, repository: str, manifest: Manifest) -> None: ...
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
-    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool: ...
-    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> bool: ...
+    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
+        """False where its subject's referrers tag is something else, which is left alone (rule R1)."""
+
+    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> None: ...
     def read_tag(self, repository: str, tag: str) -> TagState | None: ...
     def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any) -> None: ...
     def observe(self, reference: Reference, seen: Observation) -> None: ...
@@ -163,6 +171,7 @@ class Progress:
         self.bytes_read = 0
         self.bytes_written = 0
         self.blobs_written = 0
+        self.notes: list[str] = []
         self.started = time.monotonic()
 
     def plan(self, descriptor: Descriptor) -> None:
@@ -188,6 +197,14 @@ class Progress:
             self.bytes_read += read
             self.bytes_written += written
             self.blobs_written += blobs
+
+    def note(self, text: str) -> bool:
+        """Something that whoever reads the record ought to know; once, however often it is said. Whether it is new."""
+        with self._lock:
+            new = text not in self.notes and len(self.notes) < NOTES_KEPT
+            if new:
+                self.notes.append(text)
+            return new
 
     def manifest_written(self) -> None:
         with self._lock:

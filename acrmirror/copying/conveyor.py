@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from acrmirror.copying.context import Claim, Context, Ingest, Source, Target
-from acrmirror.copying.moving import MovingBlob
+from acrmirror.copying.moving import MovingBlob, mended
 from acrmirror.errors import Cancelled, ClaimedElsewhere, Denied, DigestMismatch, MirrorError, Throttled, Unavailable
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
@@ -146,11 +146,12 @@ class _Conveyor:
         """Seconds to wait for a change. Notices when only other workers' blobs are left for too long."""
         if not self._waiting:
             return None
-        if self._beginning or self._moving:
+        # A blob that is just being begun may turn out to be claimed again: that decides nothing yet.
+        if self._moving:
             self._alone_since = None
         elif self._alone_since is None:
             self._alone_since = now
-        elif now - self._alone_since > self._context.claim_wait:
+        elif now - self._alone_since > self._context.claim_wait and not self._beginning:
             self._stop = ClaimedElsewhere(
                 f"copy {len(self._waiting)} blobs of {self._repository}",
                 f"other workers have been copying them for {self._context.claim_wait:.0f} s",
@@ -212,12 +213,16 @@ class _Conveyor:
     def _put(self, ingest: Ingest, descriptor: Descriptor, data: memoryview) -> None:
         if ingest.put(data, Digest.of(data, descriptor.digest.algorithm)):
             self._progress.moved(written=len(data), blobs=1)
+            if ingest.mends:
+                self._progress.note(mended(descriptor.digest))
         self._progress.state(descriptor.digest, "done")
 
     def _begun(self, waiting: _Waiting, blob: MovingBlob | None, again: bool) -> None:
         """Puts what `_begin` made of a blob in its place."""
         with self._change:
             self._beginning -= 1
+            if not again:
+                self._alone_since = None
             stopped = self._stop
             if blob is not None:
                 self._moving.add(blob)

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from acrmirror.copying.context import Context, Source, Target
 from acrmirror.copying.conveyor import move_blobs
 from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Throttled, TooLarge, Unavailable
-from acrmirror.oci import MAX_BLOBS, MAX_DEPTH, MAX_MANIFESTS, Descriptor, Manifest, parse_manifest
+from acrmirror.oci import (
+    MAX_BLOB_SIZE,
+    MAX_BLOBS,
+    MAX_DEPTH,
+    MAX_GRAPH_BYTES,
+    MAX_MANIFESTS,
+    Descriptor,
+    Manifest,
+    parse_manifest,
+)
 from acrmirror.reference import Digest
 
 
@@ -45,26 +54,34 @@ def copy_graph(source: Source, target: Target, repository: str, root: Digest, co
 
 
 def _read(source: Source, target: Target, repository: str, root: Digest, context: Context) -> Graph:
-    """Reads manifests level by level, those of a level beside each other."""
+    """Reads manifests level by level, a few of a level beside each other. What is hostile ends at a limit, and no more
+    is held by then than the limits allow and those few."""
     graph = Graph()
     found: dict[Digest, Manifest] = {}
     level = [root]
     seen = {root}
+    weight = 0
     for depth in range(MAX_DEPTH + 1):
-        context.cancel.check()
-        manifests = _read_level(source, target, repository, level, graph, context)
-        found.update(manifests)
-        level = []
-        for manifest in manifests.values():
-            _collect(graph, manifest, context)
-            for child in manifest.manifests:
-                if child.digest not in seen:
-                    seen.add(child.digest)
-                    level.append(child.digest)
-        if len(seen) > MAX_MANIFESTS:
-            raise _too_much(repository, root, f"it has more than {MAX_MANIFESTS} manifests")
-        if len(graph.blobs) > MAX_BLOBS:
-            raise _too_much(repository, root, f"it has more than {MAX_BLOBS} blobs")
+        below: list[Digest] = []
+        for start in range(0, len(level), context.threads):
+            context.cancel.check()
+            few = level[start : start + context.threads]
+            manifests = _read_some(source, target, repository, few, graph, context)
+            found.update(manifests)
+            weight += sum(manifest.size for manifest in manifests.values())
+            for manifest in manifests.values():
+                _collect(graph, manifest, context)
+                for child in manifest.manifests:
+                    if child.digest not in seen:
+                        seen.add(child.digest)
+                        below.append(child.digest)
+            if len(seen) > MAX_MANIFESTS:
+                raise _too_much(repository, root, f"it has more than {MAX_MANIFESTS} manifests")
+            if len(graph.blobs) > MAX_BLOBS:
+                raise _too_much(repository, root, f"it has more than {MAX_BLOBS} blobs")
+            if weight > MAX_GRAPH_BYTES:
+                raise _too_much(repository, root, f"its manifests have more than {MAX_GRAPH_BYTES} bytes")
+        level = below
         if not level:
             break
         if depth == MAX_DEPTH:
@@ -73,8 +90,8 @@ def _read(source: Source, target: Target, repository: str, root: Digest, context
     return graph
 
 
-def _read_level(
-    source: Source, target: Target, repository: str, level: list[Digest], graph: Graph, context: Context
+def _read_some(
+    source: Source, target: Target, repository: str, digests: list[Digest], graph: Graph, context: Context
 ) -> dict[Digest, Manifest]:
     def read(digest: Digest) -> Manifest | Descriptor | MirrorError:
         try:
@@ -88,13 +105,13 @@ def _read_level(
         except (NotFound, Permanent) as error:
             return error
 
-    if len(level) == 1:
-        results = [read(level[0])]
+    if len(digests) == 1:
+        results = [read(digests[0])]
     else:
-        with ThreadPoolExecutor(min(len(level), context.threads), thread_name_prefix="read") as pool:
-            results = list(pool.map(read, level))
+        with ThreadPoolExecutor(len(digests), thread_name_prefix="read") as pool:
+            results = list(pool.map(read, digests))
     manifests: dict[Digest, Manifest] = {}
-    for digest, result in zip(level, results, strict=True):
+    for digest, result in zip(digests, results, strict=True):
         if isinstance(result, Manifest):
             manifests[digest] = result
         elif isinstance(result, Descriptor):
@@ -106,6 +123,13 @@ def _read_level(
 
 def _collect(graph: Graph, manifest: Manifest, context: Context) -> None:
     for blob in manifest.blobs:
+        if blob.size > MAX_BLOB_SIZE:
+            graph.failed[blob.digest] = TooLarge(
+                f"copy blob {blob.digest}",
+                f"manifest {manifest.digest} says that it has {blob.size} bytes, and at most {MAX_BLOB_SIZE} are taken",
+                "Build and push the image again.",
+            )
+            continue
         known = graph.blobs.setdefault(blob.digest, blob)
         if known.size != blob.size:
             raise Malformed(
@@ -113,7 +137,8 @@ def _collect(graph: Graph, manifest: Manifest, context: Context) -> None:
                 f"it gives blob {blob.digest} {blob.size} bytes, and elsewhere it has {known.size}",
                 "Build and push the image again.",
             )
-        if known.data is None and blob.data is not None:
+        # Whoever embeds its content spares a request; and one manifest that needs a layer is enough to need it.
+        if (known.data is None and blob.data is not None) or (known.is_foreign and not blob.is_foreign):
             graph.blobs[blob.digest] = blob
         context.progress.plan(blob)
 
@@ -164,8 +189,13 @@ def _write(target: Target, repository: str, graph: Graph, context: Context) -> N
             graph.failed[manifest.digest] = failure
     wanted = {blob.digest: blob for manifest in whole for blob in manifest.blobs if blob.digest not in graph.left_out}
     if wanted:
+
+        def link(blob: Descriptor) -> None:
+            context.cancel.check()
+            target.link(repository, blob)
+
         with ThreadPoolExecutor(min(len(wanted), context.threads), thread_name_prefix="link") as pool:
-            list(pool.map(lambda blob: target.link(repository, blob), wanted.values()))
+            list(pool.map(link, wanted.values()))
     for manifest in whole:
         context.cancel.check()
         target.write_manifest(repository, manifest)
@@ -175,8 +205,13 @@ def _write(target: Target, repository: str, graph: Graph, context: Context) -> N
 
 def list_referrer(target: Target, repository: str, manifest: Manifest, context: Context) -> None:
     """Makes a manifest that stands findable from its subject, which need not stand (rule R2)."""
-    if manifest.subject is not None:
-        target.add_referrer(repository, manifest.subject.digest, manifest.descriptor(), context.at)
+    if manifest.subject is None:
+        return
+    subject = manifest.subject.digest
+    if not target.add_referrer(repository, subject, manifest.descriptor(), context.at):
+        context.progress.note(
+            f"{repository}:{subject.referrers_tag} is no list of referrers: {manifest.digest} stands, and is not listed"
+        )
 
 
 def _missing(manifest: Manifest, graph: Graph, repository: str) -> MirrorError | None:

@@ -92,14 +92,17 @@ def follow_tag(source: Source, target: Target, reference: Reference, context: Co
     tag = reference.tag or ""
     repository = reference.repository
     asked = Reference(repository, tag)
+    # With `force` what stands is looked at again once; it stands afterwards.
+    checked = {copied.digest}
     for attempt in range(TAG_ROUNDS):
         context.cancel.check()
         current = target.read_tag(repository, tag)
         resolved = source.resolve(asked)
         digest = resolved.descriptor.digest
         descriptor = target.stands(repository, digest)
-        if descriptor is None:
+        if descriptor is None or (context.force and digest not in checked):
             _bring(source, target, repository, digest, context, copied)
+            checked.add(digest)
             continue
         target.observe(asked, Observation.of_resolve(resolved.descriptor, resolved.at, context.identity))
         try:

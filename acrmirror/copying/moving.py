@@ -9,6 +9,10 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
 
+def mended(digest: Digest) -> str:
+    return f"wrong bytes stood in the mirror as blob {digest}: replaced"
+
+
 class MovingBlob:
     """A blob of several blocks. `closing` holds its reader and its claim.
 
@@ -84,6 +88,8 @@ class MovingBlob:
         digest = Digest(self.descriptor.digest.algorithm, self._hasher.hexdigest())
         if self._ingest.commit(digest, self._restage):
             self._progress.moved(blobs=1)
+            if self._ingest.mends:
+                self._progress.note(mended(self.descriptor.digest))
         self._progress.state(self.descriptor.digest, "done")
 
     def _restage(self, missing: list[int]) -> None:

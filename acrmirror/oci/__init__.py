@@ -21,8 +21,10 @@ from acrmirror.oci.media import (
 from acrmirror.oci.parsing import parse_manifest
 from acrmirror.oci.referrers import is_referrers_index, merge_referrers, referrers_index
 from acrmirror.oci.values import (
+    MAX_BLOB_SIZE,
     MAX_BLOBS,
     MAX_DEPTH,
+    MAX_GRAPH_BYTES,
     MAX_MANIFEST_SIZE,
     MAX_MANIFESTS,
     Descriptor,
@@ -41,7 +43,9 @@ __all__ = [
     "INDEX_TYPES",
     "MANIFEST_TYPES",
     "MAX_BLOBS",
+    "MAX_BLOB_SIZE",
     "MAX_DEPTH",
+    "MAX_GRAPH_BYTES",
     "MAX_MANIFESTS",
     "MAX_MANIFEST_SIZE",
     "OCI_ARTIFACT",

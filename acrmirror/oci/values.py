@@ -10,7 +10,10 @@ MAX_MANIFEST_SIZE = 4 * 1024 * 1024
 """Bytes; the limit of the distribution specification's registries, ACR's among them."""
 MAX_MANIFESTS = 10_000
 MAX_BLOBS = 100_000
-"""Limits of one job's graph."""
+MAX_GRAPH_BYTES = 64 * 1024 * 1024
+"""Limits of one graph: how many of each it may have, and what its manifests may weigh, which are kept until written."""
+MAX_BLOB_SIZE = 312 * 1024**3
+"""Bytes; the registry's own limit is 200 GiB. The size that a manifest says decides about block size, and so memory."""
 MAX_DEPTH = 8
 """How many indexes may be nested in one another."""
 

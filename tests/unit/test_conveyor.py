@@ -68,6 +68,7 @@ class Ingest:
     def __init__(self, target: "Target", descriptor: Descriptor) -> None:
         self.target = target
         self.descriptor = descriptor
+        self.mends = False
         self.block_size = BLOCK
         self.count = max(1, -(-descriptor.size // BLOCK))
         self.parts: dict[int, bytes] = {}
@@ -348,6 +349,23 @@ def test_only_other_workers_blobs_left_hands_the_job_back() -> None:
     context = Context("job", AT, threads=2, claims=claims, claim_wait=0.3)
     with pytest.raises(ClaimedElsewhere):
         move_blobs(Source(contents), Target(), "a", [descriptor], context)  # type: ignore[arg-type]
+
+
+def test_many_blobs_of_others_hand_the_job_back_too() -> None:
+    """While one of them is asked about, the clock goes on."""
+    descriptors, contents = blobs(*[2 * BLOCK] * 5)
+    claims = Claims()
+    for descriptor in descriptors:
+        assert claims.acquire(descriptor.digest)
+    ask = claims.acquire
+    claims.acquire = lambda digest: (time.sleep(0.02), ask(digest))[1]  # type: ignore[method-assign,func-returns-value]
+    context = Context("job", AT, threads=4, claims=claims, claim_wait=0.4)
+
+    def work() -> None:
+        with pytest.raises(ClaimedElsewhere):
+            move_blobs(Source(contents), Target(), "a", descriptors, context)  # type: ignore[arg-type]
+
+    within(4, work)
 
 
 def test_a_claim_is_given_back_when_its_blob_fails() -> None:
