@@ -26,10 +26,12 @@ CLAIM_DELAY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again in `delay` seconds; `fresh` if nothing staged is to be believed. `counts`: the attempt failed."""
+    """Try again in `delay` seconds; `fresh` if nothing staged is to be believed. `counts`: the attempt failed, and did
+    not only wait for other workers."""
 
     delay: float
     fresh: bool = False
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,19 @@ class RetryPolicy:
         if not waiting:
             return self._final(failures)
         asked = max((error.retry_after or 0.0 for error in waiting if isinstance(error, Transient)), default=0.0)
-        usual = CLAIM_DELAY if all(isinstance(it, ClaimedElsewhere) for it in waiting) else _delay(attempt)
+        claimed = all(isinstance(it, ClaimedElsewhere) for it in waiting)
+        usual = CLAIM_DELAY if claimed else _delay(attempt)
         longest = max((self._window(error) for error in waiting), default=self.others)
         left = max((longest - waited).total_seconds(), 1.0)
         delay = min(max(asked, usual * random.uniform(1.0, 1.25)), max(left, asked))  # noqa: S311
-        return Retry(delay, fresh=any(isinstance(error, DigestMismatch) for error in waiting))
+        return Retry(delay, fresh=any(isinstance(error, DigestMismatch) for error in waiting), counts=not claimed)
 
     def _may_pass(self, error: MirrorError, attempt: int, waited: timedelta) -> bool:
         if isinstance(error, (Permanent, Cancelled)):
             return False
+        if isinstance(error, ClaimedElsewhere):
+            # They are at work, or their claim goes stale.
+            return True
         if isinstance(error, DigestMismatch):
             return attempt + 1 < MISMATCH_ATTEMPTS
         return waited < self._window(error)

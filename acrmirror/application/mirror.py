@@ -6,20 +6,19 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
-from uuid import uuid4
 
 from acrmirror.application.health import HealthChecks
 from acrmirror.application.images import Images
 from acrmirror.application.pulls import Pulls
-from acrmirror.copying import Cancel, Context, Copied, Progress, copy_image, copy_platforms
+from acrmirror.application.running import LAYERS_SHOWN, Run
+from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent
 from acrmirror.events import RegistryEvent, check_event, parse_event
 from acrmirror.history import Observation
-from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Recorder, TableClaims, job_id
+from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, TableClaims, job_id
 from acrmirror.jobs.job import Kind
 from acrmirror.jobs.records import error_fields
-from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
 from acrmirror.registry import Registry
@@ -29,8 +28,7 @@ from acrmirror.store import MirrorStore
 from acrmirror.store.links import Links
 from acrmirror.store.listing import Listing
 
-LAYERS_SHOWN = 150
-"""Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
+NOTES_SHOWN = 50
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +132,10 @@ class Mirror:
         except Malformed:
             self.bury_job(message)
             return
-        run = _Run(self._records, job, deliveries)
+        run = Run(self._records, job, deliveries)
+        if run.recorder.superseded:
+            _log.info("Left %s to the worker that got its message later", job.id)
+            return
         if run.recorder.cancel_requested:
             run.end("cancelled", Cancelled(f"mirror {job.reference}", "a person cancelled it", "Ask for it again."))
             return
@@ -153,7 +154,7 @@ class Mirror:
         if not run.recorder.superseded:
             self._settle(job, run, copied, failures)
 
-    def _perform(self, job: Job, run: "_Run") -> Copied:
+    def _perform(self, job: Job, run: Run) -> Copied:
         source = self._registry.counted(run.count_request)
         if job.kind == "deletion":
             return self._note_deletion(source, job)
@@ -190,27 +191,25 @@ class Mirror:
             copied.notes.append("an event says deleted, but the registry still has it")
         return copied
 
-    def _settle(self, job: Job, run: "_Run", copied: Copied, failures: list[MirrorError]) -> None:
+    def _settle(self, job: Job, run: Run, copied: Copied, failures: list[MirrorError]) -> None:
         """Brings a run to its end: a next attempt, or a final record."""
-        fields = run.figures() | {
-            "mirrored_digest": str(copied.digest or ""),
-            "tagged_digest": str(copied.tagged or ""),
-            "referrers": copied.referrers,
-            "left_out": {str(digest): why for digest, why in copied.left_out.items()},
-            "notes": copied.notes[:50],
-        }
+        fields = _brought(job, run, copied)
         if not failures:
-            self._check_again_later(job, copied)
             run.finish(fields | {"state": "done"} | error_fields(None))
+            self._check_again_later(job, copied)
             _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
         since = job.failing_since or from_datetime(now)
         decision = self._policy.decide(failures, job.attempt, since, now)
         if isinstance(decision, Retry):
-            self._queue.send(job.later(since, fresh=decision.fresh), decision.delay)
             due = from_datetime(now + timedelta(seconds=decision.delay))
-            run.finish(fields | {"state": "waiting", "next_attempt": due} | error_fields(failures[0]))
+            # The record first: should the worker die in between, the message that it has comes again, and is one.
+            run.wait(fields | {"state": "waiting", "next_attempt": due} | error_fields(failures[0]))
+            if run.recorder.superseded:
+                return
+            again = job.later(since, fresh=decision.fresh) if decision.counts else job
+            self._queue.send(again, decision.delay)
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
             run.finish(fields | {"state": decision.state} | error_fields(_told(decision, copied)))
@@ -252,20 +251,9 @@ class Mirror:
             "Look into the function's log for the time of its runs, then retry it from its record: what is staged is "
             "reused.",
         )
-        self._records.change(
-            job.id,
-            {
-                "state": "failed",
-                "finished": from_datetime(datetime.now(UTC)),
-                "message": message,
-                "repository": job.reference.repository,
-                "tag": job.reference.tag or "",
-                "digest": str(job.reference.digest or ""),
-                "kind": job.kind,
-            }
-            | error_fields(error),
-            unless_final=True,
-        )
+        asked = JobRecord.of(job).fields if before is None else {}
+        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC)), "message": message}
+        self._records.change(job.id, asked | ended | error_fields(error), unless_final=True)
         _log.error("Dead %s: %s", job.id, error)
 
 
@@ -275,62 +263,25 @@ class Crashed(Permanent):
     code = "crashed"
 
 
-class _Run:
-    """One run of a job: its record, its progress, what it asked of the registry."""
-
-    def __init__(self, records: JobRecords, job: Job, deliveries: int) -> None:
-        self.progress = Progress()
-        self.cancel = Cancel()
-        self.requests: dict[str, int] = {}
-        self.recorder = Recorder(records, job, uuid4().hex, deliveries)
-        try:
-            self.recorder.begin()
-        except MirrorError as error:
-            _log.warning("The record of %s is behind: %s", job.id, error)
-
-    def count_request(self, kind: str) -> None:
-        self.requests[kind] = self.requests.get(kind, 0) + 1
-
-    def reporting(self) -> Reporting:
-        return Reporting(self.recorder, self.figures, self.cancel.set)
-
-    def figures(self) -> dict[str, Any]:
-        """How far it is, as the record has it. Bytes are those of layers and configs."""
-        layers = self.progress.snapshot()
-        requests = dict(self.requests)
-        return {
-            "bytes_total": sum(it.size for it in layers.values()),
-            "bytes_done": sum(it.done for it in layers.values()),
-            "bytes_read": self.progress.bytes_read,
-            "bytes_written": self.progress.bytes_written,
-            "layers_total": len(layers),
-            "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
-            "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
-            "manifests": self.progress.manifests,
-            "requests": sum(requests.values()),
-            "requests_by_kind": requests,
-            "layers": {key: [it.size, it.done, it.state] for key, it in list(layers.items())[:LAYERS_SHOWN]},
-        }
-
-    def finish(self, fields: dict[str, Any]) -> None:
-        self.recorder.write(fields | {"finished": from_datetime(datetime.now(UTC))})
-
-    def end(self, state: str, error: MirrorError) -> None:
-        self.finish({"state": state} | error_fields(error))
-
-    def crashed(self, error: Exception) -> None:
-        """Leaves a trace of what nobody expected; the platform will deliver the message again."""
-        try:
-            self.recorder.write(
-                {"error_code": "unexpected", "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}"}
-            )
-        except MirrorError as unwritten:
-            _log.warning("The record is behind: %s", unwritten)
-
-
 def _job_of(event: RegistryEvent) -> Job:
     kind: Kind = "event" if event.kind == "push" else "deletion"
     return Job.of_event(event.reference, event.id, event.time, kind, event.media_type, event.size)
+
+
+def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
+    """What a run came to. One that only asked about the tag again leaves what the job's first run brought."""
+    fields: dict[str, Any] = {"tagged_digest": str(copied.tagged or "")}
+    if job.check and not run.progress.layers:
+        return fields
+    left_out = [(str(digest), why) for digest, why in copied.left_out.items()]
+    fields |= {
+        "left_out": dict(left_out[:LAYERS_SHOWN]),
+        "notes": [*copied.notes, *run.progress.notes][:NOTES_SHOWN],
+        "referrers": copied.referrers,
+    }
+    if not job.check:
+        fields["mirrored_digest"] = str(copied.digest or "")
+    return run.figures() | fields
 
 
 def _told(decision: Final, copied: Copied) -> MirrorError:

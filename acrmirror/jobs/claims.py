@@ -16,6 +16,9 @@ from azure.data.tables import TableClient, TableEntity, UpdateMode
 from acrmirror.reference import Digest
 
 PARTITION = "claim"
+UNCLAIMED_SECONDS = 30.0
+"""For how long the table is left in peace after it failed: a copy does not wait for it at every layer."""
+SEEN_KEPT = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -31,16 +34,20 @@ class TableClaims:
         self._table = table
         self._stale = stale_seconds
         self._seen: dict[str, tuple[str, float]] = {}
+        self._without_until = 0.0
         self._lock = threading.Lock()
 
     def acquire(self, digest: Digest) -> "TableClaim | None":
         """The claim, or None while another holds it."""
+        if time.monotonic() < self._without_until:
+            return TableClaim(None, {}, "", self._stale)
         key = f"{digest.algorithm}-{digest.encoded}"
         entity = {"PartitionKey": PARTITION, "RowKey": key, "holder": uuid4().hex, "done": 0}
         try:
             return self._insert(key, entity) or self._take_over(key, entity)
         except AzureError as error:
             _log.warning("The claim on %s can't be kept (%s): copying unclaimed", digest, type(error).__name__)
+            self._without_until = time.monotonic() + UNCLAIMED_SECONDS
             return TableClaim(None, entity, "", self._stale)
 
     def _insert(self, key: str, entity: dict[str, object]) -> "TableClaim | None":
@@ -57,11 +64,17 @@ class TableClaims:
         except ResourceNotFoundError:
             return self._insert(key, entity)
         etag = _etag(held)
+        if held.get("holder") == entity["holder"]:
+            # It was made, and only the answer was lost.
+            return TableClaim(self._table, entity, etag, self._stale)
         now = time.monotonic()
         with self._lock:
             known, since = self._seen.get(key, ("", now))
             if known != etag:
+                self._seen.pop(key, None)
                 self._seen[key] = (etag, now)
+                if len(self._seen) > SEEN_KEPT:
+                    del self._seen[next(iter(self._seen))]
                 return None
         if now - since < self._stale:
             return None

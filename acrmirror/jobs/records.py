@@ -14,6 +14,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline import PipelineResponse
 from azure.data.tables import EdmType, EntityProperty, TableClient, TableEntity, UpdateMode
 
 from acrmirror.errors import Conflict, MirrorError
@@ -80,6 +81,7 @@ class JobRecords:
             audience=STORAGE_AUDIENCE,
             retry_total=3,
             retry_backoff_factor=0.5,
+            raw_response_hook=_without_wait,
         )
         return cls(client)
 
@@ -163,12 +165,14 @@ class Recorder:
         self._job = job
         self._run = run
         self._record: JobRecord | None = None
+        self._begun = False
         self._deliveries = deliveries
         self.superseded = False
         self.cancel_requested = False
 
     def begin(self) -> None:
-        """Takes the record for this run, whoever had it before."""
+        """Takes the record for this run, whoever had it before; but not from a later delivery of the same message: then
+        this run is one whose lease was lost, and is superseded. Raises Unavailable or Conflict; `write` tries again."""
         fields = {
             "state": "running",
             "run": self._run,
@@ -181,9 +185,13 @@ class Recorder:
             current = self._records.get(self._job.id)
             if current is not None and current.fields.get("cancel_requested"):
                 self.cancel_requested = True
+            if current is not None and self._is_behind(current):
+                self.superseded = True
+                return
             known = {} if current is not None else _asked(self._job)
             first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
             if self._put(known | first | fields, current):
+                self._begun = True
                 return
         raise Conflict(
             f"write the record of {self._job.reference}", "other writers kept changing it", "It will be tried again."
@@ -192,6 +200,8 @@ class Recorder:
     def write(self, fields: dict[str, Any]) -> None:
         """Merges `fields`, unless this run was superseded. Raises Unavailable or Conflict."""
         for _ in range(WRITE_ROUNDS):
+            if not self._begun:
+                self.begin()
             if self.superseded:
                 return
             if self._put(fields, self._record):
@@ -203,6 +213,10 @@ class Recorder:
 
     def look(self) -> None:
         """Reads the record, for what others wrote into it. Raises Unavailable."""
+        if not self._begun:
+            # A record that was not taken is another run's, or an earlier one's: nothing follows from what it says.
+            self.begin()
+            return
         current = self._records.get(self._job.id)
         if current is not None and current.fields.get("run") != self._run:
             self.superseded = True
@@ -210,6 +224,15 @@ class Recorder:
         if current is not None and current.fields.get("cancel_requested"):
             self.cancel_requested = True
         self._record = current
+
+    def _is_behind(self, current: JobRecord) -> bool:
+        known = current.fields
+        return (
+            known.get("state") == "running"
+            and not current.silent
+            and known.get("attempt") == self._job.attempt
+            and int(known.get("deliveries") or 0) > self._deliveries
+        )
 
     def _put(self, fields: dict[str, Any], expected: JobRecord | None) -> bool:
         etag = self._records.write(self._job.id, fields | {"heartbeat": _now()}, expected)
@@ -227,6 +250,11 @@ def error_fields(error: MirrorError | None) -> dict[str, str]:
         "error_answered": error.answered if error else "",
         "error_remedy": error.remedy if error else "",
     }
+
+
+def _without_wait(response: PipelineResponse[Any, Any]) -> None:
+    """The client would sleep for as long as an answer says, inside the run."""
+    response.http_response.headers.pop("Retry-After", None)
 
 
 def _asked(job: Job) -> dict[str, Any]:

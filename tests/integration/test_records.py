@@ -1,19 +1,22 @@
 """Records and claims in real Table Storage."""
 
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from acrmirror.errors import Denied, NotFound
+from acrmirror.errors import Denied, MirrorError, NotFound, Unavailable
 from acrmirror.jobs import Job, JobRecords, Recorder, TableClaims
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
-from local.foundation import TABLE, Account
+from local.foundation import TABLE, Account, Foundation
 
 START = datetime(2026, 4, 25, 21, 39, 47, tzinfo=UTC)
 LAYER = Digest.of(b"a layer")
@@ -22,6 +25,49 @@ LAYER = Digest.of(b"a layer")
 def job(number: int, repository: str = "team/app") -> Job:
     at = from_datetime(START + timedelta(seconds=number))
     return Job.of_event(Reference(repository, "v1", Digest.of(b"x")), f"event-{number}", at)
+
+
+@pytest.fixture
+def answering(foundation: Foundation) -> Iterator[Callable[..., str]]:
+    """`answering(503, {…})` is the address of a service that answers nothing else."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(status: int, headers: dict[str, str]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response_only(status)
+                for name, value in {**headers, "Content-Length": "0"}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            do_GET = do_POST = do_PATCH = do_PUT = answer
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(foundation.certificates.server)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"https://127.0.0.1:{server.server_address[1]}/account"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def records_of(account: Account, table: str) -> Iterator[JobRecords]:
+    opened = JobRecords.open(account.table_endpoint, table, account.identity.credential(), account.ca)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -77,6 +123,65 @@ def test_a_run_that_lost_its_job_writes_no_more(records: JobRecords) -> None:
     assert record.fields["deliveries"] == 2
     second.write({"state": "done"})
     assert not second.superseded
+
+
+def test_a_run_that_could_not_take_its_record_at_first_takes_it_later(account: Account, records: JobRecords) -> None:
+    """It must not believe that another worker has the job because the record is not its own: the job would be lost."""
+    before = Recorder(records, job(1), "an earlier run", 1)
+    before.begin()
+    before.write({"state": "waiting"})
+    entity = dict(records.table.get_entity(f"job-{job(1).id[:5]}", job(1).id))
+    with records_of(account, "later") as later:
+        recorder = Recorder(later, job(1), "this run", 1)
+        with pytest.raises(MirrorError):
+            recorder.begin()
+        later.table.create_table()
+        later.table.create_entity(entity)
+        recorder.look()
+        assert not recorder.superseded
+        recorder.write({"state": "done"})
+        record = later.get(job(1).id)
+    assert record is not None
+    assert (record.fields["run"], record.state) == ("this run", "done")
+
+
+def test_a_run_whose_message_was_delivered_again_meanwhile_does_not_take_the_record(records: JobRecords) -> None:
+    """A worker that was held up so long that its lease was lost, and only then begins."""
+    second = Recorder(records, job(1), "second", 2)
+    second.begin()
+    first = Recorder(records, job(1), "first", 1)
+    first.begin()
+    assert first.superseded
+    second.write({"bytes_done": 1})
+    assert not second.superseded
+
+
+def test_a_run_that_went_silent_is_taken_over_whatever_its_delivery(records: JobRecords) -> None:
+    Recorder(records, job(1), "second", 2).begin()
+    long_ago = from_datetime(datetime.now(UTC) - timedelta(minutes=5))
+    records.change(job(1).id, {"heartbeat": long_ago})
+    first = Recorder(records, job(1), "first", 1)
+    first.begin()
+    assert not first.superseded
+
+
+def test_a_later_attempt_takes_the_record_whatever_its_delivery(records: JobRecords) -> None:
+    Recorder(records, job(1), "second", 2).begin()
+    later = Recorder(records, job(1).later(from_datetime(START), fresh=False), "later", 1)
+    later.begin()
+    assert not later.superseded
+
+
+def test_a_table_that_asks_for_long_patience_is_not_slept_for(
+    account: Account, foundation: Foundation, answering: Callable[..., str]
+) -> None:
+    endpoint = answering(503, {"Retry-After": "3600"})
+    records = JobRecords.open(endpoint, TABLE, account.identity.credential(), account.ca)
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        records.get(job(1).id)
+    assert time.monotonic() - begun < 15
+    records.close()
 
 
 def test_a_run_that_has_gone_silent_does_not_read_as_running(records: JobRecords) -> None:
@@ -174,6 +279,35 @@ def test_without_a_table_layers_are_copied_unclaimed(account: Account) -> None:
     assert claim is not None
     claim.renew(1)
     claim.release()
+    records.close()
+
+
+def test_a_claim_whose_answer_was_lost_is_held_all_the_same(records: JobRecords) -> None:
+    """The client asks again after a broken connection, and finds what it wrote itself."""
+    claims = TableClaims(records.table)
+    make = records.table.create_entity
+
+    def twice(entity: dict[str, object]) -> object:
+        make(entity)
+        return make(entity)
+
+    records.table.create_entity = twice  # type: ignore[method-assign,assignment]
+    claim = claims.acquire(LAYER)
+    assert claim is not None
+    claim.release()
+    records.table.create_entity = make  # type: ignore[method-assign]
+    assert claims.acquire(LAYER) is not None
+
+
+def test_a_table_that_fails_is_not_asked_for_every_layer(account: Account, answering: Callable[..., str]) -> None:
+    endpoint = answering(500, {})
+    records = JobRecords.open(endpoint, TABLE, account.identity.credential(), account.ca)
+    claims = TableClaims(records.table)
+    assert claims.acquire(LAYER) is not None
+    begun = time.monotonic()
+    for number in range(100):
+        assert claims.acquire(Digest.of(bytes([number]))) is not None
+    assert time.monotonic() - begun < 1
     records.close()
 
 

@@ -36,6 +36,16 @@ def test_what_may_go_away_is_tried_again(kind: type[MirrorError]) -> None:
     assert isinstance(decide(failure(kind)), Retry)
 
 
+def test_waiting_for_other_workers_is_no_failed_attempt_and_never_ends_a_job() -> None:
+    alone = decide(failure(ClaimedElsewhere), attempt=50, waited=timedelta(hours=7))
+    assert isinstance(alone, Retry)
+    assert not alone.counts
+    assert alone.delay < 10
+    both = decide(failure(ClaimedElsewhere), failure(Unavailable))
+    assert isinstance(both, Retry)
+    assert both.counts
+
+
 @pytest.mark.parametrize("kind", [Malformed, Unsupported])
 def test_what_is_permanent_fails_at_once(kind: type[MirrorError]) -> None:
     error = failure(kind)

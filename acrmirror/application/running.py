@@ -1,0 +1,105 @@
+"""One run of a job: its record, its progress, what it asked of the registry."""
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from acrmirror.copying import Cancel, LayerProgress, Progress
+from acrmirror.errors import MirrorError
+from acrmirror.jobs import Job, JobRecords, Recorder
+from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.reporting import Reporting
+from acrmirror.moments import from_datetime
+from acrmirror.reference import shown
+
+LAYERS_SHOWN = 150
+"""Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
+LONGEST_RUN = 3600.0
+"""Seconds for which a run may go on once its instance is scaled in."""
+WARN_AFTER = 30.0
+"""Seconds after which the rate of a run says something."""
+
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """One run of a job: its record, its progress, what it asked of the registry."""
+
+    def __init__(self, records: JobRecords, job: Job, deliveries: int) -> None:
+        self.progress = Progress()
+        self.cancel = Cancel()
+        self.requests: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._job = job
+        self.recorder = Recorder(records, job, uuid4().hex, deliveries)
+        try:
+            self.recorder.begin()
+        except MirrorError as error:
+            _log.warning("The record of %s is behind: %s", job.id, error)
+
+    def count_request(self, kind: str) -> None:
+        with self._lock:
+            self.requests[kind] = self.requests.get(kind, 0) + 1
+
+    def reporting(self) -> Reporting:
+        return Reporting(self.recorder, self.figures, self.cancel.set)
+
+    def figures(self) -> dict[str, Any]:
+        """How far it is, as the record has it. Bytes are those of layers and configs."""
+        layers = self.progress.snapshot()
+        self._warn(layers)
+        with self._lock:
+            requests = dict(self.requests)
+        return {
+            "bytes_total": sum(it.size for it in layers.values()),
+            "bytes_done": sum(it.done for it in layers.values()),
+            "bytes_read": self.progress.bytes_read,
+            "bytes_written": self.progress.bytes_written,
+            "layers_total": len(layers),
+            "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
+            "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
+            "manifests": self.progress.manifests,
+            "requests": sum(requests.values()),
+            "requests_by_kind": requests,
+            "layers": {key: [it.size, it.done, it.state] for key, it in list(layers.items())[:LAYERS_SHOWN]},
+        }
+
+    def _warn(self, layers: dict[str, LayerProgress]) -> None:
+        """Of a layer that takes longer than a run may last: what is read is lost when it is cut (rule W4)."""
+        elapsed = time.monotonic() - self.progress.started
+        if elapsed < WARN_AFTER:
+            return
+        within = self.progress.bytes_read / elapsed * LONGEST_RUN
+        for key, layer in layers.items():
+            if layer.state == "copying" and layer.size > within:
+                text = (
+                    f"layer {key} takes over {LONGEST_RUN / 60:.0f} minutes at this rate: if its run is cut, by a "
+                    "scale-in or a deployment, it is read from its beginning again"
+                )
+                if self.progress.note(text):
+                    _log.warning("%s: %s", self._job.reference, text)
+
+    def finish(self, fields: dict[str, Any]) -> None:
+        self.recorder.write(fields | {"finished": from_datetime(datetime.now(UTC))})
+
+    def wait(self, fields: dict[str, Any]) -> None:
+        """The job goes on by its next message, whether or not that can be written down."""
+        try:
+            self.finish(fields)
+        except MirrorError as error:
+            _log.warning("The record is behind: %s", error)
+
+    def end(self, state: str, error: MirrorError) -> None:
+        self.finish({"state": state} | error_fields(error))
+
+    def crashed(self, error: Exception) -> None:
+        """Leaves a trace of what nobody expected; the platform will deliver the message again."""
+        try:
+            self.recorder.write(
+                {"error_code": "unexpected", "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}"}
+            )
+        except MirrorError as unwritten:
+            _log.warning("The record is behind: %s", unwritten)

@@ -1,0 +1,176 @@
+"""One run of a job, in this process: what it leaves for the next, whatever happens to its record and its registry."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+
+from acrmirror.application import Mirror
+from acrmirror.errors import MirrorError
+from acrmirror.jobs import Job
+from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.reference import Digest, Reference
+from acrmirror.settings import Settings
+from local.images import Image, oci_image
+from local.stack import Stack
+from tests.integration.mirroring import Mirroring, mirroring
+
+
+@pytest.fixture
+def mirror(bare_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirroring]:
+    for name, value in bare_stack.identity.environment().items():
+        monkeypatch.setenv(name, value)
+    with mirroring(bare_stack) as opened:
+        for queue in opened.queues:
+            queue.clear_messages()
+        yield opened
+
+
+@contextmanager
+def app_of(mirror: Mirroring, **settings: str) -> Iterator[Mirror]:
+    with Mirror.open(Settings.from_environment({**mirror.stack.app_environment(), **settings})) as app:
+        yield app
+
+
+def job_for(repository: str, image: Image, name: str = "event") -> Job:
+    return Job.of_event(
+        Reference(repository, image.tag, image.root.digest), f"{name}-{repository}", from_datetime(datetime.now(UTC))
+    )
+
+
+def sent(mirror: Mirroring) -> list[dict[str, Any]]:
+    """Jobs in the queue, those delayed included."""
+    stack = mirror.stack
+    with QueueClient(
+        stack.queue_endpoint,
+        "mirror-jobs",
+        message_decode_policy=TextBase64DecodePolicy(),
+        **stack.account.client_options,
+    ) as queue:
+        count = queue.get_queue_properties().approximate_message_count or 0
+        visible = [json.loads(it.content) for it in queue.receive_messages(max_messages=32, visibility_timeout=1)]
+    assert len(visible) <= count
+    return visible + [{}] * (count - len(visible))
+
+
+def test_a_job_of_which_no_record_can_be_written_goes_on_by_one_message(mirror: Mirroring) -> None:
+    lost = Job.of_event(Reference("unwritten", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
+    with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
+        app.run_job(lost.to_json(), 1)
+    assert len(sent(mirror)) == 1
+
+
+def test_a_job_of_which_no_record_can_be_written_is_not_taken_for_ended(mirror: Mirroring) -> None:
+    """What is over has to be in a record: else the platform delivers it again."""
+    image = mirror.push("unrecorded", oci_image("unrecorded"))
+    with app_of(mirror, MIRROR_TABLE="nosuchtable") as app, pytest.raises(MirrorError):
+        app.run_job(job_for("unrecorded", image).to_json(), 1)
+    assert mirror.tagged("unrecorded", "latest") == image.root.digest
+
+
+LONG = {"status": 429, "retry_after": 900}
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"kind": "manifest"},
+        {"kind": "token"},
+        {"kind": "exchange"},
+        {"kind": "blob", "method": "GET"},
+        {"kind": "data"},
+    ],
+    ids=lambda match: str(match["kind"]),
+)
+def test_long_patience_is_had_by_a_delayed_message_and_not_by_a_blocked_worker(
+    mirror: Mirroring, match: dict[str, object]
+) -> None:
+    repository = f"patient/{match['kind']}"
+    image = mirror.push(repository, oci_image(repository))
+    mirror.stack.registry.set_faults([{"match": match, "do": LONG}])
+    job = job_for(repository, image)
+    with app_of(mirror) as app:
+        begun = time.monotonic()
+        app.run_job(job.to_json(), 1)
+        assert time.monotonic() - begun < 12
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert (record.state, record.fields["error_code"]) == ("waiting", "throttled")
+    wait = to_datetime(str(record.fields["next_attempt"])) - datetime.now(UTC)
+    assert timedelta(seconds=800) < wait < timedelta(seconds=1000)
+    assert len(sent(mirror)) == 1
+
+
+def test_the_same_job_on_two_workers_ends_once_and_its_first_run_gives_way(mirror: Mirroring) -> None:
+    image = mirror.push("twice", oci_image("twice"))
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 2500}}])
+    job = job_for("twice", image)
+    with app_of(mirror) as one, app_of(mirror) as other:
+        first = threading.Thread(target=one.run_job, args=(job.to_json(), 1))
+        first.start()
+        time.sleep(1)
+        other.run_job(job.to_json(), 1)
+        first.join(30)
+        assert not first.is_alive()
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert record.state == "done"
+    assert mirror.tagged("twice", "latest") == image.root.digest
+    assert sent(mirror) == []
+
+
+def test_a_worker_that_begins_after_its_lease_was_lost_leaves_the_job_to_the_other(mirror: Mirroring) -> None:
+    image = mirror.push("late", oci_image("late"))
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 2500}}])
+    job = job_for("late", image)
+    with app_of(mirror) as one, app_of(mirror) as late:
+        holder = threading.Thread(target=one.run_job, args=(job.to_json(), 2))
+        holder.start()
+        time.sleep(1)
+        begun = time.monotonic()
+        late.run_job(job.to_json(), 1)
+        assert time.monotonic() - begun < 1
+        holder.join(30)
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert (record.state, record.fields["deliveries"]) == ("done", 2)
+
+
+def test_asking_about_the_tag_again_leaves_what_the_first_run_brought(mirror: Mirroring) -> None:
+    first = mirror.push("asked/again", oci_image("first"))
+    second = mirror.push("asked/again", oci_image("second"))
+    job = job_for("asked/again", first)
+    with app_of(mirror) as app:
+        app.run_job(job.to_json(), 1)
+        before = mirror.records.get(job.id)
+        app.run_job(job.checking_again().to_json(), 1)
+    after = mirror.records.get(job.id)
+    assert before is not None
+    assert after is not None
+    assert (after.state, after.fields["tagged_digest"]) == ("done", str(second.root.digest))
+    for name in ("mirrored_digest", "bytes_total", "manifests", "layers", "notes"):
+        assert after.fields[name] == before.fields[name]
+    assert before.fields["mirrored_digest"] == str(first.root.digest)
+
+
+def test_what_crashed_before_it_had_a_record_can_be_retried_from_the_one_it_gets(mirror: Mirroring) -> None:
+    image = mirror.push("crashed", oci_image("crashed"))
+    job = job_for("crashed", image)
+    with app_of(mirror) as app:
+        app.bury_job(job.to_json())
+        record = mirror.records.get(job.id)
+        assert record is not None
+        assert (record.state, record.fields["error_code"]) == ("failed", "crashed")
+        app.pulls.retry(job.id)
+        (message,) = sent(mirror)
+        assert Reference(message["repository"], message["tag"], Digest.parse(message["digest"])) == job.reference
+        app.run_job(json.dumps(message), 1)
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert record.state == "done"
