@@ -83,7 +83,8 @@ def main() -> int:
             print(f"func did not run the app within {START_SECONDS} s.", file=sys.stderr)
             process.kill()
             return 1
-        announce({"functions": f"http://127.0.0.1:{port}", "key": "none", "system_key": "", "workers": []})
+        no_keys = {"key": "none", "function_key": "none", "system_key": ""}
+        announce({"functions": f"http://127.0.0.1:{port}", **no_keys, "workers": []})
         wait_until_told_to_stop()
         process.terminate()
     return 0

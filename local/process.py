@@ -95,10 +95,11 @@ class Service:
 
     def terminate(self) -> None:
         """Asks it to end, without waiting."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
+        # The signal first: one that came after the input's end would meet a child that is leaving and heeds none.
         if self._process.poll() is None:
             self._process.terminate()
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()
 
     def stop(self, grace: float = 5) -> int:
         """Ends it, by SIGKILL after `grace` seconds, and returns its exit code (negative: the signal)."""

@@ -198,7 +198,11 @@ class Stack:
             self.account.deploy(*self._names())
             answer = host.ready()
             self.functions = FunctionsControl(
-                answer["functions"], answer["key"], answer["system_key"], self._token, answer.get("function_key", answer["key"])
+                url=answer["functions"],
+                key=answer["key"],
+                system_key=answer["system_key"],
+                function_key=answer["function_key"],
+                token=self._token,
             )
             self.registry.subscribe(self.functions.event_endpoint(EVENT_TRIGGER), self.options.event_schema)
         else:

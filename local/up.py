@@ -18,7 +18,7 @@ PAGE = """\
 A registry, Blob, Queue and Table Storage, an identity endpoint and a Functions host that runs this app.
 
   registry    {registry}   user {username}, password {password}
-  functions   {functions}
+  functions   {functions}   key {functions_key}
   mirror      {blob}/{mirror_container}
   records     {table}/{records_table}
   CA          {ca}

@@ -14,6 +14,7 @@ import pytest
 
 import dev
 
+TWO = ("-n", "2", "--dist", "worksteal")
 ROOT = Path(dev.__file__).parent
 
 
@@ -113,10 +114,10 @@ def test_a_second_one_in_the_same_clone_waits_for_the_first(clone: ModuleType) -
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], ["-n", "2", "tests/unit", "tests/integration"]),
-        (["-k", "registry"], ["-n", "2", "tests/unit", "tests/integration", "-k", "registry"]),
-        (["tests/unit"], ["-n", "2", "tests/unit"]),
-        (["tests/unit/test_oci.py::test_x", "-n0"], ["-n", "2", "tests/unit/test_oci.py::test_x", "-n0"]),
+        ([], [*TWO, "tests/unit", "tests/integration"]),
+        (["-k", "registry"], [*TWO, "tests/unit", "tests/integration", "-k", "registry"]),
+        (["tests/unit"], [*TWO, "tests/unit"]),
+        (["tests/unit/test_oci.py::test_x", "-n0"], [*TWO, "tests/unit/test_oci.py::test_x", "-n0"]),
     ],
 )
 def test_paths_given_to_test_replace_the_default_ones(given: list[str], expected: list[str]) -> None:
