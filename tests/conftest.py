@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from local.control import RegistryControl
 from local.foundation import Account, Foundation
 from local.process import tail_of
 from local.stack import Stack
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # More than the tests of one run ask for.
 ACCOUNTS = 500
