@@ -6,6 +6,8 @@ in first.
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +90,28 @@ def test_a_flag_that_is_not_there_would_be_noticed(calls: list[list[str]], tmp_p
     for call in calls:
         wrong = [word.replace("--subscription", "--subscripsion") for word in call] + ["--nonesuch"]
         assert asked(wrong, tmp_path / "config").returncode == 2, call
+
+
+def documented() -> list[str]:
+    """Each `az …` of the docs' shell blocks, on one line, with something in place of what the reader fills in."""
+    found: list[str] = []
+    command = re.compile(r"""(?:^|\$\()\s*(az (?:"[^"\n]*"|'[^'\n]*'|[^"'\n|)])*)""", re.MULTILINE)
+    for page in sorted((INFRA.parent / "docs").glob("*.md")):
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            found += command.findall(re.sub(r"<[^>\n]+>", "x", block.replace("\\\n", " ")))
+    return [text.strip() for text in found if text.strip() != "az login"]
+
+
+@pytest.mark.parametrize("command", documented())
+def test_the_cli_knows_every_command_of_the_docs(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command)[1:]
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"$schema": "", "contentVersion": "1.0.0.0", "resources": []}', encoding="utf-8")
+    parameters = tmp_path / "parameters.json"
+    parameters.write_text('{"$schema": "", "contentVersion": "1.0.0.0", "parameters": {}}', encoding="utf-8")
+    files = {".bicep": empty, ".bicepparam": parameters}
+    ended = asked([str(files.get(Path(word).suffix, word)) for word in words], tmp_path / "config")
+    assert ended.returncode == 1, ended.stderr
+    assert not re.search(r"unrecognized|misspelled|not in .* command group|required|expected", ended.stderr), (
+        ended.stderr
+    )
