@@ -11,12 +11,13 @@ from acrmirror.application.health import HealthChecks
 from acrmirror.application.images import Images
 from acrmirror.application.pulls import Pulls
 from acrmirror.application.running import LAYERS_SHOWN, Run
+from acrmirror.application.sweeps import Sweeps
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent
 from acrmirror.events import RegistryEvent, check_event, parse_event
 from acrmirror.history import Observation
-from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, TableClaims, job_id
+from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, Sweep, TableClaims, job_id
 from acrmirror.jobs.job import Kind
 from acrmirror.jobs.records import error_fields
 from acrmirror.moments import from_datetime
@@ -30,6 +31,8 @@ from acrmirror.store.listing import Listing
 
 NOTES_SHOWN = 50
 
+_DIED = "its worker died or failed unexpectedly too often"
+_LOOK = "Look into the function's log for the time of its runs, then retry it from its record"
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +60,7 @@ class Mirror:
         listing = Listing(store.container, settings.prefix)
         self.pulls = Pulls(settings, registry, queue, records)
         self.images = Images(settings, store, listing, links)
+        self.sweeps = Sweeps(settings, registry, listing, queue, records)
         self.health = HealthChecks(registry, listing, links, queue, records)
         self._closing = ExitStack()
 
@@ -128,6 +132,10 @@ class Mirror:
         often hands it to `bury_job`.
         """
         try:
+            sweep = Sweep.from_json(message)
+            if sweep is not None:
+                self.sweeps.run(sweep)
+                return
             job = Job.from_json(message)
         except Malformed:
             self.bury_job(message)
@@ -232,6 +240,10 @@ class Mirror:
     def bury_job(self, message: str) -> None:
         """Brings a message that crashed its worker too often into its record."""
         try:
+            sweep = Sweep.from_json(message)
+            if sweep is not None:
+                self.sweeps.bury(sweep, Crashed("list the registry", _DIED, f"{_LOOK}."))
+                return
             job = Job.from_json(message)
         except MirrorError as unreadable:
             identity = job_id(datetime.now(UTC), message)
@@ -247,9 +259,8 @@ class Mirror:
         seen = str(before.fields.get("error_answered", "")) if before is not None else ""
         error = Crashed(
             f"mirror {job.reference}",
-            f"its worker died or failed unexpectedly too often{f' ({seen})' if seen else ''}",
-            "Look into the function's log for the time of its runs, then retry it from its record: what is staged is "
-            "reused.",
+            f"{_DIED}{f' ({seen})' if seen else ''}",
+            f"{_LOOK}: what is staged is reused.",
         )
         asked = JobRecord.of(job).fields if before is None else {}
         ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC)), "message": message}

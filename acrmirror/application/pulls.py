@@ -3,18 +3,21 @@
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, cast, get_args
 from uuid import uuid4
 
 from acrmirror.application.failures import NotHere, RegistryDenied, WrongState
+from acrmirror.application.sweeps import sweep_of
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError
 from acrmirror.jobs import FINAL_STATES, Flights, Job, JobQueue, JobRecord, JobRecords
 from acrmirror.jobs.job import Kind
 from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.sweep import KIND as MATCH
 from acrmirror.moments import from_datetime
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest, Reference, shown
@@ -86,6 +89,10 @@ class Pulls:
             )
         return record
 
+    def children(self, record: JobRecord) -> dict[str, int] | None:
+        """How the jobs of a sweep are: a count for each state; None for another kind of job."""
+        return self._records.states_of_children(record.id) if record.fields.get("kind") == MATCH else None
+
     def known(self, record: JobRecord) -> JobRecord:
         """The record as it is now; as it was, while it is being written for the first time."""
         return self._records.get(record.id) or record
@@ -138,12 +145,16 @@ class Pulls:
         if record.state not in FINAL_STATES or record.state == "done":
             remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
-        job = job_of(record)
+        send: Callable[[], None]
+        if record.fields.get("kind") == MATCH:
+            send = partial(self._queue.send_sweep, sweep_of(record))
+        else:
+            send = partial(self._queue.send, job_of(record))
         fields = {"state": "queued", "cancel_requested": False, "finished": "", "next_attempt": "", "run": ""}
         if not self._records.write(identity, fields | error_fields(None), record):
             raise WrongState(asked, "its record has just changed", "Look at it again.")
         try:
-            self._queue.send(job)
+            send()
         except MirrorError as error:
             self._records.change(identity, {"state": record.state} | error_fields(error))
             raise

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from acrmirror.cli import exits
 from acrmirror.cli.exporting import ALL, export
-from acrmirror.cli.following import follow
+from acrmirror.cli.following import follow, outcome
 from acrmirror.cli.output import (
     JOB_COLUMNS,
     Output,
@@ -96,19 +96,30 @@ def _print_jobs(pulls: list[dict[str, Any]], output: Output) -> None:
 @app.command()
 def pull(
     context: typer.Context,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Repositories with tags or digests.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Repositories with tags or digests, or patterns such as 'team/*'."),
+    ],
     platform: Annotated[list[str] | None, typer.Option(help="Of an index, only the image for this one.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Look at everything again, whatever stands.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of patterns, only say what would be asked for.")] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Bring images into the mirror."""
+    """Bring images into the mirror; with a pattern among them, all that they mean and the mirror lacks."""
+    many = dry_run or any("*" in it or it.startswith("!") for it in images)
+    if many and (platform or force):
+        raise typer.BadParameter("--platform and --force go with single images, not with patterns")
     with _client(context, output) as client:
-        found, code = _each(images, lambda it: client.pull(it, platforms=platform or (), force=force), output)
+        if many:
+            found, code = [client.match(images, dry_run=dry_run)], exits.DONE
+            wait = wait or dry_run
+        else:
+            found, code = _each(images, lambda it: client.pull(it, platforms=platform or (), force=force), output)
         if wait:
             found = follow(client, found, timeout, output is Output.TABLE)
-            code = code or exits.of_states([it["state"] for it in found])
+            code = code or exits.of_states([outcome(it) for it in found])
         _print_jobs(found, output)
     raise typer.Exit(code)
 
@@ -133,7 +144,7 @@ def status(
             found, code = _each(identities, client.show, output)
             if wait:
                 found = follow(client, found, timeout, output is Output.TABLE)
-                code = code or exits.of_states([it["state"] for it in found])
+                code = code or exits.of_states([outcome(it) for it in found])
             _print_jobs(found, output)
         else:
             found = list(islice(client.pulls(state=state, repository=repository), count))
@@ -170,7 +181,7 @@ def retry(
         found, code = _each(identities, client.retry, output)
         if wait:
             found = follow(client, found, timeout, output is Output.TABLE)
-            code = code or exits.of_states([it["state"] for it in found])
+            code = code or exits.of_states([outcome(it) for it in found])
         _print_jobs(found, output)
     raise typer.Exit(code)
 

@@ -14,6 +14,26 @@ POLL_SECONDS = 1.0
 BARS_SHOWN = 24
 
 
+def ended(pull: dict[str, Any]) -> bool:
+    """A pull of many is over when what it asked for is."""
+    if pull["state"] not in ENDED:
+        return False
+    match = pull["match"]
+    if match is None or match["dry_run"] or pull["state"] != "done":
+        return True
+    return match["jobs"] is not None and sum(match["jobs"].get(state, 0) for state in ENDED) >= match["asked"]
+
+
+def outcome(pull: dict[str, Any]) -> str:
+    """The state; of a pull of many, the worst of what it asked for."""
+    match = pull["match"]
+    if match is None or match["dry_run"] or pull["state"] != "done":
+        return str(pull["state"])
+    if not ended(pull):
+        return "running"
+    return next((state for state in ("failed", "gone", "cancelled") if match["jobs"].get(state)), "done")
+
+
 def bars(shown: bool) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -34,21 +54,21 @@ def follow(client: Client, pulls: Sequence[dict[str, Any]], seconds: float | Non
     with bars(shown) as progress:
         while True:
             for identity, pull in current.items():
-                if pull["state"] not in ENDED:
+                if not ended(pull):
                     current[identity] = client.show(identity)
             for key, label, done, total in _bars_of(list(current.values())):
                 if key not in tasks and len(tasks) < BARS_SHOWN:
                     tasks[key] = progress.add_task(label, total=total or None)
                 if key in tasks:
                     progress.update(tasks[key], completed=done, total=total or None)
-            left = [pull for pull in current.values() if pull["state"] not in ENDED]
+            left = [pull for pull in current.values() if not ended(pull)]
             if not left or (until is not None and time.monotonic() >= until):
                 return [current[pull["id"]] for pull in pulls]
             time.sleep(POLL_SECONDS if until is None else max(0.0, min(POLL_SECONDS, until - time.monotonic())))
 
 
 def _bars_of(pulls: Sequence[dict[str, Any]]) -> list[tuple[str, str, int, int]]:
-    if len(pulls) == 1:
+    if len(pulls) == 1 and pulls[0]["match"] is None:
         return [
             (layer["digest"], layer["digest"].partition(":")[2][:12], layer["done"], layer["size"])
             for layer in pulls[0]["progress"]["layers"]

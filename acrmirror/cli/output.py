@@ -65,7 +65,11 @@ def at_second(moment: str | None) -> str:
 def job_row(pull: dict[str, Any]) -> list[object]:
     progress = pull["progress"]
     done = f"{in_bytes(progress['bytes_done'])} of {in_bytes(progress['bytes_total'])}"
-    return [pull["id"], pull["state"], pull["kind"], pull["image"], done, at_second(pull["received"])]
+    return [pull["id"], pull["state"], pull["kind"], _named(pull), done, at_second(pull["received"])]
+
+
+def _named(pull: dict[str, Any]) -> str:
+    return " ".join(pull["match"]["patterns"]) if pull["match"] is not None else str(pull["image"])
 
 
 JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")
@@ -73,7 +77,18 @@ JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")
 
 def print_job(pull: dict[str, Any]) -> None:
     """One job in words."""
-    console.print(f"{pull['id']}  [bold]{pull['state']}[/bold]  {escape(pull['image'])}", soft_wrap=True)
+    console.print(f"{pull['id']}  [bold]{pull['state']}[/bold]  {escape(_named(pull))}", soft_wrap=True)
+    match = pull["match"]
+    if match is not None:
+        console.print(
+            f"  {match['listed']} images in {match['repositories']} repositories, {match['standing']} stand already, "
+            f"{match['asked']} {'would be' if match['dry_run'] else 'were'} asked for",
+            soft_wrap=True,
+        )
+        for state, count in (match["jobs"] or {}).items():
+            console.print(f"  {count} {state}")
+        for image in match["sample"] if match["dry_run"] else ():
+            console.print(f"  {escape(image)}", soft_wrap=True)
     progress = pull["progress"]
     if progress["layers_total"]:
         console.print(

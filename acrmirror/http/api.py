@@ -1,6 +1,7 @@
 """Every call of the API: checks what came, asks the application, writes the answer."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
@@ -53,8 +54,12 @@ class Api:
     async def ask_pull(self, request: Request) -> Answer:
         """Waits without a thread: whoever waits keeps no worker from its work."""
         try:
-            asked = _body(request, models.PullRequest)
             _query(request, models.NoQuery)
+            if _names_many(request.body):
+                many = _body(request, models.MatchRequest)
+                sweeps = (await asyncio.to_thread(self._mirror)).sweeps
+                return _pull(await asyncio.to_thread(sweeps.ask, many.match, dry_run=many.dry_run), 202)
+            asked = _body(request, models.PullRequest)
             pulls = (await asyncio.to_thread(self._mirror)).pulls
             ask: Awaitable[JobRecord] = asyncio.to_thread(
                 pulls.ask, asked.image, platforms=asked.platforms, force=asked.force
@@ -79,7 +84,9 @@ class Api:
     @answered
     def show_pull(self, request: Request) -> Answer:
         _query(request, models.NoQuery)
-        return _pull(self._mirror().pulls.get(request.route["id"]), 200)
+        pulls = self._mirror().pulls
+        record = pulls.get(request.route["id"])
+        return _pull(record, 200, pulls.children(record))
 
     @answered
     def cancel_pull(self, request: Request) -> Answer:
@@ -143,6 +150,15 @@ class Api:
         return Answer(200, document())
 
 
+def _names_many(body: bytes) -> bool:
+    """Which of its two forms a request for pulls has, so that errors name the fields of that one."""
+    try:
+        document = json.loads(body) if len(body) <= BODY_LIMIT else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "match" in document
+
+
 def _body(request: Request, model: type[_M]) -> _M:
     asked = f"{request.method} with a body of {len(request.body)} bytes"
     if len(request.body) > BODY_LIMIT:
@@ -174,11 +190,11 @@ def _json(status: int, model: BaseModel, headers: Mapping[str, str] | None = Non
     return Answer(status, model.model_dump_json().encode(), headers=headers or {})
 
 
-def _pull(record: JobRecord, status: int) -> Answer:
+def _pull(record: JobRecord, status: int, jobs: dict[str, int] | None = None) -> Answer:
     headers = {"Location": f"/api/pulls/{record.id}"}
     if record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"
-    return _json(status, models.Pull.of(record), headers)
+    return _json(status, models.Pull.of(record, jobs), headers)
 
 
 def _page(path: str, page: BaseModel, more: Mapping[str, str | None]) -> Answer:

@@ -56,6 +56,21 @@ class PullRequest(Given):
     force: Annotated[bool, Field(description="Look at everything again, whatever stands.")] = False
 
 
+class MatchRequest(Given):
+    """Many images: what the registry has of them and the mirror lacks."""
+
+    match: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=400)]],
+        Field(
+            min_length=1,
+            max_length=50,
+            description="Repositories, with tags if wanted; `*` is any characters; a `!` in front takes away.",
+            examples=[["team/*", "!team/tmp-*", "base/os:v*"]],
+        ),
+    ]
+    dry_run: Annotated[bool, Field(description="Only say what would be asked for.")] = False
+
+
 class PullsQuery(Model):
     state: Annotated[State | None, Field(description="Only those in this state.")] = None
     repository: Annotated[str | None, Field(max_length=255, description="Only those of this repository.")] = None
@@ -138,6 +153,19 @@ class Progress(Model):
     layers: list[Layer]
 
 
+class Match(Model):
+    """How far a pull of many is. `done` as its state means that all were asked for; `jobs` says how these are."""
+
+    patterns: list[str]
+    dry_run: bool
+    repositories: Count
+    listed: Annotated[Count, Field(description="Tags that the patterns mean.")]
+    standing: Annotated[Count, Field(description="Of these, as the registry has them already.")]
+    asked: Annotated[Count, Field(description="Of these, asked for; with `dry_run`, what would be.")]
+    sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
+    jobs: Annotated[dict[str, Count] | None, Field(description="How many are in each state; only of a single pull.")]
+
+
 class Pull(Model):
     """A job and where it stands; jobs of events are listed too."""
 
@@ -164,10 +192,12 @@ class Pull(Model):
     left_out: dict[str, str]
     notes: list[str]
     cancel_requested: bool
+    parent: Annotated[str | None, Field(description="The pull of many that asked for this one.")]
+    match: Match | None
     error: ErrorDetails | None
 
     @classmethod
-    def of(cls, record: JobRecord) -> Self:
+    def of(cls, record: JobRecord, jobs: dict[str, int] | None = None) -> Self:
         fields = record.fields
         repository, tag, digest = (_text(fields, key) for key in ("repository", "tag", "digest"))
         return cls(
@@ -200,6 +230,8 @@ class Pull(Model):
             left_out=_loaded(fields, "left_out", {}),
             notes=_loaded(fields, "notes", []),
             cancel_requested=bool(fields.get("cancel_requested")),
+            parent=_text(fields, "parent"),
+            match=_match(fields, jobs) if fields.get("kind") == "match" else None,
             error=_error(fields),
         )
 
@@ -460,6 +492,17 @@ def _loaded(fields: dict[str, Any], key: str, default: Any) -> Any:
     if isinstance(value, str):
         return json.loads(value) if value else default
     return default if value is None else value
+
+
+def _match(fields: dict[str, Any], jobs: dict[str, int] | None) -> Match:
+    counts = {key: _number(fields, f"match_{key}") for key in ("repositories", "listed", "standing", "asked")}
+    return Match(
+        patterns=_loaded(fields, "patterns", []),
+        dry_run=bool(fields.get("dry_run")),
+        sample=_loaded(fields, "match_sample", []),
+        jobs=jobs,
+        **counts,
+    )
 
 
 def _error(fields: dict[str, Any]) -> ErrorDetails | None:

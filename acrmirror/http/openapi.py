@@ -24,7 +24,7 @@ class _Operation:
     summary: str
     answers: dict[int, type[BaseModel]]
     problems: tuple[int, ...] = ()
-    body: type[BaseModel] | None = None
+    bodies: tuple[type[BaseModel], ...] = ()
     query: type[BaseModel] = models.NoQuery
     parameters: dict[str, str] = field(default_factory=dict)
     open: bool = False
@@ -38,10 +38,10 @@ OPERATIONS = (
         "post",
         "/pulls",
         "askPull",
-        "Bring an image into the mirror",
+        "Bring an image, or many, into the mirror",
         {200: models.Pull, 202: models.Pull},
         (400, 403, 404, 422, 429, 502, 503),
-        body=models.PullRequest,
+        bodies=(models.PullRequest, models.MatchRequest),
     ),
     _Operation(
         "get",
@@ -130,8 +130,8 @@ def document() -> bytes:
 def _document() -> dict[str, Any]:
     known: list[type[BaseModel]] = [models.Problem]
     for operation in OPERATIONS:
-        known += [*operation.answers.values(), *([operation.body] if operation.body else [])]
-    schemas = [(model, "serialization" if model is not models.PullRequest else "validation") for model in known]
+        known += [*operation.answers.values(), *operation.bodies]
+    schemas = [(model, "validation" if issubclass(model, models.Given) else "serialization") for model in known]
     _, definitions = models_json_schema(
         list(dict.fromkeys(schemas)),  # type: ignore[arg-type]
         ref_template="#/components/schemas/{model}",
@@ -170,8 +170,9 @@ def _described(operation: _Operation) -> dict[str, Any]:
         + _query_parameters(operation.query),
         "responses": _responses(operation),
     }
-    if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _reference(operation.body)}}}
+    if operation.bodies:
+        schema = {"oneOf": [_reference(body) for body in operation.bodies]}
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     if operation.open:
         described["security"] = []
     return described

@@ -5,6 +5,7 @@ from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job, job_id
 from acrmirror.jobs.queue import Depth, JobQueue
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords, Recorder
+from acrmirror.jobs.sweep import Sweep
 
 __all__ = [
     "DEAD_QUEUE",
@@ -18,6 +19,7 @@ __all__ = [
     "JobRecord",
     "JobRecords",
     "Recorder",
+    "Sweep",
     "TableClaims",
     "job_id",
 ]

@@ -33,6 +33,7 @@ class Job:
     (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing_since` is when the first
     of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the tag was asked about
     again after an answer that may have come from a replica that lags. `platforms`: of an index, only these images.
+    `parent` is the sweep that asked for it.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Job:
     force: bool = False
     check: int = 0
     platforms: tuple[str, ...] = ()
+    parent: str | None = None
 
     @classmethod
     def of_pull(cls, reference: Reference, seed: str, *, force: bool = False, platforms: tuple[str, ...] = ()) -> Self:
@@ -107,6 +109,7 @@ class Job:
             "force": self.force or None,
             "check": self.check or None,
             "platforms": list(self.platforms) or None,
+            "parent": self.parent,
         }
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
@@ -135,6 +138,7 @@ class Job:
                 force=bool(fields.get("force")),
                 check=int(fields.get("check", 0)),
                 platforms=tuple(_text(it) for it in fields.get("platforms", ())),
+                parent=fields.get("parent"),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Malformed(

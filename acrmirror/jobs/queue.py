@@ -9,6 +9,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import JOB_QUEUE, Job
+from acrmirror.jobs.sweep import Sweep
 from acrmirror.transport import make_transport, trust
 
 MAX_DELAY = 7 * 24 * 3600
@@ -49,6 +50,11 @@ class JobQueue:
             self._client.send_message(
                 job.to_json(), visibility_timeout=min(int(delay + 0.999), MAX_DELAY), time_to_live=-1
             )
+
+    def send_sweep(self, sweep: Sweep) -> None:
+        """As `send`."""
+        with explained("enqueue a pull of many", "queue", "Storage Queue Data Message Sender"):
+            self._client.send_message(sweep.to_json(), time_to_live=-1)
 
     def depth(self) -> Depth:
         """Raises Unavailable or Denied."""

@@ -121,6 +121,24 @@ class JobRecords:
             for entity in self.table.query_entities(" and ".join(where), parameters=parameters):
                 yield _record(entity)
 
+    def states_of_children(self, identity: str) -> dict[str, int]:
+        """How many of the jobs that a sweep asked for are in each state. Their ids begin as the sweep's does."""
+        moment = identity.partition("-")[0]
+        counts: dict[str, int] = {}
+        where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
+        parameters = {
+            "partition": _partition(identity),
+            "first": f"{moment}-",
+            "last": f"{moment}.",
+            "parent": identity,
+        }
+        with _explained(f"count what {identity} asked for"):
+            select = ["PartitionKey", "RowKey", "state", "heartbeat"]
+            for entity in self.table.query_entities(where, parameters=parameters, select=select):
+                state = _record(entity).state
+                counts[state] = counts.get(state, 0) + 1
+        return counts
+
     def change(self, identity: str, fields: dict[str, Any], *, unless_final: bool = False) -> JobRecord | None:
         """Merges `fields` into a record, whoever else writes it; makes it if it is missing.
 
@@ -268,6 +286,7 @@ def _asked(job: Job) -> dict[str, Any]:
         "received": job.received,
         "force": job.force,
         "platforms": list(job.platforms),
+        "parent": job.parent or "",
     }
 
 

@@ -240,6 +240,16 @@ class Registry:
         for name in self._pages(self._client.list_repository_names(**self._counting()), "_catalog"):
             yield check_repository(cast(str, name))
 
+    def count_manifests(self, repository: str) -> int:
+        """How many the registry says that a repository has: what a listing that stops short is held against."""
+        asked = f"GET {self.host}/acr/v1/{repository}"
+        try:
+            return int(self._client.get_repository_properties(repository, **self._counting()).manifest_count or 0)
+        except AzureError as error:
+            raise network_failure(asked, error) from error
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Malformed(asked, "its answer can not be read", "Check what answers as this registry.") from None
+
     def list_manifests(self, repository: str) -> Iterator[ListedManifest]:
         """Every manifest that a repository lists, tagged or not."""
         listing = self._client.list_manifest_properties(repository, **self._counting())

@@ -82,9 +82,9 @@ class Listing:
             page = next(self._container.list_blobs(name_starts_with=name, results_per_page=1).by_page(), iter(()))
             return next(iter(page), None) is not None
 
-    def tags(self, repository: str, count: int, cursor: str | None = None) -> TagPage:
+    def tags(self, repository: str, count: int, cursor: str | None = None, *, hide: bool = True) -> TagPage:
         """Up to `count` tags, perhaps fewer though there are more. Tags that only list referrers, and that the
-        registry never had, are left out (rule R3)."""
+        registry never had, are left out (rule R3) unless `hide` is off."""
         folder = f"{layout.tags(self._name(repository))}/"
         marker = _marker(cursor)
         found: list[TagEntry] = []
@@ -103,7 +103,8 @@ class Listing:
                 marker = str(getattr(pages, "continuation_token", None) or "") or None
                 if marker is None or len(found) * 4 >= count * 3:
                     break
-        return TagPage(tuple(self._without_referrers_tags(repository, found)), _cursor(marker))
+        shown_tags = self._without_referrers_tags(repository, found) if hide else found
+        return TagPage(tuple(shown_tags), _cursor(marker))
 
     def tag(self, repository: str, tag: str) -> TagEntry | None:
         """One tag, by its link's metadata alone."""

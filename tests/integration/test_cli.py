@@ -73,6 +73,20 @@ def test_an_image_is_pulled_looked_at_and_listed(mirror: Mirroring, run: Run, re
     assert "registry\tok" in run("health").stdout.decode()
 
 
+def test_patterns_bring_many_after_a_dry_run(mirror: Mirroring, run: Run, repository: str) -> None:
+    for tag in ("v1", "v2", "tmp"):
+        mirror.push(repository, oci_image(f"{repository}{tag}", tag=tag))
+    patterns = [f"{repository}:*", f"!{repository}:tmp"]
+    dry = run("pull", *patterns, "--dry-run").stdout.decode()
+    assert "2 would be asked for" in dry
+    assert f"{repository}:v1" in dry
+    assert mirror.jobs(repository) == []
+    (found,) = loaded(run("pull", *patterns, "--wait", "--output", "json"))
+    assert found["match"]["jobs"] == {"done": 2}
+    assert run("ls", repository).stdout.decode().count("\n") == 2
+    run("pull", *patterns, "--force", code=2)
+
+
 def test_exit_codes_tell_what_happened(mirror: Mirroring, run: Run, repository: str, stack: Stack) -> None:
     assert "404" in run("pull", "never/pushed", code=3).stderr.decode()
     assert "example.org" in run("pull", "example.org/team/app", code=2).stderr.decode()

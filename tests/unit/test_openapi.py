@@ -55,7 +55,11 @@ def test_operations_have_names_of_their_own() -> None:
     assert len({it.name for it in OPERATIONS}) == len(OPERATIONS)
 
 
-@pytest.mark.parametrize("kind", sorted(subclasses(MirrorError) - {InvalidRequest}, key=lambda it: it.__name__))
+# What the client makes of an answer is not what the app answers.
+KINDS = {it for it in subclasses(MirrorError) if not it.__module__.startswith("acrmirror.client")} - {InvalidRequest}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS, key=lambda it: it.__name__))
 def test_every_error_becomes_a_problem_that_says_what_to_do(kind: type[MirrorError]) -> None:
     made = problem(kind("pull team/app", "it answered 418", "Ask for coffee."))
     body = json.loads(made.body)

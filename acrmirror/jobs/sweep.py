@@ -1,0 +1,62 @@
+"""A sweep: one job that lists the registry and asks for what the mirror lacks."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from acrmirror.errors import Malformed
+from acrmirror.jobs.job import Job, job_id
+from acrmirror.moments import from_datetime, nine_digits, to_datetime
+from acrmirror.reference import Reference, shown
+
+KIND = "match"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits)."""
+
+    id: str
+    patterns: tuple[str, ...]
+    at: str
+    dry_run: bool = False
+
+    @classmethod
+    def now(cls, patterns: tuple[str, ...], seed: str, *, dry_run: bool) -> Self:
+        moment = datetime.now(UTC)
+        return cls(job_id(moment, f"{seed} {patterns}"), patterns, from_datetime(moment), dry_run)
+
+    def job(self, reference: Reference) -> Job:
+        """The pull of one image that the sweep asks for: always the same, however often the sweep runs."""
+        moment = to_datetime(self.at)
+        return Job(job_id(moment, f"{self.id} {reference}"), "pull", reference, self.at, self.at, parent=self.id)
+
+    def to_json(self) -> str:
+        fields: dict[str, Any] = {
+            "version": 1,
+            "id": self.id,
+            "kind": KIND,
+            "patterns": list(self.patterns),
+            "at": self.at,
+            "dryRun": self.dry_run,
+        }
+        return json.dumps(fields)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self | None:
+        """None for a message that is no sweep. Raises Malformed."""
+        try:
+            fields = json.loads(text)
+            if not isinstance(fields, dict) or fields.get("kind") != KIND:
+                return None
+            patterns = tuple(str(it) for it in fields["patterns"])
+            return cls(str(fields["id"]), patterns, nine_digits(str(fields["at"])), bool(fields.get("dryRun")))
+        except (ValueError, RecursionError):
+            return None
+        except (KeyError, TypeError) as error:
+            raise Malformed(
+                f"read a job from the queue: {shown(text)}",
+                f"it is no job ({error})",
+                "Only the app writes this queue.",
+            ) from error
