@@ -77,8 +77,11 @@ class Bench:
         for place in places:
             self._counters.reset(place)
         before = [services.cpu_of(place) for place in places]
+        rest = services.children_cpu() - services.machine_cpu()
         taken = contender.run(course)
         beside = {place.name: services.cpu_of(place) - cpu for place, cpu in zip(places, before, strict=True)}
+        rest += services.machine_cpu() - services.children_cpu()
+        beside["everything else"] = max(0.0, rest - sum(beside.values()))
         counts = {place.name: self._counters.read(place) for place in places}
         asked = sum(times for kind, times in counts["source"].items() if kind not in _NOT_COUNTED)
         return Run(contender.name, number, course.image.layer_size, taken, asked, counts, beside)

@@ -24,7 +24,7 @@ class Run:
     counts: dict[str, dict[str, int]]
     """What the source and the sink were asked, by their names."""
     beside: dict[str, float]
-    """CPU seconds that they took."""
+    """CPU seconds that they took, and everything else on the machine but the contender."""
 
     @property
     def rate(self) -> float:

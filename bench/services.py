@@ -114,6 +114,22 @@ def cpu_of(peer: Peer) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def machine_cpu() -> float:
+    """CPU seconds that everything on this machine has taken so far; 0 where there is no /proc."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    # user, nice, system, idle, iowait, irq, softirq (proc_stat(5))
+    ticks = [int(field) for field in stat.read_text(encoding="ascii").partition("\n")[0].split()[1:8]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def children_cpu() -> float:
+    """CPU seconds of all children of this process that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def find_tool(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
     """A program in the folder INTEROP_TOOLS, else on PATH."""
     folder = environment.get("INTEROP_TOOLS")
