@@ -13,6 +13,8 @@ from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
 
 NOTES_KEPT = 50
+Verify = Callable[[], None]
+"""Given to what looks for content: then what stands is read and hashed anew. Called in between; it may raise."""
 
 
 class Resolved(Protocol):
@@ -80,9 +82,9 @@ class Target(Protocol):
     def has(self, descriptor: Descriptor) -> bool: ...
     def stands(self, repository: str, digest: Digest) -> Descriptor | None: ...
     def has_subject(self, repository: str, digest: Digest) -> bool: ...
-    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None: ...
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True, verify: Verify | None = None) -> Ingest | None: ...
     def link(self, repository: str, descriptor: Descriptor) -> None: ...
-    def write_manifest(self, repository: str, manifest: Manifest) -> None: ...
+    def write_manifest(self, repository: str, manifest: Manifest, *, verify: Verify | None = None) -> None: ...
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
     def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
         """False where its subject's referrers tag is something else, which is left alone (rule R1)."""
@@ -234,8 +236,9 @@ class Progress:
 class Context:
     """What one run carries. `threads` copy blocks at once, each with one buffer: memory is bounded by their product.
 
-    `force` looks at everything again, whatever links promise; `resume` is off after a digest mismatch. `identity`
-    names the job in history, `at` is the registry's time of what the job is about (UTC, nine digits).
+    `force` looks at everything again, whatever links promise, and hashes what stands anew; `resume` is off after a
+    digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about (UTC,
+    nine digits).
     """
 
     identity: str
@@ -247,3 +250,7 @@ class Context:
     claim_wait: float = 60.0
     cancel: Cancel = field(default_factory=Cancel)
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def verify(self) -> Verify | None:
+        return self.cancel.check if self.force else None

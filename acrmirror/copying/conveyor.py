@@ -198,7 +198,7 @@ class _Conveyor:
         descriptor = waiting.descriptor
         claim: Claim | None = None
         if self._context.claims is not None:
-            if self._target.has(descriptor):
+            if not self._context.force and self._target.has(descriptor):
                 self._progress.state(descriptor.digest, "skipped")
                 return False
             claim = self._context.claims.acquire(descriptor.digest)
@@ -206,7 +206,7 @@ class _Conveyor:
                 self._progress.state(descriptor.digest, "claimed")
                 return True
             closing.callback(claim.release)
-        ingest = self._target.ingest(descriptor, resume=waiting.resume)
+        ingest = self._target.ingest(descriptor, resume=waiting.resume, verify=self._context.verify)
         self._progress.state(descriptor.digest, "skipped" if ingest is None else "copying")
         return False if ingest is None else (ingest, claim)
 

@@ -198,7 +198,7 @@ def _write(target: Target, repository: str, graph: Graph, context: Context) -> N
             list(pool.map(link, wanted.values()))
     for manifest in whole:
         context.cancel.check()
-        target.write_manifest(repository, manifest)
+        target.write_manifest(repository, manifest, verify=context.verify)
         context.progress.manifest_written()
         list_referrer(target, repository, manifest, context)
 

@@ -174,13 +174,16 @@ class Ingest:
             )
 
 
-def rehash(blob: BlobClient, digest: Digest) -> tuple[Digest, int, str]:
-    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag."""
+def rehash(blob: BlobClient, digest: Digest, pause: Callable[[], None] | None = None) -> tuple[Digest, int, str]:
+    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag. `pause` is called between
+    pieces of it."""
     with explained(f"read blob {digest} again"):
         stream = blob.download_blob(max_concurrency=1)
         hasher = hashlib.new(digest.algorithm)
         size = 0
         for chunk in stream.chunks():
+            if pause is not None:
+                pause()
             hasher.update(chunk)
             size += len(chunk)
         return Digest(digest.algorithm, hasher.hexdigest()), size, str(stream.properties.etag)

@@ -1,6 +1,6 @@
 """The mirror's contents and links. Tags and history are in `tags`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from azure.core.credentials import TokenCredential
@@ -42,6 +42,7 @@ class MirrorStore(Tags):
             transport=make_transport(trust(trust_bundle), connections),
             retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1),
             max_single_put_size=layout.BLOCK_SIZE,
+            max_single_get_size=4 * layout.MIB,
         )
         return cls(service.get_container_client(container), prefix)
 
@@ -63,18 +64,20 @@ class MirrorStore(Tags):
         """
         return self._standing(descriptor)[0]
 
-    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
-        """The way in for one blob, or None if it stands already.
+    def ingest(
+        self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
+    ) -> Ingest | None:
+        """The way in for one blob, or None if it stands already; with `verify`, if what stands hashes to its digest.
 
         Wrong bytes that stand at its path will be replaced, and only they (If-Match).
         """
-        stands, wrong = self._standing(descriptor)
+        stands, wrong = self._standing(descriptor, verify)
         if stands:
             return None
         blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
         return Ingest(blob, descriptor, resume=resume, replaces=wrong)
 
-    def _standing(self, descriptor: Descriptor) -> tuple[bool, str | None]:
+    def _standing(self, descriptor: Descriptor, verify: Callable[[], None] | None = None) -> tuple[bool, str | None]:
         """Whether it stands; else the ETag of the wrong bytes in its place, if any."""
         blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
         with explained(f"look for blob {descriptor.digest}"):
@@ -82,9 +85,11 @@ class MirrorStore(Tags):
                 size = int(blob.get_blob_properties().size)
             except ResourceNotFoundError:
                 return False, None
-        if size == descriptor.size:
+        if size == descriptor.size and verify is None:
             return True, None
-        found, length, etag = rehash(blob, descriptor.digest)
+        found, length, etag = rehash(blob, descriptor.digest, verify)
+        if found == descriptor.digest and length == descriptor.size:
+            return True, None
         if found == descriptor.digest:
             raise Malformed(
                 f"copy blob {descriptor.digest}",
@@ -122,9 +127,9 @@ class MirrorStore(Tags):
             except ResourceNotFoundError:
                 return False
 
-    def write_manifest(self, repository: str, manifest: Manifest) -> None:
+    def write_manifest(self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None) -> None:
         """The manifest's bytes, then its revision link. To be called when all that it points at stands."""
-        self._put_content(manifest.raw, manifest.digest)
+        self._put_content(manifest.raw, manifest.digest, verify)
         metadata = {"media_type": manifest.media_type, "size": str(manifest.size)}
         if manifest.subject is not None:
             metadata["subject"] = str(manifest.subject.digest)
@@ -152,9 +157,9 @@ class MirrorStore(Tags):
 
     # shared by all that write
 
-    def _put_content(self, raw: bytes, digest: Digest) -> None:
+    def _put_content(self, raw: bytes, digest: Digest, verify: Callable[[], None] | None) -> None:
         descriptor = Descriptor("application/octet-stream", digest, len(raw))
-        way_in = self.ingest(descriptor)
+        way_in = self.ingest(descriptor, verify=verify)
         if way_in is not None:
             way_in.put(memoryview(raw), Digest.of(raw, digest.algorithm))
 

@@ -301,6 +301,28 @@ def test_wrong_bytes_are_replaced_only_as_long_as_they_stand(store: MirrorStore,
     assert blob.get_blob_properties().etag == etag
 
 
+@pytest.mark.parametrize("size", [1000, 9 * MIB])
+def test_damage_that_keeps_the_length_is_found_by_hashing_anew(
+    store: MirrorStore, container: ContainerClient, size: int
+) -> None:
+    data = content(size)
+    descriptor = write(store, data)
+    pauses: list[None] = []
+    assert store.ingest(descriptor, verify=lambda: pauses.append(None)) is None
+    assert pauses
+    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob.upload_blob(bytes([data[0] ^ 1]) + data[1:], overwrite=True)
+    assert store.ingest(descriptor) is None
+    way_in = store.ingest(descriptor, verify=lambda: None)
+    assert way_in is not None
+    assert way_in.mends
+    if way_in.count == 1:
+        assert way_in.put(memoryview(data), descriptor.digest)
+    else:
+        assert way_in.commit(stage_all(way_in, data)[0], never)
+    assert stored(container, descriptor.digest) == data
+
+
 def test_a_descriptor_that_lies_about_the_size_is_refused_and_harms_nothing(
     store: MirrorStore, container: ContainerClient
 ) -> None:

@@ -178,6 +178,7 @@ class Mirror:
     history: list[tuple[Reference, Observation]] = field(default_factory=list)
     wrong: set[Digest] = field(default_factory=set)
     writes: list[tuple[str, Digest]] = field(default_factory=list)
+    verified: list[Digest] = field(default_factory=list)
     before_tag: Callable[[], None] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -195,7 +196,12 @@ class Mirror:
     def has_subject(self, repository: str, digest: Digest) -> bool:
         return self.revisions[repository, digest].subject is not None
 
-    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+    def ingest(
+        self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
+    ) -> Ingest | None:
+        if verify is not None and descriptor.digest in self.content:
+            verify()
+            self.verified.append(descriptor.digest)
         return None if self.has(descriptor) else Ingest(self, descriptor, descriptor.digest in self.wrong)
 
     def link(self, repository: str, descriptor: Descriptor) -> None:
@@ -203,7 +209,7 @@ class Mirror:
         self.wrote("link", descriptor.digest)
         self.links.add((repository, descriptor.digest))
 
-    def write_manifest(self, repository: str, manifest: Manifest) -> None:
+    def write_manifest(self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None) -> None:
         self.wrote("manifest", manifest.digest)
         self.revisions[repository, manifest.digest] = manifest
 

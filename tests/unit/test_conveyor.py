@@ -105,7 +105,7 @@ class Target:
     def has(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.stored
 
-    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True, verify: object = None) -> Ingest | None:
         self.resumes.append(resume)
         return None if self.has(descriptor) else Ingest(self, descriptor)
 

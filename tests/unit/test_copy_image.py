@@ -121,6 +121,7 @@ def test_force_looks_at_everything_again(registry: Registry, mirror: Mirror, by:
     whole(registry, mirror, *asked, force=True)
     assert registry.times("manifest", root.digest) == registry.times("manifest", child.digest) == 1
     assert registry.times("blob") == 1
+    assert set(mirror.verified) == set(registry.blobs) - {lost}
 
 
 def test_force_with_digest_and_tag_looks_once(registry: Registry, mirror: Mirror) -> None:
