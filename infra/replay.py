@@ -56,10 +56,10 @@ def events_of(body: bytes) -> tuple[Mapping[str, object], ...]:
 def replay(settings: Settings, endpoint: str, container: str, *, dry_run: bool) -> int:
     """How many letters stay because of what they hold."""
     kept = 0
-    trust = {"connection_verify": str(settings.trust_bundle)} if settings.trust_bundle else {}
+    trust = str(settings.trust_bundle) if settings.trust_bundle else True
     with (
         make_credential(settings) as credential,
-        ContainerClient(endpoint, container, credential, **trust) as client,
+        ContainerClient(endpoint, container, credential=credential, connection_verify=trust) as client,
         Mirror.open(settings) as mirror,
     ):
         for letter in letters(client, settings):

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from infra.checks import templates
 from infra.checks.evaluate import Impossible
+from infra.checks.holds import check as requirements
 from infra.checks.parser import read
-from infra.checks.requirements import check as requirements
-from infra.checks.requirements_app import REQUIREMENTS
 from infra.checks.roles import ROLES
 from infra.checks.scenarios import SCENARIOS, Loader, run, subscribe
 from infra.checks.static import check
@@ -181,6 +180,3 @@ def problems(changed: Mutation | None = None) -> list[str]:
 @cache
 def _callers(path: Path) -> list[Path]:
     return [item for item in templates() if item != path and path.name in item.read_text(encoding="utf-8")]
-
-
-assert REQUIREMENTS  # noqa: S101 - importing them is what adds the app's to the rest

@@ -1,7 +1,7 @@
 """What must hold of a deployment, whatever the template looks like that makes it. Each line says why."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -109,16 +109,6 @@ def at(body: Any, path: str) -> Any:
         else:
             body = body.get(part) if isinstance(body, Mapping) else None
     return body
-
-
-def check(scenario: Scenario, deployment: Deployment, events: Deployment) -> list[str]:
-    view = View(scenario, deployment, events, [])
-    for requirement in REQUIREMENTS:
-        try:
-            requirement(view)
-        except Missing as error:
-            view.problems.append(f"{scenario.name}: {requirement.__name__}: {error}")
-    return view.problems
 
 
 def everywhere(view: View) -> None:
@@ -252,7 +242,7 @@ def storage(view: View) -> None:
     for service in services:
         view.is_(service, "properties/deleteRetentionPolicy/enabled", True, "a package deleted by mistake comes back")
         view.is_(service, "properties/deleteRetentionPolicy/days", 7, "a package deleted by mistake comes back")
-    wanted = {
+    containers_queues_and_table = {
         f"{view.host.id}/blobServices/default/containers/app-package",
         f"{view.host.id}/blobServices/default/containers/dead-letters",
         f"{view.host.id}/queueServices/default/queues/mirror-jobs",
@@ -261,7 +251,7 @@ def storage(view: View) -> None:
         *([view.container] if view.owns_mirror else []),
     }
     ids = {item.id for item in view.deployment.resources if not item.existing}
-    for missing in wanted - ids:
+    for missing in containers_queues_and_table - ids:
         view.holds(False, f"{missing} is made by nobody: neither the app nor the host makes it")
 
 
@@ -424,6 +414,3 @@ def expected_settings(view: View) -> dict[str, str]:
             "recheckSeconds", ",".join(str(int(item)) for item in DEFAULTS["recheck_seconds"])
         ),
     }
-
-
-REQUIREMENTS: list[Callable[[View], None]] = [everywhere, order, storage, mirror, roles, settings]

@@ -61,6 +61,8 @@ resource deadJob 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     evaluationFrequency: 'PT5M'
     windowSize: 'PT5M'
     autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
     criteria: {
       allOf: [
         {
@@ -95,6 +97,8 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
     autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
     criteria: {
       allOf: [
         {
@@ -129,6 +133,8 @@ resource waiting 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
     autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
     criteria: {
       allOf: [
         {
@@ -164,6 +170,8 @@ resource silence 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     windowSize: 'PT1H'
     overrideQueryTimeRange: 'P2D'
     autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
     criteria: {
       allOf: [
         {

