@@ -15,6 +15,9 @@ from acrmirror.reference import Digest, shown
 from acrmirror.store import layout
 from acrmirror.store.failures import explained
 
+STORAGE_PAGE = 5000
+"""Most entries that one request lists."""
+ENTRIES_EACH = 5
 _CURRENT = "/current/link"
 _HEX = set("0123456789abcdef")
 
@@ -86,25 +89,26 @@ class Listing:
         """Up to `count` tags, perhaps fewer though there are more. Tags that only list referrers, and that the
         registry never had, are left out (rule R3) unless `hide` is off."""
         folder = f"{layout.tags(self._name(repository))}/"
-        marker = _marker(cursor)
-        found: list[TagEntry] = []
-        with explained(f"list the tags of {repository} in the mirror"):
-            while True:
-                # A page never has more tags than entries, and every page's end can be gone on from.
+        marker, after = _marker(cursor)
+        while True:
+            with explained(f"list the tags of {repository} in the mirror"):
+                # Each tag has a link, and one more for every digest that it ever had: mostly one request will do.
+                size = min(STORAGE_PAGE, count * ENTRIES_EACH)
                 pages = self._container.list_blobs(
-                    name_starts_with=folder, include=["metadata"], results_per_page=count - len(found)
+                    name_starts_with=folder, include=["metadata"], results_per_page=size
                 ).by_page(marker)
-                for item in next(pages, ()):
-                    name = str(item.name)
-                    if name.endswith(_CURRENT):
-                        entry = _entry(name.removeprefix(folder).removesuffix(_CURRENT), item)
-                        if entry is not None:
-                            found.append(entry)
-                marker = str(getattr(pages, "continuation_token", None) or "") or None
-                if marker is None or len(found) * 4 >= count * 3:
-                    break
+                items = [(str(it.name), it) for it in next(pages, ()) if str(it.name).endswith(_CURRENT)]
+            behind = str(getattr(pages, "continuation_token", None) or "") or None
+            read = ((name.removeprefix(folder).removesuffix(_CURRENT), it) for name, it in items)
+            found = [entry for tag, it in read if f"{tag}/" > after and (entry := _entry(tag, it)) is not None]
+            if found or behind is None:
+                break
+            marker, after = behind, ""
+        rest = (marker, f"{found[count - 1].name}/") if len(found) > count else (behind, "")
+        more = rest if len(found) > count or behind is not None else None
+        del found[count:]
         shown_tags = self._without_referrers_tags(repository, found) if hide else found
-        return TagPage(tuple(shown_tags), _cursor(marker))
+        return TagPage(tuple(shown_tags), _cursor(*more) if more is not None else None)
 
     def tag(self, repository: str, tag: str) -> TagEntry | None:
         """One tag, by its link's metadata alone."""
@@ -155,19 +159,23 @@ def _names_a_digest(tag: str) -> bool:
     return algorithm in ("sha256", "sha512") and len(encoded) == 64 and set(encoded) <= _HEX
 
 
-def _cursor(marker: str | None) -> str | None:
-    return base64.urlsafe_b64encode(marker.encode()).decode().rstrip("=") if marker else None
+def _cursor(marker: str | None, after: str) -> str:
+    """Where to go on: storage's own marker of a page, and how far into that page it was shown (`<tag>/`)."""
+    return base64.urlsafe_b64encode(f"{after}\n{marker or ''}".encode()).decode().rstrip("=")
 
 
-def _marker(cursor: str | None) -> str | None:
+def _marker(cursor: str | None) -> tuple[str | None, str]:
     if not cursor:
-        return None
+        return None, ""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
+        after, newline, marker = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("\n")
+    except (binascii.Error, ValueError):
+        newline = ""
+    if not newline:
         raise Malformed(
             f"go on with a listing from {shown(cursor)}",
             "it is not what an earlier page gave",
-            "Follow the page's `next`, or leave `last` out to begin anew.",
-        ) from error
+            "Give the `last` of the page before as it was, or leave it out to begin anew.",
+        )
+    return marker or None, after

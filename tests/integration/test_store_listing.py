@@ -110,8 +110,8 @@ def test_tags_come_with_what_their_links_say(store: MirrorStore, listing: Listin
 
 @pytest.mark.parametrize("count", [1, 2, 7, 1000])
 def test_every_tag_is_on_one_page(store: MirrorStore, listing: Listing, count: int) -> None:
-    names = sorted(f"v{number}" for number in range(9))
-    for name in ("first", "second", "third"):
+    names = [*(f"v{number}" for number in range(7)), "w-x", "w"]
+    for name in ("1st", "2nd", "3rd", "4th", "5th", "6th", "7th"):
         put(store, "team/app", name, *names)
     assert all_tags(listing, "team/app", count) == names
 
@@ -119,6 +119,8 @@ def test_every_tag_is_on_one_page(store: MirrorStore, listing: Listing, count: i
 def test_a_cursor_that_no_page_gave_is_refused(listing: Listing) -> None:
     with pytest.raises(Malformed):
         listing.tags("team/app", 10, "né")
+    with pytest.raises(Malformed):
+        listing.tags("team/app", 10, "AAAA")
 
 
 def test_the_mirrors_own_referrers_tags_are_hidden(store: MirrorStore, listing: Listing) -> None:
