@@ -47,6 +47,7 @@ class Service:
         child_environment.pop(_DEATH_SIGNAL, None)
         if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
             child_environment[_DEATH_SIGNAL] = str(os.getpid())
+        self._told = False
         self._ready: Future[dict[str, Any]] = Future()
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -94,9 +95,10 @@ class Service:
             raise ServiceFailed(self._complaint(f"ended with code {code}"))
 
     def terminate(self) -> None:
-        """Asks it to end, without waiting."""
-        # The signal first: one that came after the input's end would meet a child that is leaving and heeds none.
-        if self._process.poll() is None:
+        """Asks it to end, once and without waiting."""
+        # The signal first, and no second one: it would meet a child that is leaving, and kill it.
+        if not self._told and self._process.poll() is None:
+            self._told = True
             self._process.terminate()
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
