@@ -27,7 +27,7 @@ def main() -> int:
         print(f"bench: none of these can run here: {', '.join(arguments.contender)}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="acrmirror-bench-") as folder:
-        bench = Bench(Path(folder), field, arguments.runs)
+        bench = Bench(Path(folder), field, arguments.runs, arguments.settle)
         _introduce(field)
         for course in arguments.only:
             bench.run(course, arguments.azurite_size if course == "azurite" else arguments.size)
@@ -47,6 +47,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="copy threads of ours (default: as the app has)")
     parser.add_argument("--only", nargs="+", choices=COURSES, default=COURSES, help="courses to run (default all)")
     parser.add_argument("--contender", nargs="+", default=[], help="contenders to run, by name (default all)")
+    parser.add_argument(
+        "--settle", type=float, default=0.0, metavar="S", help="wait up to that long before a copy for an idle machine"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there too")
     arguments = parser.parse_args()
     arguments.runs = arguments.runs or (2 if arguments.quick else 5)

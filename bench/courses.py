@@ -34,12 +34,13 @@ _NOT_COUNTED = frozenset({"challenge", "exchange", "token", "GET data", "HEAD da
 class Bench:
     """Runs courses and gathers what they gave."""
 
-    def __init__(self, folder: Path, field: list[Contender], rounds: int) -> None:
+    def __init__(self, folder: Path, field: list[Contender], rounds: int, settle: float = 0.0) -> None:
         self._folder = folder
         self._certificates = make_certificates(folder)
         self._counters = Counters(self._certificates.ca)
         self._field = field
         self._rounds = rounds
+        self._settle = settle
         self._comparisons: list[Comparison] = []
         self._memory: dict[str, Any] = {}
         self.complaints: list[str] = []
@@ -76,6 +77,7 @@ class Bench:
     def _one(self, number: int, contender: Contender, places: list[Peer], course: Course) -> Run:
         for place in places:
             self._counters.reset(place)
+        services.wait_until_idle(self._settle)
         before = [services.cpu_of(place) for place in places]
         rest = services.children_cpu() - services.machine_cpu()
         taken = contender.run(course)

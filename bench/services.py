@@ -124,6 +124,17 @@ def machine_cpu() -> float:
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_until_idle(patience: float, share: float = 0.07, spell: float = 1.0) -> bool:
+    """Waits for a spell in which less than that share of one processor is busy; False if none came in time."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        before = machine_cpu()
+        time.sleep(spell)
+        if machine_cpu() - before < share * spell:
+            return True
+    return False
+
+
 def children_cpu() -> float:
     """CPU seconds of all children of this process that have ended."""
     times = os.times()
