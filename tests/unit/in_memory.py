@@ -39,6 +39,7 @@ class Registry:
         self.failing: dict[Digest, MirrorError] = {}
         self.asked: list[tuple[str, Digest | str]] = []
         self.before_resolve: Callable[[], None] = lambda: None
+        self.after_resolve: Callable[[], None] = lambda: None
         self.before_manifest: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
 
@@ -67,8 +68,14 @@ class Registry:
         body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config}
         return self.push(body | {"layers": [self.blob_of(name.encode() * 700), *layers]} | more, tag=tag)
 
-    def index(self, *children: Descriptor, tag: str | None = None, **more: Any) -> Descriptor:
-        entries = [{"mediaType": it.media_type, "digest": str(it.digest), "size": it.size} for it in children]
+    def index(
+        self, *children: Descriptor, tag: str | None = None, architectures: tuple[str, ...] = (), **more: Any
+    ) -> Descriptor:
+        entries: list[dict[str, Any]] = [
+            {"mediaType": it.media_type, "digest": str(it.digest), "size": it.size} for it in children
+        ]
+        for entry, architecture in zip(entries, architectures, strict=False):
+            entry["platform"] = {"os": "linux", "architecture": architecture}
         body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
         return self.push(body | more, tag=tag)
 
@@ -87,6 +94,7 @@ class Registry:
         if digest is None:
             raise NotFound(f"resolve {reference}", "it answered 404", "Push it.")
         served = self.manifests[digest]
+        self.after_resolve()
         return Resolved(Descriptor(served.media_type, digest, len(served.raw)), AT)
 
     def manifest(self, repository: str, digest: Digest) -> ManifestBytes:

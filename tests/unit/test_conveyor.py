@@ -30,6 +30,8 @@ class Reader:
             self.source.most = max(self.source.most, self.source.holding)
         try:
             self.source.delay(offset)
+            if self.source.stalls:
+                self.closed.wait(20)
             if self.closed.is_set():
                 raise Cancelled("read", "closed", "Nothing.")
             buffer[:] = self.data[offset : offset + len(buffer)]
@@ -52,6 +54,7 @@ class Source:
         self.contents = contents
         self.delay = delay
         self.opened: list[Digest] = []
+        self.stalls = False
         self.lock = threading.Lock()
         self.holding = 0
         self.most = 0
@@ -302,6 +305,58 @@ def test_cancelling_cuts_reads_and_wakes_waiters() -> None:
     assert time.monotonic() - begun < 2
     assert "a person asked" in str(caught[0])
     assert target.stored == {}
+
+
+def test_cancelling_ends_reads_that_get_no_answer() -> None:
+    """Nothing else would wake them."""
+    descriptors, contents = blobs(50 * BLOCK, 10)
+    context = Context("job", AT, threads=3)
+    source = Source(contents)
+    source.stalls = True
+    timer = threading.Timer(0.3, context.cancel.set)
+    timer.start()
+
+    def work() -> None:
+        with pytest.raises(Cancelled):
+            move_blobs(source, Target(), "a", descriptors, context)  # type: ignore[arg-type]
+
+    within(5, work)
+
+
+def test_a_block_that_can_not_be_had_lets_go_those_that_wait_behind_it() -> None:
+    descriptors, contents = blobs(9 * BLOCK, 3 * BLOCK)
+    broken = descriptors[0].digest
+
+    def first(offset: int) -> None:
+        if offset == 0 and len(source.opened) == 1:
+            time.sleep(0.2)
+            raise NotFound("read", "404", "Push it.")
+
+    source, target = Source(contents, first), Target()
+    failed: dict[Digest, object] = {}
+
+    def work() -> None:
+        failed.update(move_blobs(source, target, "a", descriptors, Context("job", AT, threads=4)))  # type: ignore[arg-type]
+
+    within(10, work)
+    assert set(failed) == {broken}
+    assert set(target.stored) == {descriptors[1].digest}
+
+
+def test_no_thread_waits_for_a_claim() -> None:
+    """With one thread, what others have claimed does not hold up what nobody has."""
+    descriptors, contents = blobs(2 * BLOCK, 2 * BLOCK)
+    claims, target = Claims(), Target()
+    held = claims.acquire(descriptors[0].digest)
+    assert held is not None
+
+    def finished(descriptor: Descriptor) -> None:
+        if descriptor == descriptors[1]:
+            held.release()
+
+    target.staging = finished
+    within(10, lambda: run(Source(contents), target, descriptors, threads=1, claims=claims))
+    assert target.stored == contents
 
 
 def test_a_claimed_blob_is_left_for_later_and_then_found() -> None:

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 from in_memory import AT, BLOCK, LAYER, Mirror, Registry
 
-from acrmirror.copying import Context, Copied, copy_image
+from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.errors import (
     Cancelled,
     Conflict,
     Denied,
     DigestMismatch,
     Malformed,
+    MirrorError,
+    NoSuchPlatform,
     NotFound,
+    Refused,
     Throttled,
     TooLarge,
     Unavailable,
@@ -236,6 +239,16 @@ def test_an_index_of_more_manifests_than_a_job_may_have_is_refused_unread(regist
     assert registry.times("manifest") == 1
 
 
+def test_an_index_of_more_blobs_than_a_job_may_have_is_refused_before_any_is_read(
+    registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acrmirror.copying.graph.MAX_BLOBS", 7)
+    root = registry.index(*[registry.image(f"n{number}") for number in range(4)])
+    copied = copy(registry, mirror, root.digest)
+    assert isinstance(copied.digest_half, TooLarge)
+    assert registry.times("blob") == 0
+
+
 def test_manifests_that_weigh_too_much_together_are_not_all_held(registry: Registry, mirror: Mirror) -> None:
     text = "x" * (4 * 1024 * 1024 - 2000)
     children = [registry.image(f"n{number}", annotations={"text": text}) for number in range(24)]
@@ -250,6 +263,60 @@ def test_each_digest_is_visited_once(registry: Registry, mirror: Mirror) -> None
     root = registry.index(registry.index(shared), registry.index(shared, registry.image("one")), shared)
     whole(registry, mirror, root.digest)
     assert registry.times("manifest", shared.digest) == 1
+
+
+# some platforms of an index
+
+
+def some(registry: Registry, mirror: Mirror, root: Descriptor, *platforms: str) -> Copied:
+    copied = copy_platforms(
+        registry, mirror, Reference(REPOSITORY, "v1", root.digest), platforms, Context("job", AT, threads=2)
+    )
+    assert copied.failures == []
+    assert mirror.lacks(REPOSITORY) == []
+    return copied
+
+
+def test_one_platform_brings_its_image_and_neither_index_nor_tag(registry: Registry, mirror: Mirror) -> None:
+    arm, amd = registry.image("arm"), registry.image("amd")
+    root = registry.index(arm, amd, tag="v1", architectures=("arm64", "amd64"))
+    copied = some(registry, mirror, root, "linux/arm64")
+    assert set(mirror.revisions) == {(REPOSITORY, arm.digest)}
+    assert mirror.tags == {}
+    assert copied.tagged is None
+    assert any(str(root.digest) in note for note in copied.notes)
+
+
+def test_the_last_platform_brings_the_index_and_the_tag(registry: Registry, mirror: Mirror) -> None:
+    arm, amd = registry.image("arm"), registry.image("amd")
+    root = registry.index(arm, amd, tag="v1", architectures=("arm64", "amd64"))
+    some(registry, mirror, root, "linux/arm64")
+    some(registry, mirror, root, "linux/amd64")
+    assert mirror.tagged(REPOSITORY, "v1") == root.digest
+    assert mirror.writes[-1] == ("tag", root.digest)
+
+
+def test_a_platform_that_is_lost_keeps_the_index_away(registry: Registry, mirror: Mirror) -> None:
+    arm, amd = registry.image("arm"), registry.image("amd")
+    root = registry.index(arm, amd, tag="v1", architectures=("arm64", "amd64"))
+    del registry.manifests[amd.digest]
+    reference = Reference(REPOSITORY, "v1", root.digest)
+    copied = copy_platforms(registry, mirror, reference, ("linux/arm64", "linux/amd64"), Context("job", AT))
+    assert isinstance(copied.digest_half, NotFound)
+    assert set(mirror.revisions) == {(REPOSITORY, arm.digest)}
+    assert mirror.tags == {}
+
+
+def test_a_platform_that_is_not_there_is_named_with_those_that_are(registry: Registry, mirror: Mirror) -> None:
+    root = registry.index(registry.image("arm"), tag="v1", architectures=("arm64",))
+    with pytest.raises(NoSuchPlatform, match="linux/arm64"):
+        some(registry, mirror, root, "linux/s390x")
+
+
+def test_a_platform_of_what_is_no_index_is_the_image(registry: Registry, mirror: Mirror) -> None:
+    image = registry.image("one", tag="v1")
+    some(registry, mirror, image, "linux/arm64")
+    assert mirror.tagged(REPOSITORY, "v1") == image.digest
 
 
 # foreign layers
@@ -277,9 +344,9 @@ def test_a_foreign_layer_that_the_registry_does_not_have_is_left_out_and_told(
     assert (REPOSITORY, digest) not in mirror.links
 
 
-@pytest.mark.parametrize("kind", [Denied, Unavailable])
+@pytest.mark.parametrize("kind", [Denied, Unavailable, Refused, DigestMismatch])
 def test_a_foreign_layer_is_left_out_for_a_404_alone(
-    registry: Registry, mirror: Mirror, kind: type[Unavailable]
+    registry: Registry, mirror: Mirror, kind: type[MirrorError]
 ) -> None:
     layer = foreign(registry)
     image = registry.image("one", layer)
@@ -331,12 +398,12 @@ def test_the_link_is_read_before_the_registry_is_asked(registry: Registry, mirro
     registry.tags["v1"] = b.digest
 
     def meanwhile() -> None:
-        mirror.before_tag = lambda: None
+        registry.after_resolve = lambda: None
         registry.tags["v1"] = a.digest
         copied = copy(registry, mirror, a.digest, "v1")
         assert copied.failures == []
 
-    mirror.before_tag = meanwhile
+    registry.after_resolve = meanwhile
     whole(registry, mirror, b.digest, "v1")
     assert mirror.tagged(REPOSITORY, "v1") == a.digest
 
