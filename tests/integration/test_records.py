@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from azure.data.tables import TableEntity
 
 from acrmirror.errors import Denied, MirrorError, NotFound, Unavailable
 from acrmirror.jobs import Job, JobRecords, Recorder, TableClaims
@@ -271,6 +272,37 @@ def test_a_claim_that_is_renewed_is_not_stale(records: JobRecords) -> None:
         claim.renew(step)
         assert other.acquire(LAYER) is None
         time.sleep(0.3)
+
+
+def test_a_claim_without_progress_goes_stale_though_it_is_renewed(records: JobRecords) -> None:
+    """A worker whose source gives nothing more is alive, and does not keep the layer from the others."""
+    stuck, other = TableClaims(records.table, 1.0), TableClaims(records.table, 1.0)
+    claim = stuck.acquire(LAYER)
+    assert claim is not None
+    begun = time.monotonic()
+    while other.acquire(LAYER) is None:
+        assert time.monotonic() - begun < 10
+        claim.renew(0)
+        time.sleep(0.2)
+
+
+def test_of_two_that_find_a_claim_stale_one_takes_it_over(records: JobRecords) -> None:
+    dead, one, two = (TableClaims(records.table, 0.5) for _ in range(3))
+    assert dead.acquire(LAYER)
+    assert one.acquire(LAYER) is two.acquire(LAYER) is None
+    time.sleep(0.7)
+    read = records.table.get_entity
+    taken: list[object] = []
+
+    def meanwhile(*key: str) -> TableEntity:
+        held = read(*key)
+        records.table.get_entity = read  # type: ignore[method-assign]
+        taken.append(two.acquire(LAYER))
+        return held
+
+    records.table.get_entity = meanwhile  # type: ignore[method-assign,assignment]
+    assert one.acquire(LAYER) is None
+    assert taken != [None]
 
 
 def test_without_a_table_layers_are_copied_unclaimed(account: Account) -> None:

@@ -12,9 +12,12 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.application import Mirror
-from acrmirror.errors import MirrorError
+from acrmirror.application.running import Run
+from acrmirror.copying import Copied
+from acrmirror.errors import ClaimedElsewhere, MirrorError
 from acrmirror.jobs import Job
 from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from local.images import Image, oci_image
@@ -174,3 +177,57 @@ def test_what_crashed_before_it_had_a_record_can_be_retried_from_the_one_it_gets
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
+
+
+def test_an_event_is_in_the_history_before_anything_is_asked_and_once(mirror: Mirroring) -> None:
+    """Also of what can't be had: it was pushed, and that stays true."""
+    job = Job.of_event(Reference("seen", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
+    with app_of(mirror) as app:
+        for delivery in (1, 2):
+            app.run_job(job.to_json(), delivery)
+    (name,) = mirror.reader.names("history/seen/_tags/v1/")
+    assert job.at in name
+    assert job.reference.digest is not None
+    assert job.reference.digest.encoded in name
+    assert name.endswith("-e1")
+
+
+def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(
+    mirror: Mirroring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def claimed(*_: object) -> Copied:
+        raise ClaimedElsewhere("copy 1 blob", "other workers are at it", "Nothing.")
+
+    monkeypatch.setattr("acrmirror.application.mirror.copy_image", claimed)
+    job = job_for("waiting", oci_image("waiting"))
+    with app_of(mirror) as app:
+        app.run_job(job.to_json(), 1)
+    messages: list[dict[str, Any]] = [{}]
+
+    def arrived() -> bool:
+        messages[:] = sent(mirror)
+        return messages != [{}]
+
+    mirror.wait(arrived, 20, "the message")
+    assert Job.from_json(json.dumps(messages[0])) == job
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert (record.state, record.fields["attempt"]) == ("waiting", 0)
+
+
+def test_a_layer_that_outlasts_a_run_is_warned_of_once(mirror: Mirroring, caplog: pytest.LogCaptureFixture) -> None:
+    layers = [Descriptor("application/octet-stream", Digest.of(name), 200 * 2**30) for name in (b"large", b"waiting")]
+    run = Run(mirror.records, job_for("large", oci_image("large")), 1)
+    for layer in layers:
+        run.progress.plan(layer)
+    run.progress.state(layers[0].digest, "copying")
+    run.progress.moved(read=20_000_000)
+    run.progress.started -= 10
+    run.figures()
+    assert run.progress.notes == []
+    run.progress.started -= 50
+    run.figures()
+    run.figures()
+    (note,) = run.progress.notes
+    assert str(layers[0].digest) in note
+    assert sum(str(layers[0].digest) in line for line in caplog.messages) == 1
