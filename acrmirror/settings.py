@@ -53,7 +53,7 @@ class Settings:
     container: str = "mirror"
     table: str = "mirrorjobs"
     prefix: str = ""
-    threads: int = 10
+    threads: int = 11
     claim_stale_seconds: float = 60.0
     not_found_seconds: float = 900.0
     retry_seconds: float = 21600.0
@@ -86,7 +86,7 @@ class Settings:
             container=read.optional("MIRROR_CONTAINER", _container, "mirror"),
             table=read.optional("MIRROR_TABLE", _table, "mirrorjobs"),
             prefix=read.optional("MIRROR_PREFIX", _prefix, ""),
-            threads=read.optional("MIRROR_THREADS", _threads, 10),
+            threads=read.optional("MIRROR_THREADS", _threads, 11),
             claim_stale_seconds=read.optional("MIRROR_CLAIM_STALE_SECONDS", _seconds, 60.0),
             not_found_seconds=read.optional("MIRROR_NOT_FOUND_SECONDS", _seconds, 900.0),
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),

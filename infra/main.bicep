@@ -86,7 +86,7 @@ param siteUpdateStrategy string = 'RollingUpdate'
 @description('Copy threads of one job.')
 @minValue(1)
 @maxValue(64)
-param copyThreads int = 10
+param copyThreads int = 11
 
 @description('Seconds after which a claim on a layer may be taken over if it did not move.')
 @minValue(1)

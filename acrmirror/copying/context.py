@@ -243,7 +243,7 @@ class Context:
 
     identity: str
     at: str
-    threads: int = 10
+    threads: int = 11
     claims: Claims | None = None
     force: bool = False
     resume: bool = True
