@@ -30,7 +30,7 @@ def test_four_settings_are_enough() -> None:
     assert settings.registry_audience == "https://containerregistry.azure.net"
     assert settings.redirect_hosts == DEFAULT_REDIRECT_HOSTS
     assert (settings.container, settings.table, settings.prefix) == ("mirror", "mirrorjobs", "")
-    assert (settings.threads, settings.claim_stale_seconds) == (10, 60)
+    assert (settings.threads, settings.claim_stale_seconds) == (11, 60)
     assert settings.repository_limit == 255
 
 
