@@ -174,6 +174,7 @@ class Mirror:
             at=job.at,
             threads=self._settings.threads,
             claims=self._claims,
+            claim_wait=self._settings.claim_stale_seconds,
             force=job.force,
             resume=not job.fresh,
             cancel=run.cancel,

@@ -13,9 +13,8 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.application import Mirror
 from acrmirror.application.running import Run
-from acrmirror.copying import Copied
-from acrmirror.errors import ClaimedElsewhere, MirrorError
-from acrmirror.jobs import Job
+from acrmirror.errors import MirrorError
+from acrmirror.jobs import Job, TableClaims
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
@@ -192,15 +191,37 @@ def test_an_event_is_in_the_history_before_anything_is_asked_and_once(mirror: Mi
     assert name.endswith("-e1")
 
 
-def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(
-    mirror: Mirroring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def claimed(*_: object) -> Copied:
-        raise ClaimedElsewhere("copy 1 blob", "other workers are at it", "Nothing.")
+@contextmanager
+def at_work_elsewhere(mirror: Mirroring, image: Image) -> Iterator[None]:
+    """Another worker holds all of the image's blobs, and gets on with them."""
+    claims = TableClaims(mirror.records.table, 1.0)
+    held = [claims.acquire(blob.descriptor.digest) for blob in image.blobs]
+    over = threading.Event()
 
-    monkeypatch.setattr("acrmirror.application.mirror.copy_image", claimed)
-    job = job_for("waiting", oci_image("waiting"))
-    with app_of(mirror) as app:
+    def work() -> None:
+        done = 0
+        while not over.wait(0.1):
+            done += 1
+            for claim in held:
+                assert claim is not None
+                claim.renew(done)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+        for claim in held:
+            assert claim is not None
+            claim.release()
+
+
+def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirroring) -> None:
+    image = mirror.push("waiting", oci_image("waiting"))
+    job = job_for("waiting", image)
+    with app_of(mirror, MIRROR_CLAIM_STALE_SECONDS="2") as app, at_work_elsewhere(mirror, image):
         app.run_job(job.to_json(), 1)
     messages: list[dict[str, Any]] = [{}]
 
