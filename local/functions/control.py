@@ -15,6 +15,7 @@ import hmac
 import json
 import os
 import signal
+import time
 from collections.abc import Iterable
 
 from local.functions.counts import Counts
@@ -27,6 +28,7 @@ PATH = "/_local/"
 TOKEN_VARIABLE = "LOCAL_CONTROL_TOKEN"
 HEADER = "x-local-token"
 _SIGNALS = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT, "kill": signal.SIGKILL}
+_SIGNAL_SHOWS = 5.0
 
 
 class Control:
@@ -60,7 +62,18 @@ class Control:
             os.kill(instance.pid, what)
         except ProcessLookupError:
             return Response(404)
+        if what != signal.SIGKILL:
+            _wait_until_it_shows(instance, stopped=what == signal.SIGSTOP)
         return _json(_told(instance))
+
+
+def _wait_until_it_shows(instance: Instance, *, stopped: bool) -> None:
+    """kill(2) returns before the process has stopped or gone on; until then the pool would still choose by the old
+    state, and a request could go to a worker that never answers.
+    """
+    deadline = time.monotonic() + _SIGNAL_SHOWS
+    while instance.frozen() != stopped and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _told(instance: Instance) -> dict[str, object]:
