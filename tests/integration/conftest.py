@@ -1,11 +1,15 @@
-"""Fixtures that need a part of the local stack only."""
+"""What several files of integration tests stand on."""
 
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from http_api import Caller
+from mirroring import Mirroring, mirroring
 from registry_process import RegistryProcess
+
+from local.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +44,17 @@ def start_registry(tmp_path: Path) -> Iterator[Callable[..., RegistryProcess]]:
 def repository() -> str:
     """A repository that no other test uses."""
     return f"tests/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def mirror(stack: Stack) -> Iterator[Mirroring]:
+    """The shared stack with events held back: what stands came by a pull."""
+    with mirroring(stack) as opened:
+        stack.registry.set_event_manner(hold=True)
+        yield opened
+
+
+@pytest.fixture
+def call(stack: Stack) -> Caller:
+    """The shared stack's HTTP API, asked with its key."""
+    return Caller.of(stack)

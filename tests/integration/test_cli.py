@@ -8,26 +8,18 @@ import subprocess
 import sys
 import tarfile
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mirroring import Mirroring, mirroring
+from mirroring import Mirroring
 
 from local.images import multi_arch, oci_image
 from local.stack import ROOT, Stack
 
 MIB = 1024 * 1024
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
-
-
-@pytest.fixture
-def mirror(stack: Stack) -> Iterator[Mirroring]:
-    with mirroring(stack) as opened:
-        stack.registry.set_event_manner(hold=True)
-        yield opened
 
 
 @pytest.fixture
@@ -47,11 +39,6 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
         return done
 
     return running
-
-
-@pytest.fixture
-def repository() -> str:
-    return f"cli/{uuid.uuid4().hex[:12]}"
 
 
 def loaded(done: subprocess.CompletedProcess[bytes]) -> Any:

@@ -2,35 +2,15 @@
 
 import base64
 import ssl
-import uuid
-from collections.abc import Iterator
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 from http_api import Caller
-from mirroring import Mirroring, mirroring
+from mirroring import Mirroring
 
 from acrmirror.reference import Digest
 from local.images import Image, multi_arch, oci_image, signature, together
-from local.stack import Stack
-
-
-@pytest.fixture
-def mirror(stack: Stack) -> Iterator[Mirroring]:
-    with mirroring(stack) as opened:
-        stack.registry.set_event_manner(hold=True)
-        yield opened
-
-
-@pytest.fixture
-def call(stack: Stack) -> Caller:
-    return Caller.of(stack)
-
-
-@pytest.fixture
-def repository() -> str:
-    return f"images/{uuid.uuid4().hex[:12]}"
 
 
 def bring(mirror: Mirroring, call: Caller, repository: str, image: Image, tag: str = "latest") -> Image:

@@ -2,28 +2,14 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from http_api import Caller
-from mirroring import Mirroring, mirroring
+from mirroring import Mirroring
 
 from local.images import oci_image
 from local.reader import verify_tag
-from local.stack import Stack
-
-
-@pytest.fixture
-def mirror(stack: Stack) -> Iterator[Mirroring]:
-    with mirroring(stack) as opened:
-        stack.registry.set_event_manner(hold=True)
-        yield opened
-
-
-@pytest.fixture
-def call(stack: Stack) -> Caller:
-    return Caller.of(stack)
 
 
 @pytest.fixture

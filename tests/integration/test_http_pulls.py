@@ -1,37 +1,17 @@
 """Pulls over HTTP, as a caller sees them."""
 
 import time
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from http_api import Caller, Got
-from mirroring import Mirroring, mirroring
+from mirroring import Mirroring
 
 from local.images import multi_arch, oci_image
 from local.reader import verify_tag
 from local.stack import Stack
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def mirror(stack: Stack) -> Iterator[Mirroring]:
-    """With events held back: what stands came by a pull."""
-    with mirroring(stack) as opened:
-        stack.registry.set_event_manner(hold=True)
-        yield opened
-
-
-@pytest.fixture
-def call(stack: Stack) -> Caller:
-    return Caller.of(stack)
-
-
-@pytest.fixture
-def repository() -> str:
-    return f"pulls/{uuid.uuid4().hex[:12]}"
 
 
 def ended(call: Caller, identity: str, seconds: float = 30) -> Got:

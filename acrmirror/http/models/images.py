@@ -1,0 +1,186 @@
+"""What stands in the mirror: repositories, tags, images, and an image's content."""
+
+from base64 import b64encode
+from datetime import UTC
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from acrmirror.application.images import Content, Standing, Variant
+from acrmirror.history import Observation
+from acrmirror.http.models.base import Count, Model
+from acrmirror.oci import Descriptor, Manifest
+from acrmirror.platforms import normal
+from acrmirror.store.listing import TagEntry
+
+
+class RepositoryPage(Model):
+    registry: str
+    repositories: list[str]
+    last: str | None
+
+
+class Tag(Model):
+    tag: str
+    digest: str
+    media_type: str
+    size: Count
+    time: Annotated[str, Field(description="The registry's own time of what set the tag last.")]
+
+    @classmethod
+    def of(cls, entry: TagEntry) -> Self:
+        return cls(
+            tag=entry.name, digest=str(entry.digest), media_type=entry.media_type, size=entry.size, time=entry.time
+        )
+
+
+class TagPage(Model):
+    repository: str
+    tags: list[Tag]
+    last: str | None
+
+
+class BlobEntry(Model):
+    digest: str
+    media_type: str
+    size: Count
+
+    @classmethod
+    def of(cls, descriptor: Descriptor) -> Self:
+        return cls(digest=str(descriptor.digest), media_type=descriptor.media_type, size=descriptor.size)
+
+
+class ImageVariant(Model):
+    platform: str | None
+    digest: str
+    media_type: str
+    size: Annotated[Count, Field(description="Bytes of its config and layers.")]
+    config: BlobEntry | None
+    layers: list[BlobEntry]
+
+    @classmethod
+    def of(cls, variant: Variant) -> Self:
+        manifest = variant.manifest
+        return cls(
+            platform=str(normal(variant.platform)) if variant.platform is not None else None,
+            digest=str(manifest.digest),
+            media_type=manifest.media_type,
+            size=sum(blob.size for blob in {it.digest: it for it in manifest.blobs}.values()),
+            config=BlobEntry.of(manifest.config) if manifest.config is not None else None,
+            layers=[BlobEntry.of(layer) for layer in manifest.layers],
+        )
+
+
+class Referrer(Model):
+    digest: str
+    media_type: str
+    artifact_type: str | None
+    size: Count
+    annotations: dict[str, str]
+
+
+class Seen(Model):
+    """One observation of the registry."""
+
+    at: str
+    digest: str
+    kind: str
+    id: str
+
+    @classmethod
+    def of(cls, seen: Observation) -> Self:
+        return cls(at=seen.at, digest=str(seen.digest), kind=seen.kind, id=seen.identity)
+
+
+class Image(Model):
+    registry: str
+    repository: str
+    tag: str | None
+    digest: str
+    media_type: str
+    artifact_type: str | None
+    images: list[ImageVariant]
+    referrers: list[Referrer]
+    history: Annotated[list[Seen], Field(description="Newest first, at most 100.")]
+
+    @classmethod
+    def of(cls, registry: str, standing: Standing) -> Self:
+        root = standing.root
+        return cls(
+            registry=registry,
+            repository=standing.reference.repository,
+            tag=standing.reference.tag,
+            digest=str(root.digest),
+            media_type=root.media_type,
+            artifact_type=root.descriptor().artifact_type if not root.is_index else root.artifact_type,
+            images=[ImageVariant.of(it) for it in standing.variants],
+            referrers=[
+                Referrer(
+                    digest=str(it.digest),
+                    media_type=it.media_type,
+                    artifact_type=it.artifact_type,
+                    size=it.size,
+                    annotations=dict(it.annotations),
+                )
+                for it in standing.referrers
+            ],
+            history=[Seen.of(it) for it in standing.history],
+        )
+
+
+class ManifestText(Model):
+    digest: str
+    media_type: str
+    size: Count
+    raw: Annotated[str, Field(description="The very bytes, as base64.")]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        return cls(
+            digest=str(manifest.digest),
+            media_type=manifest.media_type,
+            size=manifest.size,
+            raw=b64encode(manifest.raw).decode(),
+        )
+
+
+class LinkedBlob(BlobEntry):
+    url: Annotated[
+        str, Field(description="Read-only, for this blob alone, straight from Blob Storage. Keep it secret.")
+    ]
+    expires: str
+
+
+class ImageContent(Model):
+    """`manifests` begins with the one asked for."""
+
+    registry: str
+    repository: str
+    tag: str | None
+    digest: str
+    platform: str | None
+    manifests: list[ManifestText]
+    blobs: list[LinkedBlob]
+    absent: Annotated[list[BlobEntry], Field(description="Foreign layers that the registry does not have either.")]
+
+    @classmethod
+    def of(cls, registry: str, content: Content) -> Self:
+        return cls(
+            registry=registry,
+            repository=content.reference.repository,
+            tag=content.reference.tag,
+            digest=str(content.manifests[0].digest),
+            platform=str(content.platform) if content.platform is not None else None,
+            manifests=[ManifestText.of(it) for it in content.manifests],
+            blobs=[
+                LinkedBlob(
+                    digest=str(blob.digest),
+                    media_type=blob.media_type,
+                    size=blob.size,
+                    url=link.url,
+                    expires=link.expires.astimezone(UTC).isoformat(timespec="seconds"),
+                )
+                for blob, link in content.blobs
+            ],
+            absent=[BlobEntry.of(it) for it in content.absent],
+        )

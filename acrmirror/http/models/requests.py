@@ -1,0 +1,72 @@
+"""What the API takes: bodies and queries."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from acrmirror.http.models.base import Given, Model, State
+
+WAIT_LIMIT = 60
+PAGE_LIMIT = 1000
+
+
+class PullRequest(Given):
+    """One image to bring into the mirror."""
+
+    image: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=600,
+            description="Repository with a tag or a digest, with or without the registry's host; no tag is `latest`.",
+            examples=["team/app:1.2"],
+        ),
+    ]
+    platforms: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=100)]],
+        Field(max_length=20, description="Of an index, only the images for these, such as `linux/arm64`."),
+    ] = []
+    wait: Annotated[int, Field(ge=0, le=WAIT_LIMIT, description="Seconds to wait for the end of the pull.")] = 0
+    force: Annotated[bool, Field(description="Look at everything again, whatever stands.")] = False
+
+
+class MatchRequest(Given):
+    """Many images: what the registry has of them and the mirror lacks."""
+
+    match: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=400)]],
+        Field(
+            min_length=1,
+            max_length=50,
+            description="Repositories, with tags if wanted; `*` is any characters; a `!` in front takes away.",
+            examples=[["team/*", "!team/tmp-*", "base/os:v*"]],
+        ),
+    ]
+    dry_run: Annotated[bool, Field(description="Only say what would be asked for.")] = False
+
+
+class PullsQuery(Model):
+    state: Annotated[State | None, Field(description="Only those in this state.")] = None
+    repository: Annotated[str | None, Field(max_length=255, description="Only those of this repository.")] = None
+    n: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="At most so many.")] = 50
+    last: Annotated[str | None, Field(max_length=64, description="Those behind this one, as the page before said.")] = (
+        None
+    )
+
+
+class PageQuery(Model):
+    n: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="At most so many; there may be fewer.")] = 100
+    last: Annotated[
+        str | None, Field(max_length=2000, description="Those behind this one, as the page before said.")
+    ] = None
+
+
+class ContentQuery(Model):
+    platform: Annotated[
+        str | None,
+        Field(max_length=100, description="The one image that docker would take there; all of it if left out."),
+    ] = None
+
+
+class NoQuery(Model):
+    pass
