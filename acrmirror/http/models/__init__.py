@@ -1,7 +1,7 @@
 """What the API takes and gives. The OpenAPI document is generated from these models, and they are what validates."""
 
 from acrmirror.http.models.app import CheckResult, HealthReport, Live
-from acrmirror.http.models.base import Given, Model, State
+from acrmirror.http.models.base import Model, State
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
 from acrmirror.http.models.images import (
     BlobEntry,
@@ -17,7 +17,15 @@ from acrmirror.http.models.images import (
     TagPage,
 )
 from acrmirror.http.models.pulls import Layer, Match, Progress, Pull, PullPage
-from acrmirror.http.models.requests import ContentQuery, MatchRequest, NoQuery, PageQuery, PullRequest, PullsQuery
+from acrmirror.http.models.requests import (
+    ContentQuery,
+    Given,
+    MatchRequest,
+    NoQuery,
+    PageQuery,
+    PullRequest,
+    PullsQuery,
+)
 
 __all__ = [
     "BlobEntry",

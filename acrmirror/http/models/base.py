@@ -10,9 +10,3 @@ Count = Annotated[int, Field(ge=0)]
 
 class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Given(BaseModel):
-    """What comes in: wrong types are refused rather than converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -2,12 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from acrmirror.http.models.base import Given, Model, State
+from acrmirror.http.models.base import Model, State
 
 WAIT_LIMIT = 60
 PAGE_LIMIT = 1000
+
+
+class Given(BaseModel):
+    """What comes in: wrong types are refused rather than converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class PullRequest(Given):
