@@ -14,9 +14,12 @@ REPOSITORY_LIMIT = 255
 """Longest repository name that clients and registries take, the mirror's prefix included."""
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+REPOSITORY_GRAMMAR = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+TAG_GRAMMAR = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+DIGEST_GRAMMAR = "|".join(f"{algorithm}:[0-9a-f]{{{length}}}" for algorithm, length in _HEX_LENGTHS.items())
+_REPOSITORY = re.compile(REPOSITORY_GRAMMAR, re.ASCII)
+_TAG = re.compile(TAG_GRAMMAR, re.ASCII)
 _HOST = re.compile(
     r"localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]*", re.ASCII
 )

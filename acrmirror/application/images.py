@@ -73,9 +73,11 @@ class Images:
         return self._listing.has_repository(repository)
 
     def tags(self, repository: str, count: int, cursor: str | None) -> TagPage:
-        if cursor is None and not self.has(repository):
+        page = self._listing.tags(repository, count, cursor)
+        # Images that are there by digest alone make a repository, too.
+        if not page.tags and cursor is None and page.cursor is None and not self.has(repository):
             raise _not_here(repository)
-        return self._listing.tags(repository, count, cursor)
+        return page
 
     def image(self, reference: Reference) -> Standing:
         root = self._root(reference)

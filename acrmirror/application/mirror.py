@@ -134,7 +134,7 @@ class Mirror:
         try:
             sweep = Sweep.from_json(message)
             if sweep is not None:
-                self.sweeps.run(sweep)
+                self.sweeps.run(sweep, deliveries)
                 return
             job = Job.from_json(message)
         except Malformed:

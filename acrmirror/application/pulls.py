@@ -25,7 +25,8 @@ from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 
 ROUNDS = 8
-_ID = re.compile(r"[0-9]{13}-[0-9a-f]{12}", re.ASCII)
+ID_GRAMMAR = r"[0-9]{13}-[0-9a-f]{12}"
+_ID = re.compile(ID_GRAMMAR, re.ASCII)
 
 _log = logging.getLogger(__name__)
 

@@ -13,6 +13,8 @@ from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
 
 NOTES_KEPT = 50
+Arrived = Callable[[int], None]
+"""Told of bytes as they come: how many more."""
 Verify = Callable[[], None]
 """Given to what looks for content: then what stands is read and hashed anew. Called in between; it may raise."""
 
@@ -38,7 +40,7 @@ class ManifestBytes(Protocol):
 class BlobReader(Protocol):
     """One blob of the registry, read at any offset by many threads at once."""
 
-    def read_into(self, offset: int, buffer: memoryview) -> None:
+    def read_into(self, offset: int, buffer: memoryview, arrived: Arrived) -> None:
         """Fills `buffer` with the blob's bytes from `offset`, or raises."""
 
     def close(self) -> None:
@@ -155,8 +157,8 @@ class Cancel:
 
 @dataclass(slots=True)
 class LayerProgress:
-    """One blob. `state` is `waiting`, `copying`, `claimed` (by another worker), `done`, `skipped`, `left out` or
-    `failed`."""
+    """One blob; `done` are its bytes that have arrived. `state` is `waiting`, `copying`, `claimed` (by another worker),
+    `done`, `skipped`, `left out` or `failed`."""
 
     size: int
     done: int = 0
@@ -187,17 +189,32 @@ class Progress:
             if state in ("done", "skipped"):
                 layer.done = layer.size
 
-    def reached(self, digest: Digest, offset: int) -> None:
-        """The blob is through up to `offset`."""
-        with self._lock:
-            layer = self.layers[str(digest)]
-            layer.done = max(layer.done, offset)
+    def reading(self, digest: Digest) -> Arrived:
+        """For one reading of a whole blob: to be told of its bytes as they arrive, in whatever order.
 
-    def moved(self, read: int = 0, written: int = 0, blobs: int = 0) -> None:
-        """Bytes that really crossed the network, counted each time they do; blobs committed."""
+        So progress is seen on the slowest link, where all threads' blocks fill up together and end together.
+        """
+        arrived = 0
+
+        def tell(count: int) -> None:
+            nonlocal arrived
+            with self._lock:
+                arrived += count
+                self.bytes_read += count
+                layer = self.layers.setdefault(str(digest), LayerProgress(0))
+                layer.done = max(layer.done, arrived)
+
+        return tell
+
+    def read_again(self, count: int) -> None:
+        """Bytes that were read once more, of a blob that was through."""
         with self._lock:
-            self.bytes_read += read
-            self.bytes_written += written
+            self.bytes_read += count
+
+    def wrote(self, count: int = 0, blobs: int = 0) -> None:
+        """Bytes that were really sent to storage; blobs committed."""
+        with self._lock:
+            self.bytes_written += count
             self.blobs_written += blobs
 
     def note(self, text: str) -> bool:

@@ -185,8 +185,7 @@ class _Conveyor:
                         if len(buffer) < descriptor.size:
                             buffer = bytearray(descriptor.size)
                         data = memoryview(buffer)[: descriptor.size]
-                        reader.read_into(0, data)
-                        self._progress.moved(read=len(data))
+                        reader.read_into(0, data, self._progress.reading(descriptor.digest))
                         self._put(ingest, descriptor, data)
             except MirrorError as error:
                 again = self._put_off(waiting, error)
@@ -212,7 +211,7 @@ class _Conveyor:
 
     def _put(self, ingest: Ingest, descriptor: Descriptor, data: memoryview) -> None:
         if ingest.put(data, Digest.of(data, descriptor.digest.algorithm)):
-            self._progress.moved(written=len(data), blobs=1)
+            self._progress.wrote(len(data), blobs=1)
             if ingest.mends:
                 self._progress.note(mended(descriptor.digest))
         self._progress.state(descriptor.digest, "done")

@@ -41,6 +41,8 @@ class MovingBlob:
         self._claim = claim
         self._closing = closing
         self._progress = progress
+        self._tell = progress.reading(descriptor.digest)
+        self._arrived = 0
         self._hasher = descriptor.digest.hasher()
         self._hashed = 0
         self._turn = threading.Condition()
@@ -58,16 +60,20 @@ class MovingBlob:
         Returns early if the blob failed meanwhile.
         """
         offset, length = self._ingest.block(index)
-        self._reader.read_into(offset, data)
-        self._progress.moved(read=length)
+        self._reader.read_into(offset, data, self._came)
         running = self._hash(index, data)
         if running is None:
             return
         if self._ingest.stage(index, data, running):
-            self._progress.moved(written=length)
-        self._progress.reached(self.descriptor.digest, offset + length)
+            self._progress.wrote(length)
+
+    def _came(self, count: int) -> None:
+        self._tell(count)
+        with self._turn:
+            self._arrived += count
+            arrived = self._arrived
         if self._claim is not None:
-            self._claim.renew(offset + length)
+            self._claim.renew(arrived)
 
     def _hash(self, index: int, data: memoryview) -> bytes | None:
         with self._turn:
@@ -87,7 +93,7 @@ class MovingBlob:
         """Makes the blob, all of whose blocks are through. Raises DigestMismatch, and commits nothing then."""
         digest = Digest(self.descriptor.digest.algorithm, self._hasher.hexdigest())
         if self._ingest.commit(digest, self._restage):
-            self._progress.moved(blobs=1)
+            self._progress.wrote(blobs=1)
             if self._ingest.mends:
                 self._progress.note(mended(self.descriptor.digest))
         self._progress.state(self.descriptor.digest, "done")
@@ -100,11 +106,10 @@ class MovingBlob:
         for index in range(self.count):
             offset, length = self._ingest.block(index)
             part = buffer[:length]
-            self._reader.read_into(offset, part)
-            self._progress.moved(read=length)
+            self._reader.read_into(offset, part, self._progress.read_again)
             hasher.update(part)
             if index in lacking and self._ingest.stage(index, part, hasher.copy().digest()):
-                self._progress.moved(written=length)
+                self._progress.wrote(length)
         again = Digest(self.descriptor.digest.algorithm, hasher.hexdigest())
         if again != self.descriptor.digest:
             raise DigestMismatch(

@@ -192,7 +192,7 @@ def _json(status: int, model: BaseModel, headers: Mapping[str, str] | None = Non
 
 def _pull(record: JobRecord, status: int, jobs: dict[str, int] | None = None) -> Answer:
     headers = {"Location": f"/api/pulls/{record.id}"}
-    if record.state not in FINAL_STATES:
+    if status == 202 or record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"
     return _json(status, models.Pull.of(record, jobs), headers)
 

@@ -8,30 +8,64 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from acrmirror.application.pulls import ID_GRAMMAR
 from acrmirror.http import models
+from acrmirror.http.problems import RETRY_STATUSES, TITLES
 from acrmirror.http.values import JSON, PROBLEM
+from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
 
-_REPOSITORY = "A repository's name; each slash in it written as `%2F`, or as it is where no tag reads the same."
+_Schema = dict[str, Any]
+_Answer = type[BaseModel] | tuple[type[BaseModel], ...]
+"""What is answered; one of several where a path can be read in several ways, none for the document itself."""
+_ITSELF: _Schema = {"type": "object", "required": ["openapi", "info", "paths", "components"]}
+_REPOSITORY = "A repository's name; each slash in it written as `%2F`, or as it is where nothing else reads the same."
+
+
+def _text(grammar: str) -> _Schema:
+    return {"type": "string", "pattern": f"^(?:{grammar})$"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A header of an answer; `always`, or only where its description says so."""
+
+    name: str
+    description: str
+    schema: _Schema
+    always: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One call. `answers` are those that are no problems, `problems` the statuses of those that are."""
+    """One call. `answers` are those that are no problems, `problems` the statuses of those that are; `headers` are of
+    the answers with that status."""
 
     method: str
     path: str
     name: str
     summary: str
-    answers: dict[int, type[BaseModel]]
+    answers: dict[int, _Answer]
     problems: tuple[int, ...] = ()
     bodies: tuple[type[BaseModel], ...] = ()
     query: type[BaseModel] = models.NoQuery
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, tuple[str, _Schema]] = field(default_factory=dict)
+    headers: dict[int, tuple[_Header, ...]] = field(default_factory=dict)
     open: bool = False
 
 
-_ID = {"id": "The id of a pull."}
-_IMAGE = {"repository": _REPOSITORY, "reference": "A tag or a digest."}
+_ID = {"id": ("The id of a pull.", _text(ID_GRAMMAR))}
+_NAME = {"repository": (_REPOSITORY, _text(REPOSITORY_GRAMMAR) | {"maxLength": REPOSITORY_LIMIT})}
+_IMAGE = _NAME | {"reference": ("A tag or a digest.", _text(f"{TAG_GRAMMAR}|{DIGEST_GRAMMAR}"))}
+
+_SECONDS: _Schema = {"type": "integer", "minimum": 1}
+_PULL = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/pulls/[0-9a-f-]+$"})
+_LATER = _Header("Retry-After", "Seconds after which to look again.", _SECONDS)
+_MORE = _Header("Link", 'The next page (`rel="next"`), if there is one.', {"type": "string"}, always=False)
+_UNKEPT = _Header(
+    "Cache-Control", "Of content: its links let in whoever has them.", {"type": "string", "const": "no-store"}, False
+)
+_UNDER_WAY = _Header("Retry-After", "While it is under way: seconds after which to look again.", _SECONDS, always=False)
+_PATIENCE = _Header("Retry-After", "Seconds after which to try again.", _SECONDS)
 
 OPERATIONS = (
     _Operation(
@@ -40,8 +74,9 @@ OPERATIONS = (
         "askPull",
         "Bring an image, or many, into the mirror",
         {200: models.Pull, 202: models.Pull},
-        (400, 403, 404, 422, 429, 502, 503),
+        (400, 403, 404, 422, 429, 500, 502, 503),
         bodies=(models.PullRequest, models.MatchRequest),
+        headers={200: (_PULL,), 202: (_PULL, _LATER)},
     ),
     _Operation(
         "get",
@@ -51,8 +86,18 @@ OPERATIONS = (
         {200: models.PullPage},
         (400, 409, 503),
         query=models.PullsQuery,
+        headers={200: (_MORE,)},
     ),
-    _Operation("get", "/pulls/{id}", "showPull", "One job", {200: models.Pull}, (400, 404, 503), parameters=_ID),
+    _Operation(
+        "get",
+        "/pulls/{id}",
+        "showPull",
+        "One job",
+        {200: models.Pull},
+        (400, 404, 503),
+        parameters=_ID,
+        headers={200: (_PULL, _UNDER_WAY)},
+    ),
     _Operation(
         "delete",
         "/pulls/{id}",
@@ -61,6 +106,7 @@ OPERATIONS = (
         {200: models.Pull, 202: models.Pull},
         (400, 404, 409, 503),
         parameters=_ID,
+        headers={200: (_PULL,), 202: (_PULL, _LATER)},
     ),
     _Operation(
         "post",
@@ -70,6 +116,7 @@ OPERATIONS = (
         {202: models.Pull},
         (400, 404, 409, 503),
         parameters=_ID,
+        headers={202: (_PULL, _LATER)},
     ),
     _Operation(
         "get",
@@ -79,6 +126,7 @@ OPERATIONS = (
         {200: models.RepositoryPage},
         (400, 503),
         query=models.PageQuery,
+        headers={200: (_MORE,)},
     ),
     _Operation(
         "get",
@@ -88,14 +136,15 @@ OPERATIONS = (
         {200: models.TagPage},
         (400, 404, 422, 503),
         query=models.PageQuery,
-        parameters={"repository": _REPOSITORY},
+        parameters=_NAME,
+        headers={200: (_MORE,)},
     ),
     _Operation(
         "get",
         "/images/{repository}/{reference}",
         "showImage",
-        "One image: platforms, layers, referrers, the tag's history",
-        {200: models.Image},
+        "One image: platforms, layers, referrers, the tag's history; the tags of a repository that reads the same",
+        {200: (models.Image, models.TagPage)},
         (400, 404, 422, 502, 503),
         parameters=_IMAGE,
     ),
@@ -103,11 +152,12 @@ OPERATIONS = (
         "get",
         "/images/{repository}/{reference}/content",
         "showContent",
-        "An image's manifests, and short-lived links straight to its blobs",
-        {200: models.ImageContent},
+        "An image's manifests, and short-lived links straight to its blobs; or the image or repository so named",
+        {200: (models.ImageContent, models.Image, models.TagPage)},
         (400, 404, 422, 502, 503),
         query=models.ContentQuery,
         parameters=_IMAGE,
+        headers={200: (_UNKEPT,)},
     ),
     _Operation(
         "get",
@@ -118,6 +168,7 @@ OPERATIONS = (
         (400,),
     ),
     _Operation("get", "/live", "live", "That it runs", {200: models.Live}, open=True),
+    _Operation("get", "/openapi.json", "openapi", "This document", {200: ()}, (400,)),
 )
 
 
@@ -130,7 +181,8 @@ def document() -> bytes:
 def _document() -> dict[str, Any]:
     known: list[type[BaseModel]] = [models.Problem]
     for operation in OPERATIONS:
-        known += [*operation.answers.values(), *operation.bodies]
+        known += [model for answer in operation.answers.values() for model in _models(answer)]
+        known += operation.bodies
     schemas = [(model, "validation" if issubclass(model, models.Given) else "serialization") for model in known]
     _, definitions = models_json_schema(
         list(dict.fromkeys(schemas)),  # type: ignore[arg-type]
@@ -164,15 +216,14 @@ def _described(operation: _Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "parameters": [
-            {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
-            for name, text in operation.parameters.items()
+            {"name": name, "in": "path", "required": True, "description": text, "schema": schema}
+            for name, (text, schema) in operation.parameters.items()
         ]
         + _query_parameters(operation.query),
         "responses": _responses(operation),
     }
     if operation.bodies:
-        schema = {"oneOf": [_reference(body) for body in operation.bodies]}
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        described["requestBody"] = {"required": True, "content": {JSON: {"schema": _one_of(operation.bodies)}}}
     if operation.open:
         described["security"] = []
     return described
@@ -196,25 +247,38 @@ def _query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
 
 def _responses(operation: _Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    for status, model in operation.answers.items():
+    for status, answer in operation.answers.items():
         responses[str(status)] = {
             "description": operation.summary,
-            "content": {JSON: {"schema": _reference(model)}},
+            "content": {JSON: {"schema": _one_of(_models(answer)) if answer else _ITSELF}},
         }
-        if operation.name in ("askPull", "cancelPull", "retryPull", "showPull"):
-            responses[str(status)]["headers"] = {
-                "Location": {"schema": {"type": "string"}},
-                "Retry-After": {"schema": {"type": "integer"}},
-            }
+        if status in operation.headers:
+            responses[str(status)]["headers"] = _headers(*operation.headers[status])
     for status in operation.problems:
-        responses.setdefault(
-            str(status),
-            {"description": "What went wrong", "content": {PROBLEM: {"schema": _reference(models.Problem)}}},
-        )
+        problem: dict[str, Any] = {
+            "description": TITLES[status],
+            "content": {PROBLEM: {"schema": _reference(models.Problem)}},
+        }
+        if status in RETRY_STATUSES:
+            problem["headers"] = _headers(_PATIENCE)
+        responses.setdefault(str(status), problem)
     if not operation.open:
         responses["401"] = {"description": "No key, or a wrong one"}
     return responses
 
 
-def _reference(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+def _headers(*headers: _Header) -> dict[str, Any]:
+    return {it.name: {"description": it.description, "required": it.always, "schema": it.schema} for it in headers}
+
+
+def _models(answer: _Answer) -> tuple[type[BaseModel], ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _one_of(known: tuple[type[BaseModel], ...]) -> _Schema:
+    references = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in known]
+    return references[0] if len(references) == 1 else {"oneOf": references}
+
+
+def _reference(model: type[BaseModel]) -> _Schema:
+    return _one_of((model,))

@@ -34,6 +34,7 @@ TITLES = {
     502: "What came back is damaged",
     503: "The mirror can't do it now",
 }
+RETRY_STATUSES = (429, 503)
 RETRY_SECONDS = 5
 
 
@@ -62,7 +63,7 @@ def problem(error: MirrorError) -> Answer:
         errors=error.fields if isinstance(error, InvalidRequest) else None,
     )
     headers: dict[str, str] = {}
-    if status in (429, 503):
+    if status in RETRY_STATUSES:
         asked_for = error.retry_after if isinstance(error, Transient) else None
         headers["Retry-After"] = str(max(1, round(asked_for or RETRY_SECONDS)))
     return Answer(status, body.model_dump_json(exclude_none=True).encode(), PROBLEM, headers)

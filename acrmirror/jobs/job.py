@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, Self, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from acrmirror.errors import Malformed
 from acrmirror.moments import from_datetime, nine_digits, to_datetime
@@ -88,6 +88,22 @@ class Job:
         """The same job's tag, to be asked about once more."""
         tag_alone = Reference(self.reference.repository, self.reference.tag)
         return replace(self, reference=tag_alone, check=self.check + 1, attempt=0, failing_since=None, fresh=False)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What its record has of it from the first."""
+        return {
+            "kind": self.kind,
+            "repository": self.reference.repository,
+            "tag": self.reference.tag or "",
+            "digest": str(self.reference.digest or ""),
+            "event_id": self.event_id or "",
+            "at": self.at,
+            "received": self.received,
+            "force": self.force,
+            "platforms": list(self.platforms),
+            "parent": self.parent or "",
+        }
 
     def to_json(self) -> str:
         """At most about 1 KiB; a queue's message takes 64."""

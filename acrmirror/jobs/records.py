@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
@@ -19,7 +19,6 @@ from azure.data.tables import EdmType, EntityProperty, TableClient, TableEntity,
 
 from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.failures import explained
-from acrmirror.jobs.job import Job
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.transport import make_transport, trust
 
@@ -34,6 +33,17 @@ WRITE_ROUNDS = 8
 _log = logging.getLogger(__name__)
 
 
+class Recorded(Protocol):
+    """What a record is of: a job or a sweep."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def asked(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """One record as it was read. `fields` are as in docs/records.md."""
@@ -43,9 +53,9 @@ class JobRecord:
     etag: str
 
     @classmethod
-    def of(cls, job: Job) -> "JobRecord":
+    def of(cls, job: Recorded) -> "JobRecord":
         """As it is first written."""
-        return cls(job.id, _asked(job) | {"state": "queued"}, "")
+        return cls(job.id, job.asked | {"state": "queued"}, "")
 
     @property
     def state(self) -> str:
@@ -88,9 +98,9 @@ class JobRecords:
     def close(self) -> None:
         self.table.close()
 
-    def add(self, job: Job) -> bool:
+    def add(self, job: Recorded) -> bool:
         """Writes the record of a job that was just enqueued; False if it is there already."""
-        with _explained(f"write the record of {job.reference}"):
+        with _explained(f"write the record {job.id}"):
             try:
                 self.table.create_entity(_entity(job.id, JobRecord.of(job).fields))
             except ResourceExistsError:
@@ -178,7 +188,7 @@ class Recorder:
     another worker has taken the job over (its lease was lost): then `superseded` is set, and this run writes no more.
     """
 
-    def __init__(self, records: JobRecords, job: Job, run: str, deliveries: int) -> None:
+    def __init__(self, records: JobRecords, job: Recorded, run: str, deliveries: int) -> None:
         self._records = records
         self._job = job
         self._run = run
@@ -206,14 +216,12 @@ class Recorder:
             if current is not None and self._is_behind(current):
                 self.superseded = True
                 return
-            known = {} if current is not None else _asked(self._job)
+            known = {} if current is not None else self._job.asked
             first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
             if self._put(known | first | fields, current):
                 self._begun = True
                 return
-        raise Conflict(
-            f"write the record of {self._job.reference}", "other writers kept changing it", "It will be tried again."
-        )
+        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
 
     def write(self, fields: dict[str, Any]) -> None:
         """Merges `fields`, unless this run was superseded. Raises Unavailable or Conflict."""
@@ -225,9 +233,7 @@ class Recorder:
             if self._put(fields, self._record):
                 return
             self.look()
-        raise Conflict(
-            f"write the record of {self._job.reference}", "other writers kept changing it", "It will be tried again."
-        )
+        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
 
     def look(self) -> None:
         """Reads the record, for what others wrote into it. Raises Unavailable."""
@@ -273,21 +279,6 @@ def error_fields(error: MirrorError | None) -> dict[str, str]:
 def _without_wait(response: PipelineResponse[Any, Any]) -> None:
     """The client would sleep for as long as an answer says, inside the run."""
     response.http_response.headers.pop("Retry-After", None)
-
-
-def _asked(job: Job) -> dict[str, Any]:
-    return {
-        "kind": job.kind,
-        "repository": job.reference.repository,
-        "tag": job.reference.tag or "",
-        "digest": str(job.reference.digest or ""),
-        "event_id": job.event_id or "",
-        "at": job.at,
-        "received": job.received,
-        "force": job.force,
-        "platforms": list(job.platforms),
-        "parent": job.parent or "",
-    }
 
 
 def _entity(identity: str, fields: dict[str, Any]) -> dict[str, Any]:

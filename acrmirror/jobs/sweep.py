@@ -32,6 +32,22 @@ class Sweep:
         moment = to_datetime(self.at)
         return Job(job_id(moment, f"{self.id} {reference}"), "pull", reference, self.at, self.at, parent=self.id)
 
+    @property
+    def attempt(self) -> int:
+        """It has one: what fails for a repository is said, and asked for again by another sweep."""
+        return 0
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What its record has of it from the first."""
+        return {
+            "kind": KIND,
+            "patterns": list(self.patterns),
+            "dry_run": self.dry_run,
+            "at": self.at,
+            "received": self.at,
+        }
+
     def to_json(self) -> str:
         fields: dict[str, Any] = {
             "version": 1,

@@ -18,8 +18,14 @@ from acrmirror.registry.connections import Connection, Connections
 LONGEST_PAUSE = 5.0
 LEAST_PROGRESS = 64 * 1024
 """Bytes that have to arrive between two failures for patience to begin anew."""
+TOLD_BYTES = 128 * 1024
+"""How many arrive before they are told of: often enough that a slow link is seen to move, and next to no work."""
 
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII)
+
+
+def _untold(_count: int) -> None:
+    """For whoever does not want to know."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +47,7 @@ class _Fill:
 
     view: memoryview
     offset: int
+    arrived: Callable[[int], None]
     done: int = 0
 
     @property
@@ -94,14 +101,14 @@ class BlobReader:
     ) -> None:
         self.close()
 
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fills `buffer` with the blob's bytes from `offset` on.
+    def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None] = _untold) -> None:
+        """Fills `buffer` with the blob's bytes from `offset` on. `arrived` is called, often, with how many came since.
 
         What fails on the way is retried from the byte reached. Raises NotFound, Denied, Refused; Throttled or
         Unavailable once patience ends; DigestMismatch if the source's length is not the descriptor's; Cancelled after
         `close`.
         """
-        fill = _Fill(buffer.cast("B"), offset)
+        fill = _Fill(buffer.cast("B"), offset, arrived)
         if offset < 0 or offset + len(fill.view) > self._size:
             raise ValueError(f"{offset} + {len(fill.view)} is beyond {self._size}")
         patience = _Patience(self._patience)
@@ -172,12 +179,16 @@ class BlobReader:
         self._check_answer(connection, origin, fill)
         origin.served = True
         view, done, end = fill.view, fill.done, fill.done + min(connection.remaining, len(fill.view) - fill.done)
-        readinto = connection.readinto
+        readinto, told = connection.readinto, done
         try:
             while done < end:
                 done += readinto(view[done:end])
+                if done - told >= TOLD_BYTES:
+                    fill.arrived(done - told)
+                    told = done
         finally:
             fill.done = done
+            fill.arrived(done - told)
 
     def _check_answer(self, connection: Connection, origin: Origin, fill: _Fill) -> None:
         """Makes sure that what follows are the bytes at `fill.first`."""

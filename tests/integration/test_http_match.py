@@ -133,3 +133,31 @@ def test_a_registry_that_lists_nothing_ends_in_the_record(mirror: Mirroring, cal
         assert time.monotonic() < until
         time.sleep(0.1)
     assert finished(call, identity)["match"]["jobs"] == {"done": 1}
+
+
+def test_names_of_any_length_fit_into_the_record(mirror: Mirroring, call: Caller, team: str) -> None:
+    image = oci_image(team, tag="first")
+    repository = f"{team}/{'a' * 200}"
+    mirror.push(repository, image)
+    (stored,) = (it for it in image.manifests if it.descriptor.digest == image.root.digest)
+    for number in range(120):
+        mirror.pusher.manifest(repository, stored.raw, stored.descriptor.media_type, f"{number:0100d}")
+    found = finished(call, ask(call, f"{team}/*", dry_run=True))
+    assert (found["state"], found["match"]["asked"]) == ("done", 121)
+    assert 80 < len(found["match"]["sample"]) < 121
+
+
+def test_a_pull_of_many_that_is_cancelled_stops_in_the_middle_of_a_repository(
+    mirror: Mirroring, call: Caller, team: str
+) -> None:
+    for number in range(8):
+        mirror.push(f"{team}/app", oci_image(f"{team}{number}", tag=f"v{number}"))
+    listing = {"match": {"path": f"/acr/v1/{team}.*_manifests.*"}, "do": {"page_size": 1, "latency_ms": 700}}
+    mirror.stack.registry.set_faults([listing])
+    identity = ask(call, f"{team}/*")
+    mirror.wait(lambda: call("GET", f"pulls/{identity}").json["match"]["repositories"] == 1, 20, "the listing")
+    assert call("DELETE", f"pulls/{identity}").status == 202
+    seconds = mirror.wait(lambda: call("GET", f"pulls/{identity}").json["state"] == "cancelled", 20, "its end")
+    assert seconds < 3.5
+    found = call("GET", f"pulls/{identity}").json
+    assert (found["match"]["asked"], found["error"]["code"]) == (0, "cancelled")

@@ -242,7 +242,7 @@ def test_a_layer_that_outlasts_a_run_is_warned_of_once(mirror: Mirroring, caplog
     for layer in layers:
         run.progress.plan(layer)
     run.progress.state(layers[0].digest, "copying")
-    run.progress.moved(read=20_000_000)
+    run.progress.reading(layers[0].digest)(20_000_000)
     run.progress.started -= 10
     run.figures()
     assert run.progress.notes == []

@@ -129,11 +129,12 @@ class Reader:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def read_into(self, offset: int, buffer: memoryview) -> None:
+    def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
         part = self.data[offset : offset + len(buffer)]
         if len(part) != len(buffer):
             raise DigestMismatch("read a blob", f"it has {len(self.data)} bytes", "Push it again.")
         buffer[:] = part
+        arrived(len(part))
 
     def close(self) -> None:
         return

@@ -16,6 +16,8 @@ from acrmirror.reference import Digest
 
 AT = "2026-04-25T21:39:47.000000000Z"
 BLOCK = 1000
+PIECE = 250
+"""Bytes that arrive at once."""
 
 
 class Reader:
@@ -24,7 +26,7 @@ class Reader:
         self.data = data
         self.closed = threading.Event()
 
-    def read_into(self, offset: int, buffer: memoryview) -> None:
+    def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
         with self.source.lock:
             self.source.holding += 1
             self.source.most = max(self.source.most, self.source.holding)
@@ -34,7 +36,11 @@ class Reader:
                 self.closed.wait(20)
             if self.closed.is_set():
                 raise Cancelled("read", "closed", "Nothing.")
-            buffer[:] = self.data[offset : offset + len(buffer)]
+            for at in range(0, len(buffer), PIECE):
+                piece = self.data[offset + at : offset + min(at + PIECE, len(buffer))]
+                buffer[at : at + len(piece)] = piece
+                arrived(len(piece))
+                self.source.between()
         finally:
             with self.source.lock:
                 self.source.holding -= 1
@@ -55,6 +61,7 @@ class Source:
         self.delay = delay
         self.opened: list[Digest] = []
         self.stalls = False
+        self.between: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
         self.holding = 0
         self.most = 0
@@ -242,6 +249,33 @@ def test_wrong_bytes_that_mend_themselves_arrive() -> None:
     target.staging = mend
     run(source, target, [descriptor], threads=2)
     assert target.stored == contents
+
+
+def test_progress_is_seen_while_a_block_is_on_its_way() -> None:
+    """On a slow link all blocks in flight end at about the same time, with nothing to be seen until then."""
+    descriptors, contents = blobs(3 * BLOCK, BLOCK)
+    source, target = Source(contents), Target()
+    context = Context("job", AT, threads=1)
+    for descriptor in descriptors:
+        context.progress.plan(descriptor)
+    seen: list[int] = []
+    source.between = lambda: seen.append(context.progress.bytes_done)
+    assert move_blobs(source, target, "a", descriptors, context) == {}  # type: ignore[arg-type]
+    assert seen == list(range(PIECE, 4 * BLOCK + 1, PIECE))
+    assert context.progress.bytes_read == 4 * BLOCK
+
+
+def test_progress_does_not_go_back_when_a_blob_is_read_again() -> None:
+    (descriptor,), contents = blobs(5 * BLOCK)
+    source, target = Source({descriptor.digest: b"x" + contents[descriptor.digest][1:]}), Target()
+    context = Context("job", AT, threads=1)
+    context.progress.plan(descriptor)
+    seen: list[int] = []
+    source.between = lambda: seen.append(context.progress.bytes_done)
+    move_blobs(source, target, "a", [descriptor], context)  # type: ignore[arg-type]
+    assert seen == sorted(seen)
+    assert seen[-1] == descriptor.size
+    assert context.progress.bytes_read == 2 * descriptor.size
 
 
 def test_what_every_blob_would_meet_stops_the_run() -> None:

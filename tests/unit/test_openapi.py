@@ -1,13 +1,15 @@
 """The OpenAPI document: it is what the models say."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from acrmirror.errors import MirrorError
-from acrmirror.http import models
+from acrmirror.http import models, openapi
+from acrmirror.http.models.base import Model
 from acrmirror.http.openapi import OPERATIONS, document
 from acrmirror.http.problems import STATUSES, TITLES, InvalidRequest, problem
 
@@ -31,6 +33,16 @@ def test_every_field_of_a_model_is_in_it() -> None:
         assert set(schema["properties"]) == set(model.model_fields)
 
 
+def test_a_field_that_is_renamed_is_renamed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = create_model("Live", __base__=Model, alive=(bool, True))
+    operations = [replace(it, answers={200: renamed}) if it.name == "live" else it for it in OPERATIONS]
+    monkeypatch.setattr(openapi, "OPERATIONS", tuple(operations))
+    changed = json.loads(document.__wrapped__())
+    assert changed != DOCUMENT
+    assert set(changed["components"]["schemas"]["Live"]["properties"]) == {"alive"}
+    assert changed["components"]["schemas"]["Pull"] == DOCUMENT["components"]["schemas"]["Pull"]
+
+
 def test_every_reference_leads_somewhere() -> None:
     text = document().decode()
     for part in text.split('"#/components/schemas/')[1:]:
@@ -49,6 +61,15 @@ def test_queries_are_described_as_they_are_checked() -> None:
     assert set(parameters) == {"state", "repository", "n", "last"}
     assert parameters["n"]["schema"] == {"default": 50, "maximum": 1000, "minimum": 1, "type": "integer"}
     assert "interrupted" in parameters["state"]["schema"]["enum"]
+
+
+def test_whoever_has_to_wait_is_told_how_long() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for told in methods.values():
+            for status, response in told["responses"].items():
+                problem = "application/problem+json" in response.get("content", {})
+                if status == "202" or (problem and status in ("429", "503")):
+                    assert response["headers"]["Retry-After"]["required"]
 
 
 def test_operations_have_names_of_their_own() -> None:
