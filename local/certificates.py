@@ -11,17 +11,17 @@ from pathlib import Path
 
 import trustme
 
-# The account's own label is what storage SDKs take the account's name from. OpenSSL does not let a wildcard stand
-# right before a top-level name, so the names used are spelled out beside it.
+# An account's own label is what storage SDKs take the account's name from. OpenSSL does not let a wildcard stand
+# right before a top-level name, so the name used is spelled out beside that one.
 NAMES = (
     "localhost",
     "127.0.0.1",
     "::1",
     "*.localhost",
     "data.localhost",
-    "devstoreaccount1.blob.localhost",
-    "devstoreaccount1.queue.localhost",
-    "devstoreaccount1.table.localhost",
+    "*.blob.localhost",
+    "*.queue.localhost",
+    "*.table.localhost",
 )
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,48 +12,17 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.store import layout
 from local.foundation import Foundation
-from local.images import SHAPES, multi_arch, oci_image
-from local.reader import Poller, verify_all, verify_repository
+from local.images import SHAPES, multi_arch
+from local.reader import verify_all, verify_repository
 from local.stack import Stack
+from tests.integration.killing import MIB, counted_stack, killed_in_the_middle
 from tests.integration.mirroring import mirroring
 from tests.integration.storage_proxy import StorageProxy
 
-MIB = 1024 * 1024
-THREADS = 4
 
-
-@pytest.fixture
-def proxied(foundation: Foundation, make_stack: Any) -> Iterator[tuple[Stack, StorageProxy]]:
-    """A stack whose app speaks to storage through a proxy that counts."""
-    with StorageProxy(foundation.certificates.ca, foundation.certificates.server) as proxy:
-        settings = {
-            "MIRROR_BLOB_ENDPOINT": proxy.endpoint,
-            "MIRROR_THREADS": str(THREADS),
-            "MIRROR_CLAIM_STALE_SECONDS": "2",
-        }
-        stack = make_stack(lease=4, settings=settings)
-        proxy.upstream = stack.account.blob_endpoint
-        yield stack, proxy
-
-
-def test_a_killed_copy_is_finished_without_sending_its_blocks_again(proxied: tuple[Stack, StorageProxy]) -> None:
-    stack, proxy = proxied
-    size = 96 * MIB
-    with mirroring(stack) as mirror, Poller(mirror.reader) as poller:
-        image = mirror.push("large", oci_image("large", layers=[size]))
-        mirror.wait(lambda: proxy.staged > size // 2, 60, "half of the layer")
-        (worker,) = stack.functions.workers()
-        os.kill(worker["pid"], signal.SIGKILL)
-        at_kill = proxy.staged
-        (job,) = mirror.wait_for(1, seconds=120)
-        assert job.state == "done", mirror.tell()
-        assert int(job.fields["deliveries"]) == 2
-        assert proxy.staged <= size + THREADS * layout.BLOCK_SIZE + MIB
-        assert at_kill > size // 2
-        assert mirror.tagged("large", "latest") == image.root.digest
-        assert verify_all(mirror.reader).is_whole
-    assert poller.violations == []
-    assert poller.snapshots > 5
+def test_a_killed_copy_is_finished_without_sending_its_blocks_again(make_stack: Any, foundation: Foundation) -> None:
+    with counted_stack(foundation, make_stack) as (stack, proxy):
+        killed_in_the_middle(stack, proxy, 96 * MIB, 120)
 
 
 @pytest.mark.parametrize("shape", ["oci-index", "referrers"])

@@ -17,11 +17,13 @@ CLIENTS = ("skopeo", "crane", "oras", "regctl")
 class Clients:
     """Each call is one run of a program, logged in at `registry`; a failed one raises AssertionError with its words.
 
-    `folder` is the home of the programs: nothing of the user's own is read or written.
+    `folder` is the home of the programs: nothing of the user's own is read or written. `proxy` is the URL by which they
+    reach what is not on localhost.
     """
 
     folder: Path
     ca: Path
+    proxy: str | None = None
 
     @classmethod
     def logged_in(cls, folder: Path, ca: Path, registry: str, username: str, password: str) -> "Clients":
@@ -38,6 +40,7 @@ class Clients:
             "DOCKER_CONFIG": str(self.folder / ".docker"),
             "REGISTRY_AUTH_FILE": str(self.folder / ".docker" / "config.json"),
             "SSL_CERT_FILE": str(self.ca),
+            **({"HTTPS_PROXY": self.proxy} if self.proxy else {}),
         }
         command = [str(tool(program)), *map(str, arguments)]
         ran = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)

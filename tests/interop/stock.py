@@ -9,15 +9,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from local.certificates import Certificates
 from local.foundation import Account
 from local.process import Service
 from tests.interop.tools import tool
+from tests.interop.tunnels import Tunnels
 
 
-def configuration(account: Account, certificates: Certificates, container: str, port: int) -> dict[str, object]:
-    """Read-only, no upload purging, and blobs through the registry itself: its redirects to storage need a host name
+def configuration(
+    account: Account, certificates: Certificates, container: str, port: int, *, redirects: bool
+) -> dict[str, object]:
+    """Read-only, no upload purging, and blobs through the registry itself, unless `redirects`: those need a host name
     that starts with the account's."""
     return {
         "version": 0.1,
@@ -30,28 +34,39 @@ def configuration(account: Account, certificates: Certificates, container: str, 
             "azure": {
                 "accountname": account.name,
                 "container": container,
-                "serviceurl": account.blob_endpoint,
+                "serviceurl": host_style(account) if redirects else account.blob_endpoint,
                 "credentials": {"type": "default_credentials"},
             },
-            "redirect": {"disable": True},
+            "redirect": {"disable": not redirects},
             "maintenance": {"uploadpurging": {"enabled": False}, "readonly": {"enabled": True}},
         },
     }
 
 
+def host_style(account: Account) -> str:
+    """The blob endpoint by a name as in Azure, which a machine need not know: `Tunnels` lead there."""
+    return f"https://{account.name}.blob.localhost:{urlsplit(account.blob_endpoint).port}"
+
+
 @contextmanager
-def stock_registry(account: Account, certificates: Certificates, container: str, folder: Path) -> Iterator[str]:
-    """Its host while it runs. Raises RuntimeError with its log if it doesn't start within 30 s."""
+def stock_registry(
+    account: Account, certificates: Certificates, container: str, folder: Path, tunnels: Tunnels | None = None
+) -> Iterator[str]:
+    """Its host while it runs. With `tunnels` to storage, it redirects blob GETs there, as it does in Azure. Raises
+    RuntimeError with its log if it doesn't start within 30 s."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     path = folder / "stock.yml"
-    path.write_text(json.dumps(configuration(account, certificates, container, port)))  # JSON is YAML
+    config = configuration(account, certificates, container, port, redirects=tunnels is not None)
+    path.write_text(json.dumps(config))  # JSON is YAML
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "IDENTITY_", "OTEL_"))}
     environment = {
         **kept,
         **account.identity.environment(),
         "SSL_CERT_FILE": str(certificates.ca),
         "OTEL_TRACES_EXPORTER": "none",
+        # Go's programs leave only localhost itself and loopback addresses out by themselves.
+        **({"HTTPS_PROXY": tunnels.url, "NO_PROXY": "", "no_proxy": ""} if tunnels else {}),
     }
     # By way of a process that sees to it that the registry never outlives this one, however this one ends.
     command = [str(tool("registry")), "serve", str(path)]

@@ -1,0 +1,54 @@
+"""The course of a worker that is killed in the middle of a layer, at whatever size."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from acrmirror.store import layout
+from local.foundation import Foundation
+from local.images import oci_image
+from local.reader import Poller, verify_all
+from local.stack import Stack
+from tests.integration.mirroring import mirroring
+from tests.integration.storage_proxy import StorageProxy
+
+THREADS = 4
+MIB = 1024 * 1024
+
+
+@contextmanager
+def counted_stack(foundation: Foundation, make_stack: Any) -> Iterator[tuple[Stack, StorageProxy]]:
+    """A stack with one worker, whose app speaks to storage through a proxy that counts."""
+    with StorageProxy(foundation.certificates.ca, foundation.certificates.server) as proxy:
+        settings = {
+            "MIRROR_BLOB_ENDPOINT": proxy.endpoint,
+            "MIRROR_THREADS": str(THREADS),
+            "MIRROR_CLAIM_STALE_SECONDS": "2",
+        }
+        stack = make_stack(lease=4, settings=settings)
+        proxy.upstream = stack.account.blob_endpoint
+        yield stack, proxy
+
+
+def killed_in_the_middle(stack: Stack, proxy: StorageProxy, size: int, seconds: float) -> None:
+    """Kills the worker when half of a layer of `size` bytes is staged: the next delivery finishes within `seconds`,
+    what was staged is not sent again, and at no instant does a half image stand."""
+    with mirroring(stack) as mirror, Poller(mirror.reader) as poller:
+        image = mirror.push("large", oci_image("large", layers=[size]))
+        mirror.wait(lambda: proxy.staged > size // 2, seconds, "half of the layer")
+        (worker,) = stack.functions.workers()
+        os.kill(worker["pid"], signal.SIGKILL)
+        at_kill = proxy.staged
+        assert size // 2 < at_kill < size
+        assert mirror.tagged("large", "latest") is None
+        (job,) = mirror.wait_for(1, seconds=seconds)
+        assert job.state == "done", mirror.tell()
+        assert int(job.fields["deliveries"]) == 2
+        assert proxy.staged <= size + THREADS * layout.BLOCK_SIZE + MIB
+        assert mirror.tagged("large", "latest") == image.root.digest
+        report = verify_all(mirror.reader)
+        assert report.is_whole, str(report)
+    assert poller.violations == []
+    assert poller.snapshots > 5
