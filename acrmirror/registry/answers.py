@@ -15,6 +15,7 @@ from typing import Protocol
 from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Refused, Throttled, Unavailable
 from acrmirror.moments import from_http_date, to_datetime
 from acrmirror.reference import shown
+from acrmirror.registry.connections import TooSlow
 
 LONGEST_WAIT = 24 * 3600.0
 ERROR_BODY_LIMIT = 64 * 1024
@@ -73,7 +74,8 @@ def network_failure(asked: str, error: BaseException) -> Unavailable:
             return Unavailable(asked, "nothing listens there", "Check the address, and that the service runs.")
     for cause in _causes(error):
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return Unavailable(asked, "it did not answer in time", "It is tried again later.")
+            slowly = f": {cause}" if isinstance(cause, TooSlow) else ""
+            return Unavailable(asked, f"it did not answer in time{slowly}", "It is tried again later.")
     kind = type(list(_causes(error))[-1]).__name__
     return Unavailable(asked, f"the connection broke ({kind})", "It is tried again later.")
 

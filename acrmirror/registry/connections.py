@@ -23,6 +23,8 @@ IDLE_LIMIT = 20.0
 """Seconds for which an unused connection is kept: less than storage keeps it."""
 KEPT = 64
 """Unused connections kept at most for each host."""
+LEAST_PROGRESS = 64 * 1024
+"""Bytes that have to arrive within the time that a request is given, again and again until its answer is whole."""
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?", re.ASCII)
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -30,6 +32,10 @@ _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 class BrokenAnswer(OSError):
     """An answer that ends early or is not HTTP."""
+
+
+class TooSlow(TimeoutError):
+    """Bytes keep coming, and next to none."""
 
 
 class Connection:
@@ -46,6 +52,9 @@ class Connection:
         """Bytes of the answer's body that have not been read."""
         self._early = memoryview(b"")
         self._reusable = False
+        self._within = READ_TIMEOUT
+        self._due = 0.0
+        self._owed = 0
         raw = socket.create_connection((host, port), CONNECT_TIMEOUT)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -60,12 +69,18 @@ class Connection:
         """Whether it can take another request: the last answer was read to its end."""
         return self._reusable and self.remaining == 0
 
-    def get(self, target: str, headers: Mapping[str, str]) -> None:
-        """Sends a GET and reads the answer up to its body: `status`, `headers` and `remaining` are then set."""
+    def get(self, target: str, headers: Mapping[str, str], within: float = READ_TIMEOUT) -> None:
+        """Sends a GET and reads the answer up to its body: `status`, `headers` and `remaining` are then set.
+
+        Whatever reads on raises TooSlow once `within` seconds go by with fewer than `LEAST_PROGRESS` bytes: a host that
+        drips would never run into the time-out of a single read.
+        """
         host, port = self.address
         lines = [f"GET {target} HTTP/1.1", f"Host: {host if port == 443 else f'{host}:{port}'}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._reusable = False
+        self._within, self._owed = within, LEAST_PROGRESS
+        self._due = time.monotonic() + within
         self._socket.sendall("\r\n".join([*lines, "User-Agent: acrmirror", "", ""]).encode("ascii"))
         while True:
             version = self._read_head()
@@ -84,6 +99,7 @@ class Connection:
             self._early = self._early[count:]
         else:
             count = self._socket.recv_into(view)
+            self._arrived(count)
         if count == 0:
             raise BrokenAnswer("the body ended early")
         self.remaining -= count
@@ -114,6 +130,15 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def _arrived(self, count: int) -> None:
+        """Holds the host to its least progress."""
+        self._owed -= count
+        now = time.monotonic()
+        if self._owed <= 0:
+            self._owed, self._due = LEAST_PROGRESS, now + self._within
+        elif now > self._due:
+            raise TooSlow(f"fewer than {LEAST_PROGRESS} bytes came in {self._within:.0f} s")
+
     def _read_head(self) -> int:
         received = bytearray(self._early)
         while (end := received.find(b"\r\n\r\n")) < 0:
@@ -122,6 +147,7 @@ class Connection:
             piece = self._socket.recv(16 * 1024)
             if not piece:
                 raise BrokenAnswer("the connection ended before the answer")
+            self._arrived(len(piece))
             received += piece
         first, _, rest = bytes(received[: end + 4]).partition(b"\r\n")
         match = _STATUS.fullmatch(first)

@@ -13,11 +13,10 @@ from typing import Self
 from acrmirror.errors import Cancelled, Denied, DigestMismatch, MirrorError, Refused, Throttled, Transient, Unavailable
 from acrmirror.oci import Descriptor
 from acrmirror.registry.answers import network_failure, refusal
-from acrmirror.registry.connections import Connection, Connections
+from acrmirror.registry.connections import LEAST_PROGRESS, Connection, Connections
+from acrmirror.transport import READ_TIMEOUT
 
 LONGEST_PAUSE = 5.0
-LEAST_PROGRESS = 64 * 1024
-"""Bytes that have to arrive between two failures for patience to begin anew."""
 TOLD_BYTES = 128 * 1024
 """How many arrive before they are told of: often enough that a slow link is seen to move, and next to no work."""
 
@@ -71,7 +70,7 @@ class BlobReader:
     """One blob at its source; a context that closes itself.
 
     `open_origin` asks the registry once where the bytes are, and is called again when that answer expires. `patience`
-    is for how many seconds a range is retried without progress.
+    is for how many seconds a range is retried without progress; less than `LEAST_PROGRESS` bytes are none.
     """
 
     def __init__(
@@ -87,6 +86,7 @@ class BlobReader:
         self._open_origin = open_origin
         self._connections = connections
         self._patience = patience
+        self._within = min(READ_TIMEOUT, patience)
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._renewing = False
@@ -126,7 +126,7 @@ class BlobReader:
                 problem = error
             except OSError as error:
                 problem = network_failure(self._asked, error)
-                if kept and fill.done == before:
+                if kept and fill.done == before and not isinstance(error, TimeoutError):
                     # A kept connection that had been closed meanwhile says nothing about the service.
                     continue
             finally:
@@ -175,7 +175,8 @@ class BlobReader:
                 connection.close()
 
     def _fetch(self, connection: Connection, origin: Origin, fill: _Fill) -> None:
-        connection.get(origin.target, {"Range": f"bytes={fill.first}-{fill.last}", **origin.headers})
+        ranged = {"Range": f"bytes={fill.first}-{fill.last}", **origin.headers}
+        connection.get(origin.target, ranged, self._within)
         self._check_answer(connection, origin, fill)
         origin.served = True
         view, done, end = fill.view, fill.done, fill.done + min(connection.remaining, len(fill.view) - fill.done)

@@ -17,7 +17,8 @@ class Effects:
     `status` answers this instead (with `retry_after`, in seconds or as given). `latency_ms` is waited before anything
     else. `bandwidth_mbps` is 10^6 bytes per second, for this connection. `truncate_at` and `reset_at` end the
     connection after so many bytes, the first by closing it, the second by a TCP reset (0: before the status line).
-    `corrupt` turns over the bits of one byte (true: the first). `stall_at` waits there for `stall_ms`.
+    `corrupt` turns over the bits of one byte (true: the first). `stall_at` waits there for `stall_ms`; `drip_ms` waits
+    so long before every single byte.
 
     `redirect_to` replaces a blob redirect's Location; `serve_itself` answers a blob without a redirect; `expire` signs
     a URL that ended already, or says so at the data host; `signature_seconds` is the life of a signed URL.
@@ -35,6 +36,7 @@ class Effects:
     corrupt: int | bool | None = None
     stall_at: int | None = None
     stall_ms: float = 0
+    drip_ms: float = 0
     redirect_to: str | None = None
     serve_itself: bool = False
     expire: bool = False
@@ -49,7 +51,10 @@ class Effects:
 
 NO_EFFECTS = Effects()
 _EFFECTS = {one.name for one in fields(Effects)}
-_NUMBERS = {"latency_ms", "bandwidth_mbps", "stall_ms", "signature_seconds", "not_found_for_s", "stale_tag_for_s"}
+_NUMBERS = {
+    *("latency_ms", "bandwidth_mbps", "stall_ms", "drip_ms"),
+    *("signature_seconds", "not_found_for_s", "stale_tag_for_s"),
+}
 _COUNTS = {"status", "truncate_at", "reset_at", "stall_at", "page_size"}
 _SWITCHES = {"serve_itself", "expire", "drop_link"}
 _TEXTS = {"redirect_to", "omit"}

@@ -185,6 +185,8 @@ class Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def _piece_size(effects: Effects) -> int:
+        if effects.drip_ms:
+            return 1
         if effects.bandwidth_mbps is None:
             return CHUNK
         return max(1 << 14, min(CHUNK, int(effects.bandwidth_mbps * 1e6 * PACE_SECONDS)))
@@ -198,6 +200,8 @@ class Handler(BaseHTTPRequestHandler):
             self._pace(len(sent), effects)
             if effects.stall_at is not None and at <= effects.stall_at < at + len(piece):
                 time.sleep(effects.stall_ms / 1000)
+            if effects.drip_ms:
+                time.sleep(effects.drip_ms / 1000)
             ends_here = at + len(sent) == length
             self._count(entry, len(sent), ends_here)
             try:
