@@ -19,13 +19,17 @@ class Reporting:
     """While entered, writes `figures()` into the record at most once a second when they changed, and every ten
     seconds at least; calls `stop(reason)` once if the record says that the run should end: it looks every second.
 
-    A record that can't be written is logged, and does not stop the copy.
+    A record that can't be written is logged, whatever keeps it from being; it stops neither the copy nor what is
+    written later.
     """
 
     def __init__(self, recorder: Recorder, figures: Callable[[], dict[str, Any]], stop: Callable[[str], None]) -> None:
         self._recorder = recorder
         self._figures = figures
         self._stop = stop
+        self._last: dict[str, Any] = {}
+        self._quiet = 0
+        self._stopped = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._report, name="report")
 
@@ -40,24 +44,32 @@ class Reporting:
         self._thread.join()
 
     def _report(self) -> None:
-        last: dict[str, Any] = {}
-        quiet = 0
-        stopped = False
         while not self._over.wait(TICK_SECONDS):
-            figures = self._figures()
-            quiet += 1
-            try:
-                if figures == last and quiet < HEARTBEAT_TICKS:
-                    self._recorder.look()
-                else:
-                    last, quiet = figures, 0
-                    self._recorder.write(figures)
-            except MirrorError as error:
-                _log.warning("The record is behind: %s", error)
-            if not stopped and (self._recorder.superseded or self._recorder.cancel_requested):
-                stopped = True
-                self._stop(
-                    "another worker has taken the job over"
-                    if self._recorder.superseded
-                    else "a person asked to cancel it"
-                )
+            for step in (self._write, self._heed):
+                try:
+                    step()
+                except MirrorError as error:
+                    _log.warning("The record is behind: %s", error)
+                except Exception:  # noqa: BLE001  # it is logged whole
+                    # Whatever it is, the copy is worth more than its report, and the next tick may do.
+                    _log.exception("The record is behind, and nobody expected why")
+
+    def _write(self) -> None:
+        self._quiet += 1
+        if self._quiet >= HEARTBEAT_TICKS:
+            # Even without figures: a record that is silent reads as one whose worker died.
+            self._quiet = 0
+            self._recorder.write({})
+        figures = self._figures()
+        if figures == self._last:
+            self._recorder.look()
+        else:
+            self._recorder.write(figures)
+            self._last, self._quiet = figures, 0
+
+    def _heed(self) -> None:
+        if not self._stopped and (self._recorder.superseded or self._recorder.cancel_requested):
+            self._stopped = True
+            self._stop(
+                "another worker has taken the job over" if self._recorder.superseded else "a person asked to cancel it"
+            )

@@ -231,6 +231,39 @@ def test_reporting_writes_at_most_once_a_second_and_passes_on_a_request_to_cance
     assert recorder.cancel_requested
 
 
+def test_what_nobody_expected_ends_neither_the_reporting_nor_the_run(
+    records: JobRecords, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Recorder(records, job(1), "first", 1)
+    recorder.begin()
+    failing = iter([ZeroDivisionError("no figures"), KeyError("nor now")])
+
+    def figures() -> dict[str, int]:
+        for error in failing:
+            raise error
+        return {"bytes_done": 7}
+
+    def bytes_done() -> object:
+        record = records.get(job(1).id)
+        return record and record.fields.get("bytes_done")
+
+    stopped = threading.Event()
+
+    def stop(reason: str) -> None:
+        stopped.set()
+        raise RuntimeError("can't be stopped")
+
+    with Reporting(recorder, figures, stop):
+        end = time.monotonic() + 10
+        while bytes_done() != 7:
+            assert time.monotonic() < end, caplog.messages
+            time.sleep(0.1)
+        records.change(job(1).id, {"cancel_requested": True})
+        assert stopped.wait(5)
+    told = [str(line.exc_info[1]) for line in caplog.records if line.exc_info]
+    assert told == ["no figures", "'nor now'", "can't be stopped"]
+
+
 def test_a_missing_table_says_what_to_do(account: Account) -> None:
     records = JobRecords.open(account.table_endpoint, "nosuch", account.identity.credential(), account.ca)
     with pytest.raises(Exception, match="Create the table"):
