@@ -120,6 +120,8 @@ class Images:
             state = self._store.read_tag(reference.repository, reference.tag or "")
             if state is None:
                 raise _not_here(str(reference))
+            if state.digest is None:
+                raise _not_here(str(reference), "the link of its tag is damaged")
             digest = state.digest
         manifest = self._manifest(reference.repository, digest)
         if manifest is None:
@@ -179,7 +181,7 @@ class Images:
 
     def _referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
         state = self._store.read_tag(repository, digest.referrers_tag)
-        if state is None:
+        if state is None or state.digest is None:
             return ()
         try:
             index = self._manifest(repository, state.digest)
@@ -188,5 +190,5 @@ class Images:
         return index.manifests if index is not None else ()
 
 
-def _not_here(name: str) -> NotHere:
-    return NotHere(f"look for {name} in the mirror", "it does not stand there", "Pull it: POST /api/pulls.")
+def _not_here(name: str, why: str = "it does not stand there") -> NotHere:
+    return NotHere(f"look for {name} in the mirror", why, "Pull it: POST /api/pulls.")

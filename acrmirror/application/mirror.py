@@ -14,7 +14,7 @@ from acrmirror.application.running import LAYERS_SHOWN, Run
 from acrmirror.application.sweeps import Sweeps
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
-from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent
+from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent, Unavailable
 from acrmirror.events import RegistryEvent, check_event, parse_event
 from acrmirror.history import Observation
 from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, Sweep, TableClaims, job_id
@@ -204,9 +204,9 @@ class Mirror:
         """Brings a run to its end: a next attempt, or a final record."""
         fields = _brought(job, run, copied)
         if not failures:
-            run.finish(fields | {"state": "done"} | error_fields(None))
-            self._check_again_later(job, copied)
-            _log.info("Done %s: %s", job.id, job.reference)
+            if self._finished(job, run, fields | {"state": "done"} | error_fields(None)):
+                self._check_again_later(job, copied)
+                _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
         since = job.failing_since or from_datetime(now)
@@ -221,19 +221,42 @@ class Mirror:
             self._queue.send(again, decision.delay)
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
-            run.finish(fields | {"state": decision.state} | error_fields(_told(decision, copied)))
-            _log.log(
-                logging.INFO if decision.state != "failed" else logging.ERROR,
-                "%s %s: %s",
-                decision.state.capitalize(),
-                job.id,
-                decision.error,
-            )
+            ended = fields | {"state": decision.state} | error_fields(_told(decision, copied))
+            if self._finished(job, run, ended):
+                _log.log(
+                    logging.INFO if decision.state != "failed" else logging.ERROR,
+                    "%s %s: %s",
+                    decision.state.capitalize(),
+                    job.id,
+                    decision.error,
+                )
+
+    def _finished(self, job: Job, run: Run, fields: dict[str, Any]) -> bool:
+        """Writes the final record. Where that can't be done now, the job runs once more by a delayed message: what it
+        came to has to be in a record, and what stands is skipped. Raises once that was waited out for long enough."""
+        try:
+            run.finish(fields)
+        except MirrorError as error:
+            now = datetime.now(UTC)
+            since = job.failing_since or from_datetime(now)
+            unwritten = Unavailable(error.asked, error.answered, error.remedy)
+            decision = self._policy.decide([unwritten], job.attempt, since, now)
+            if not isinstance(decision, Retry):
+                raise
+            self._queue.send(job.later(since, fresh=job.fresh), decision.delay)
+            _log.warning("Waiting %.0f s with the record of %s: %s", decision.delay, job.id, error)
+            return False
+        return True
 
     def _check_again_later(self, job: Job, copied: Copied) -> None:
-        provisional = copied.provisional or job.check > 0
+        """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer."""
         delays = self._settings.recheck_seconds
-        if provisional and job.reference.tag is not None and job.check < len(delays):
+        if job.check >= len(delays):
+            return
+        if copied.left_out:
+            whole = job.reference.digest if job.platforms else copied.digest or copied.tagged
+            self._queue.send(job.checking_again(whole), delays[job.check])
+        elif job.reference.tag is not None and (copied.provisional or job.check > 0):
             self._queue.send(job.checking_again(), delays[job.check])
 
     # a job is dead

@@ -16,7 +16,8 @@ NOTES_KEPT = 50
 Arrived = Callable[[int], None]
 """Told of bytes as they come: how many more."""
 Verify = Callable[[], None]
-"""Given to what looks for content: then what stands is read and hashed anew. Called in between; it may raise."""
+"""Given to what looks for content: then what stands is read and hashed anew. Called in between; it may raise. What has
+several blocks is left to the caller to hash (`Ingest.standing`)."""
 
 
 class Resolved(Protocol):
@@ -65,7 +66,11 @@ class Ingest(Protocol):
     def count(self) -> int: ...
     @property
     def mends(self) -> bool:
-        """Whether wrong bytes stand in its place, which a commit replaces."""
+        """Whether bytes stand in its place that a commit replaces."""
+
+    @property
+    def standing(self) -> BlobReader | None:
+        """What stands in its place and may well be right: it is to be read and hashed before anything is staged."""
 
     def block(self, index: int) -> tuple[int, int]: ...
     def stage(self, index: int, data: memoryview, running: bytes) -> bool: ...
@@ -75,18 +80,23 @@ class Ingest(Protocol):
 
 class TagState(Protocol):
     @property
-    def digest(self) -> Digest: ...
+    def digest(self) -> Digest | None:
+        """None where the link is damaged."""
 
 
 class Target(Protocol):
     """The mirror."""
 
     def has(self, descriptor: Descriptor) -> bool: ...
-    def stands(self, repository: str, digest: Digest) -> Descriptor | None: ...
+    def stands(self, repository: str, digest: Digest, *, whole: bool = False) -> Descriptor | None:
+        """With `whole`, only what no foreign layer was left out of."""
+
     def has_subject(self, repository: str, digest: Digest) -> bool: ...
     def ingest(self, descriptor: Descriptor, *, resume: bool = True, verify: Verify | None = None) -> Ingest | None: ...
-    def link(self, repository: str, descriptor: Descriptor) -> None: ...
-    def write_manifest(self, repository: str, manifest: Manifest, *, verify: Verify | None = None) -> None: ...
+    def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None: ...
+    def write_manifest(
+        self, repository: str, manifest: Manifest, *, verify: Verify | None = None, whole: bool = True
+    ) -> None: ...
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
     def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
         """False where its subject's referrers tag is something else, which is left alone (rule R1)."""
@@ -157,8 +167,8 @@ class Cancel:
 
 @dataclass(slots=True)
 class LayerProgress:
-    """One blob; `done` are its bytes that have arrived. `state` is `waiting`, `copying`, `claimed` (by another worker),
-    `done`, `skipped`, `left out` or `failed`."""
+    """One blob; `done` are its bytes that have arrived. `state` is `waiting`, `checking` (what stands is hashed anew),
+    `copying`, `claimed` (by another worker), `done`, `skipped`, `left out` or `failed`."""
 
     size: int
     done: int = 0
@@ -189,8 +199,9 @@ class Progress:
             if state in ("done", "skipped"):
                 layer.done = layer.size
 
-    def reading(self, digest: Digest) -> Arrived:
-        """For one reading of a whole blob: to be told of its bytes as they arrive, in whatever order.
+    def reading(self, digest: Digest, *, again: bool = False) -> Arrived:
+        """For one reading of a whole blob: to be told of its bytes as they arrive, in whatever order; `again` if it is
+        read from the mirror.
 
         So progress is seen on the slowest link, where all threads' blocks fill up together and end together.
         """
@@ -200,7 +211,7 @@ class Progress:
             nonlocal arrived
             with self._lock:
                 arrived += count
-                self.bytes_read += count
+                self.bytes_read += 0 if again else count
                 layer = self.layers.setdefault(str(digest), LayerProgress(0))
                 layer.done = max(layer.done, arrived)
 
@@ -255,7 +266,7 @@ class Context:
 
     `force` looks at everything again, whatever links promise, and hashes what stands anew; `resume` is off after a
     digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about (UTC,
-    nine digits).
+    nine digits). `manifests` are all that this run came to, those that stand included.
     """
 
     identity: str
@@ -267,6 +278,7 @@ class Context:
     claim_wait: float = 60.0
     cancel: Cancel = field(default_factory=Cancel)
     progress: Progress = field(default_factory=Progress)
+    manifests: set[Digest] = field(default_factory=set)
 
     @property
     def verify(self) -> Verify | None:

@@ -40,10 +40,12 @@ def move_blobs(
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A blob that is not begun. `due` is the monotonic time at which to try (again)."""
+    """A blob that is not begun. `due` is the monotonic time at which to try (again); `damaged` is the way in for one
+    whose place has wrong bytes, as was found out by hashing them."""
 
     descriptor: Descriptor
     resume: bool
+    damaged: Ingest | None = None
     due: float = 0.0
     polls: int = 0
 
@@ -176,10 +178,14 @@ class _Conveyor:
                     self._put(way_in[0], descriptor, memoryview(descriptor.data or b""))
                 else:
                     ingest, claim = way_in
-                    reader = closing.enter_context(self._source.blob(self._repository, descriptor))
+                    standing = ingest.standing if waiting.damaged is None else None
+                    reader = standing or closing.enter_context(self._source.blob(self._repository, descriptor))
                     if ingest.count > 1:
-                        held = closing.pop_all()
-                        blob = MovingBlob(descriptor, ingest, reader, claim, held, self._progress, waiting.resume)
+                        self._progress.state(descriptor.digest, "checking" if standing else "copying")
+                        held, checks = closing.pop_all(), standing is not None
+                        blob = MovingBlob(
+                            descriptor, ingest, reader, claim, held, self._progress, waiting.resume, checks
+                        )
                     else:
                         closing.callback(self._context.cancel.on_set(reader.close))
                         if len(buffer) < descriptor.size:
@@ -205,7 +211,7 @@ class _Conveyor:
                 self._progress.state(descriptor.digest, "claimed")
                 return True
             closing.callback(claim.release)
-        ingest = self._target.ingest(descriptor, resume=waiting.resume, verify=self._context.verify)
+        ingest = waiting.damaged or self._target.ingest(descriptor, resume=waiting.resume, verify=self._context.verify)
         self._progress.state(descriptor.digest, "skipped" if ingest is None else "copying")
         return False if ingest is None else (ingest, claim)
 
@@ -269,8 +275,9 @@ class _Conveyor:
         except MirrorError as error:
             blob.fail(error)
         blob.close()
-        waiting = _Waiting(blob.descriptor, blob.resumed)
-        again = isinstance(blob.failure, MirrorError) and self._put_off(waiting, blob.failure)
+        waiting = _Waiting(blob.descriptor, blob.resumed, blob.ingest if blob.damaged else None)
+        failure = blob.failure
+        again = blob.damaged or (isinstance(failure, MirrorError) and self._put_off(waiting, failure))
         with self._change:
             self._moving.discard(blob)
             if again:

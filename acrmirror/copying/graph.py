@@ -60,6 +60,7 @@ def _read(source: Source, target: Target, repository: str, root: Digest, context
     found: dict[Digest, Manifest] = {}
     level = [root]
     seen = {root}
+    context.manifests.add(root)
     weight = 0
     for depth in range(MAX_DEPTH + 1):
         below: list[Digest] = []
@@ -75,10 +76,10 @@ def _read(source: Source, target: Target, repository: str, root: Digest, context
                     if child.digest not in seen:
                         seen.add(child.digest)
                         below.append(child.digest)
-            if len(seen) > MAX_MANIFESTS:
-                raise _too_much(repository, root, f"it has more than {MAX_MANIFESTS} manifests")
-            if len(graph.blobs) > MAX_BLOBS:
-                raise _too_much(repository, root, f"it has more than {MAX_BLOBS} blobs")
+            context.manifests |= seen
+            over = overfull(context)
+            if over is not None:
+                raise _too_much(repository, root, f"with what refers to it, it has more than {over}")
             if weight > MAX_GRAPH_BYTES:
                 raise _too_much(repository, root, f"its manifests have more than {MAX_GRAPH_BYTES} bytes")
         level = below
@@ -96,13 +97,16 @@ def _read_some(
     def read(digest: Digest) -> Manifest | Descriptor | MirrorError:
         try:
             if not context.force:
-                stands = target.stands(repository, digest)
+                stands = target.stands(repository, digest, whole=True)
                 if stands is not None:
                     return stands
             context.cancel.check()
             served = source.manifest(repository, digest)
             return parse_manifest(served.raw, served.media_type, digest)
-        except (NotFound, Permanent) as error:
+        except NotFound as error:
+            # One that a foreign layer was left out of stands, too.
+            return (not context.force and target.stands(repository, digest)) or error
+        except Permanent as error:
             return error
 
     if len(digests) == 1:
@@ -159,15 +163,26 @@ def _children_first(root: Digest, found: dict[Digest, Manifest]) -> list[Manifes
     return order
 
 
+def overfull(context: Context) -> str | None:
+    """The limit that a job is over with all that it copies: its image, its tag's, and what refers to them."""
+    if len(context.manifests) > MAX_MANIFESTS:
+        return f"{MAX_MANIFESTS} manifests"
+    if len(context.progress.layers) > MAX_BLOBS:
+        return f"{MAX_BLOBS} blobs"
+    return None
+
+
 def _too_much(repository: str, root: Digest, answered: str) -> TooLarge:
-    return TooLarge(f"copy {repository}@{root}", answered, "Split what was pushed into smaller indexes.")
+    remedy = "Split what was pushed into smaller indexes, and remove referrers that are no longer needed."
+    return TooLarge(f"copy {repository}@{root}", answered, remedy)
 
 
 # moving
 
 
 def _move(source: Source, target: Target, repository: str, graph: Graph, context: Context) -> dict[Digest, MirrorError]:
-    """Moves the blobs; a foreign layer that the registry does not have itself is left out, not failed."""
+    """Moves the blobs; a foreign layer that the registry does not have itself is left out, not failed. Whoever comes to
+    its manifest later asks for it again: a replica may have lagged."""
     failed = move_blobs(source, target, repository, graph.blobs.values(), context)
     for digest in [it for it in failed if graph.blobs[it].is_foreign and isinstance(failed[it], NotFound)]:
         del failed[digest]
@@ -192,13 +207,17 @@ def _write(target: Target, repository: str, graph: Graph, context: Context) -> N
 
         def link(blob: Descriptor) -> None:
             context.cancel.check()
-            target.link(repository, blob)
+            target.link(repository, blob, mend=context.force)
 
         with ThreadPoolExecutor(min(len(wanted), context.threads), thread_name_prefix="link") as pool:
             list(pool.map(link, wanted.values()))
+    lacking = set(graph.left_out)
     for manifest in whole:
         context.cancel.check()
-        target.write_manifest(repository, manifest, verify=context.verify)
+        lacks = any(part.digest in lacking for part in (*manifest.blobs, *manifest.manifests))
+        if lacks:
+            lacking.add(manifest.digest)
+        target.write_manifest(repository, manifest, verify=context.verify, whole=not lacks)
         context.progress.manifest_written()
         list_referrer(target, repository, manifest, context)
 

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 
 from acrmirror.copying.context import Context, Resolved, Source, Target
-from acrmirror.copying.graph import Graph, copy_graph, list_referrer
+from acrmirror.copying.graph import Graph, copy_graph, list_referrer, overfull
 from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved
 from acrmirror.history import Observation
 from acrmirror.oci import Descriptor, is_referrers_index
@@ -110,6 +110,8 @@ def follow_tag(source: Source, target: Target, reference: Reference, context: Co
         except TagMoved:
             context.cancel.wait(random.uniform(0, 0.05 * min(attempt + 1, 10)))  # noqa: S311
             continue
+        if current is not None and current.digest is None:
+            copied.notes.append(f"the link of tag {asked} was damaged in the mirror: set anew to {digest}")
         return resolved
     raise Conflict(
         f"set tag {asked} of the mirror",
@@ -143,7 +145,8 @@ _HEX = set("0123456789abcdef")
 def _bring_referrers(
     source: Source, target: Target, repository: str, subject: Digest, context: Context, copied: Copied
 ) -> None:
-    """What refers to an image at this moment; one that can't be had does not keep the others away."""
+    """What refers to an image at this moment; one that can't be had does not keep the others away, unless the job is
+    over its limits with it."""
     failure: MirrorError | None = None
     for descriptor in source.referrers(repository, subject):
         context.cancel.check()
@@ -151,6 +154,8 @@ def _bring_referrers(
             _bring(source, target, repository, descriptor.digest, context, copied)
             copied.referrers += 1
         except MirrorError as error:
+            if overfull(context) is not None:
+                raise
             if isinstance(error, NotFound):
                 copied.notes.append(f"referrer {descriptor.digest} is listed, but the registry does not have it")
             else:

@@ -16,8 +16,9 @@ def mended(digest: Digest) -> str:
 class MovingBlob:
     """A blob of several blocks. `closing` holds its reader and its claim.
 
-    `next` and `unfinished` belong to the conveyor and its lock: the next block to hand out, and how many are not
-    through. The order of hashing is kept here.
+    With `checks` it is what stands in the target that is read: nothing is staged, and the end of it tells whether it
+    is `damaged`. `next` and `unfinished` belong to the conveyor and its lock: the next block to hand out, and how many
+    are not through. The order of hashing is kept here.
     """
 
     def __init__(
@@ -29,42 +30,45 @@ class MovingBlob:
         closing: ExitStack,
         progress: Progress,
         resumed: bool,
+        checks: bool = False,
     ) -> None:
         self.descriptor = descriptor
+        self.ingest = ingest
+        self.checks = checks
+        self.damaged = False
         self.count = ingest.count
         self.next = 0
         self.unfinished = ingest.count
         self.resumed = resumed
         self.failure: BaseException | None = None
-        self._ingest = ingest
         self._reader = reader
         self._claim = claim
         self._closing = closing
         self._progress = progress
-        self._tell = progress.reading(descriptor.digest)
+        self._tell = progress.reading(descriptor.digest, again=checks)
         self._arrived = 0
         self._hasher = descriptor.digest.hasher()
         self._hashed = 0
         self._turn = threading.Condition()
 
     def length(self, index: int) -> int:
-        return self._ingest.block(index)[1]
+        return self.ingest.block(index)[1]
 
     @property
     def block_size(self) -> int:
-        return self._ingest.block_size
+        return self.ingest.block_size
 
     def carry(self, index: int, data: memoryview) -> None:
         """Brings one block over: reads it into `data`, hashes it when its turn comes, stages it.
 
         Returns early if the blob failed meanwhile.
         """
-        offset, length = self._ingest.block(index)
+        offset, length = self.ingest.block(index)
         self._reader.read_into(offset, data, self._came)
         running = self._hash(index, data)
         if running is None:
             return
-        if self._ingest.stage(index, data, running):
+        if not self.checks and self.ingest.stage(index, data, running):
             self._progress.wrote(length)
 
     def _came(self, count: int) -> None:
@@ -90,11 +94,17 @@ class MovingBlob:
         return running
 
     def commit(self) -> None:
-        """Makes the blob, all of whose blocks are through. Raises DigestMismatch, and commits nothing then."""
+        """Makes the blob, all of whose blocks are through, or says whether what stands is damaged. Raises
+        DigestMismatch, and commits nothing then."""
         digest = Digest(self.descriptor.digest.algorithm, self._hasher.hexdigest())
-        if self._ingest.commit(digest, self._restage):
+        if self.checks:
+            self.damaged = digest != self.descriptor.digest
+            if not self.damaged:
+                self._progress.state(self.descriptor.digest, "skipped")
+            return
+        if self.ingest.commit(digest, self._restage):
             self._progress.wrote(blobs=1)
-            if self._ingest.mends:
+            if self.ingest.mends:
                 self._progress.note(mended(self.descriptor.digest))
         self._progress.state(self.descriptor.digest, "done")
 
@@ -104,11 +114,11 @@ class MovingBlob:
         hasher = self.descriptor.digest.hasher()
         lacking = set(missing)
         for index in range(self.count):
-            offset, length = self._ingest.block(index)
+            offset, length = self.ingest.block(index)
             part = buffer[:length]
             self._reader.read_into(offset, part, self._progress.read_again)
             hasher.update(part)
-            if index in lacking and self._ingest.stage(index, part, hasher.copy().digest()):
+            if index in lacking and self.ingest.stage(index, part, hasher.copy().digest()):
                 self._progress.wrote(length)
         again = Digest(self.descriptor.digest.algorithm, hasher.hexdigest())
         if again != self.descriptor.digest:

@@ -31,7 +31,7 @@ class Job:
 
     `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it
     (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing_since` is when the first
-    of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the tag was asked about
+    of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the registry was asked
     again after an answer that may have come from a replica that lags. `platforms`: of an index, only these images.
     `parent` is the sweep that asked for it.
     """
@@ -84,10 +84,11 @@ class Job:
         """The same job for one more attempt."""
         return replace(self, attempt=self.attempt + 1, failing_since=failing_since, fresh=fresh)
 
-    def checking_again(self) -> Self:
-        """The same job's tag, to be asked about once more."""
-        tag_alone = Reference(self.reference.repository, self.reference.tag)
-        return replace(self, reference=tag_alone, check=self.check + 1, attempt=0, failing_since=None, fresh=False)
+    def checking_again(self, digest: Digest | None = None) -> Self:
+        """The same job, for what may have been a replica's lag: its tag is asked about once more, and so is what was
+        left out of `digest`."""
+        asked = Reference(self.reference.repository, self.reference.tag, digest)
+        return replace(self, reference=asked, check=self.check + 1, attempt=0, failing_since=None, fresh=False)
 
     @property
     def asked(self) -> dict[str, Any]:

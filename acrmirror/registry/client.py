@@ -157,7 +157,8 @@ class Registry:
         return answer
 
     def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]:
-        """What refers to the digest, page by page (distribution-spec "listing referrers"). None if it answers 404."""
+        """What refers to the digest, page by page (distribution-spec "listing referrers"). None if it answers 404;
+        TooLarge after `MAX_MANIFESTS` of them."""
         url = f"/v2/{repository}/referrers/{digest}"
         asked = f"GET {self.host}{url}"
         seen = 0
@@ -170,13 +171,13 @@ class Registry:
             for descriptor in parse_manifest(raw, OCI_INDEX).manifests:
                 seen += 1
                 if seen > MAX_MANIFESTS:
-                    break
+                    raise _too_many(asked)
                 yield descriptor
             following = next_page(response.headers.get("Link"), f"https://{self.host}", url, asked)
             if following is None:
                 return
             url = following
-        raise TooLarge(asked, f"it lists more than {MAX_MANIFESTS} referrers", "Remove those no longer needed.")
+        raise _too_many(asked)
 
     # --- blobs
 
@@ -320,6 +321,10 @@ def _manifest_bytes(response: HttpResponse, asked: str) -> ManifestBytes:
     if len(raw) != int(length):
         raise Unavailable(asked, f"{len(raw)} of {length} bytes arrived", "It is tried again later.")
     return ManifestBytes(raw, response.headers.get("Content-Type") or "")
+
+
+def _too_many(asked: str) -> TooLarge:
+    return TooLarge(asked, f"it lists more than {MAX_MANIFESTS} referrers", "Remove those no longer needed.")
 
 
 def _header_digest(text: str | None, asked: str) -> Digest:

@@ -4,7 +4,6 @@ In the manner of containerd's content store: until the commit nothing stands at 
 staged by a run that was killed is there for the next one (storage keeps uncommitted blocks for a week).
 """
 
-import hashlib
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -18,6 +17,7 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.store.failures import explained, lost_race
 from acrmirror.store.layout import block_id, block_size
+from acrmirror.store.standing import Standing
 
 ROUNDS = 3
 """How often a commit that lost a race is attempted again."""
@@ -26,11 +26,21 @@ ROUNDS = 3
 class Ingest:
     """The way in for one blob. Blocks may be staged from many threads; `commit` is called once, by one of them.
 
-    `resume` is off after a digest mismatch: then nothing that an earlier attempt staged is believed.
+    `resume` is off after a digest mismatch: then nothing that an earlier attempt staged is believed. `replaces` is the
+    ETag of what stands in its place; `standing` reads that, where it may be right.
     """
 
-    def __init__(self, blob: BlobClient, descriptor: Descriptor, *, resume: bool, replaces: str | None) -> None:
+    def __init__(
+        self,
+        blob: BlobClient,
+        descriptor: Descriptor,
+        *,
+        resume: bool,
+        replaces: str | None,
+        standing: Standing | None = None,
+    ) -> None:
         self.descriptor = descriptor
+        self.standing = standing
         self.block_size = block_size(descriptor.size)
         self.count = max(1, -(-descriptor.size // self.block_size))
         self._blob = blob
@@ -43,7 +53,7 @@ class Ingest:
 
     @property
     def mends(self) -> bool:
-        """Whether wrong bytes stand in its place, which a commit replaces (rule B5)."""
+        """Whether bytes stand in its place that a commit replaces (rule B5)."""
         return self._replaces is not None
 
     def block(self, index: int) -> tuple[int, int]:
@@ -172,18 +182,3 @@ class Ingest:
             raise Malformed(
                 asked, f"storage holds {size} bytes, not {self.descriptor.size}", "Report this: nothing links to it."
             )
-
-
-def rehash(blob: BlobClient, digest: Digest, pause: Callable[[], None] | None = None) -> tuple[Digest, int, str]:
-    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag. `pause` is called between
-    pieces of it."""
-    with explained(f"read blob {digest} again"):
-        stream = blob.download_blob(max_concurrency=1)
-        hasher = hashlib.new(digest.algorithm)
-        size = 0
-        for chunk in stream.chunks():
-            if pause is not None:
-                pause()
-            hasher.update(chunk)
-            size += len(chunk)
-        return Digest(digest.algorithm, hasher.hexdigest()), size, str(stream.properties.etag)

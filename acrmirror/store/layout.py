@@ -55,9 +55,13 @@ def tag_link(name: str, tag: str) -> str:
     return f"{tags(name)}/{tag}/current/link"
 
 
+def tag_indexes(name: str, tag: str) -> str:
+    return f"{tags(name)}/{tag}/index"
+
+
 def tag_index_link(name: str, tag: str, digest: Digest) -> str:
     """One for every digest that the tag ever had."""
-    return f"{tags(name)}/{tag}/index/{digest.algorithm}/{digest.encoded}/link"
+    return f"{tag_indexes(name, tag)}/{digest.algorithm}/{digest.encoded}/link"
 
 
 def tag_history(name: str, tag: str) -> str:

@@ -12,9 +12,13 @@ from acrmirror.oci import Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
-from acrmirror.store.ingest import Ingest, rehash
+from acrmirror.store.ingest import Ingest
+from acrmirror.store.standing import Standing, rehash
 from acrmirror.store.tags import Tags
 from acrmirror.transport import make_transport, trust
+
+_LEFT_OUT = "left_out"
+"""Beside a revision link: a foreign layer of what it promises was not to be had."""
 
 
 class MirrorStore(Tags):
@@ -67,15 +71,30 @@ class MirrorStore(Tags):
     def ingest(
         self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
     ) -> Ingest | None:
-        """The way in for one blob, or None if it stands already; with `verify`, if what stands hashes to its digest.
+        """The way in for one blob, or None if it stands already; with `verify`, if what stands hashes to its digest. Of
+        what has several blocks that is left to the caller: then the way in has it as `standing`.
 
         Wrong bytes that stand at its path will be replaced, and only they (If-Match).
         """
+        blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
+        if verify is not None and descriptor.size > layout.block_size(descriptor.size):
+            etag = self._etag_of(descriptor)
+            if etag is not None:
+                standing = Standing(blob, descriptor.digest, etag)
+                return Ingest(blob, descriptor, resume=resume, replaces=etag, standing=standing)
         stands, wrong = self._standing(descriptor, verify)
         if stands:
             return None
-        blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
         return Ingest(blob, descriptor, resume=resume, replaces=wrong)
+
+    def _etag_of(self, descriptor: Descriptor) -> str | None:
+        """Of what stands at its path with the length that its descriptor gives."""
+        with explained(f"look for blob {descriptor.digest}"):
+            try:
+                found = self._container.get_blob_client(layout.blob_data(descriptor.digest)).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+        return str(found.etag) if int(found.size) == descriptor.size else None
 
     def _standing(self, descriptor: Descriptor, verify: Callable[[], None] | None = None) -> tuple[bool, str | None]:
         """Whether it stands; else the ETag of the wrong bytes in its place, if any."""
@@ -100,19 +119,28 @@ class MirrorStore(Tags):
 
     # links
 
-    def link(self, repository: str, descriptor: Descriptor) -> None:
-        """Lets `repository` serve a config or layer that stands."""
+    def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
+        """Lets `repository` serve a config or layer that stands; with `mend`, also where a link is that may be
+        damaged."""
         name = layout.layer_link(self.name(repository), descriptor.digest)
-        self._write_once(name, str(descriptor.digest).encode(), None, f"link blob {descriptor.digest} to {repository}")
+        body, asked = str(descriptor.digest).encode(), f"link blob {descriptor.digest} to {repository}"
+        if not mend:
+            self._write_once(name, body, None, asked)
+            return
+        with explained(asked):
+            self._container.get_blob_client(name).upload_blob(body, overwrite=True)
 
-    def stands(self, repository: str, digest: Digest) -> Descriptor | None:
-        """The manifest's descriptor, if its whole closure stands in this repository: the only skip test (rule L1)."""
+    def stands(self, repository: str, digest: Digest, *, whole: bool = False) -> Descriptor | None:
+        """The manifest's descriptor, if its whole closure stands in this repository: the only skip test (rule L1). With
+        `whole`, only if no foreign layer was left out of that."""
         name = layout.revision_link(self.name(repository), digest)
         with explained(f"look for {repository}@{digest}"):
             try:
                 metadata = self._container.get_blob_client(name).get_blob_properties().metadata
             except ResourceNotFoundError:
                 return None
+        if whole and _LEFT_OUT in metadata:
+            return None
         try:
             return Descriptor(str(metadata["media_type"]), digest, int(metadata["size"]))
         except (KeyError, ValueError):
@@ -127,12 +155,17 @@ class MirrorStore(Tags):
             except ResourceNotFoundError:
                 return False
 
-    def write_manifest(self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None) -> None:
-        """The manifest's bytes, then its revision link. To be called when all that it points at stands."""
+    def write_manifest(
+        self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None, whole: bool = True
+    ) -> None:
+        """The manifest's bytes, then its revision link. To be called when all that it points at stands; `whole` is off
+        where a foreign layer was left out of that."""
         self._put_content(manifest.raw, manifest.digest, verify)
         metadata = {"media_type": manifest.media_type, "size": str(manifest.size)}
         if manifest.subject is not None:
             metadata["subject"] = str(manifest.subject.digest)
+        if not whole:
+            metadata[_LEFT_OUT] = "true"
         name = layout.revision_link(self.name(repository), manifest.digest)
         asked = f"link manifest {manifest.digest} to {repository}"
         with explained(asked):

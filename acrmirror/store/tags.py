@@ -10,7 +10,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
-from acrmirror.errors import Conflict, Malformed, Permanent, TagMoved
+from acrmirror.errors import Conflict, InvalidReference, Permanent, TagMoved
 from acrmirror.history import Observation
 from acrmirror.oci import (
     OCI_INDEX,
@@ -31,9 +31,12 @@ MERGE_ROUNDS = 24
 
 @dataclass(frozen=True, slots=True)
 class TagState:
-    """A tag's link as it was read: what it points at, and the ETag that a compare-and-swap needs."""
+    """A tag's link as it was read: what it points at, and the ETag that a compare-and-swap needs.
 
-    digest: Digest
+    `digest` is None where the link names no digest: it is damaged, and the next job of that tag writes it anew.
+    """
+
+    digest: Digest | None
     etag: str
 
 
@@ -76,7 +79,10 @@ class Tags:
                 body, etag = bytes(stream.readall()), str(stream.properties.etag)
             except ResourceNotFoundError:
                 return None
-        return TagState(Digest.parse(body.decode("ascii", "replace").strip()), etag)
+        try:
+            return TagState(Digest.parse(body.decode("ascii", "replace").strip()), etag)
+        except InvalidReference:
+            return TagState(None, etag)
 
     def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: TagState | None) -> None:
         """Moves the tag to a manifest that stands. Always writes, also an equal digest (rule L2).
@@ -165,15 +171,27 @@ class Tags:
             "It will be tried again.",
         )
 
-    def _referrers_listed(self, repository: str, tag: str, digest: Digest) -> tuple[Descriptor, ...] | None:
+    def _referrers_listed(self, repository: str, tag: str, digest: Digest | None) -> tuple[Descriptor, ...] | None:
         """What the referrers tag lists now, or None if it is not a list of referrers."""
-        descriptor = self.stands(repository, digest)
+        descriptor = self.stands(repository, digest) if digest is not None else None
         if descriptor is None:
-            raise Malformed(
-                f"read tag {repository}:{tag} of the mirror", f"it points at {digest}, which is not there", "Pull it."
-            )
+            return self._ever_listed(repository, tag)
         manifest = self.read_manifest(repository, descriptor)
         return manifest.manifests if is_referrers_index(manifest) else None
+
+    def _ever_listed(self, repository: str, tag: str) -> tuple[Descriptor, ...]:
+        """What any list under a damaged referrers tag had, as far as it stands: the links beside it name them all."""
+        folder = f"{layout.tag_indexes(self.name(repository), tag)}/"
+        listed: list[tuple[Descriptor, ...]] = []
+        with explained(f"list where tag {repository}:{tag} of the mirror ever was"):
+            names = [str(it) for it in self._container.list_blob_names(name_starts_with=folder)]
+        for name in names:
+            algorithm, encoded = name.removeprefix(folder).split("/")[:2]
+            descriptor = self.stands(repository, Digest(algorithm, encoded))
+            if descriptor is not None:
+                manifest = self.read_manifest(repository, descriptor)
+                listed.append(manifest.manifests if is_referrers_index(manifest) else ())
+        return merge_referrers(*listed)
 
     # history
 

@@ -19,7 +19,9 @@ from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
-from local.images import Image, oci_image
+from acrmirror.store import layout
+from local.images import Image, foreign_layer, oci_image
+from local.reader import verify_repository
 from local.stack import Stack
 from tests.integration.mirroring import Mirroring, mirroring
 
@@ -61,6 +63,21 @@ def sent(mirror: Mirroring) -> list[dict[str, Any]]:
     return visible + [{}] * (count - len(visible))
 
 
+def next_message(mirror: Mirroring) -> dict[str, Any]:
+    """The one message there is, once it can be seen; it is taken from the queue."""
+    messages: list[dict[str, Any]] = []
+
+    def arrived() -> bool:
+        messages[:] = sent(mirror)
+        return bool(messages) and messages != [{}]
+
+    mirror.wait(arrived, 20, "the message")
+    (message,) = messages
+    for queue in mirror.queues:
+        queue.clear_messages()
+    return message
+
+
 def test_a_job_of_which_no_record_can_be_written_goes_on_by_one_message(mirror: Mirroring) -> None:
     lost = Job.of_event(Reference("unwritten", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
     with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
@@ -68,12 +85,90 @@ def test_a_job_of_which_no_record_can_be_written_goes_on_by_one_message(mirror: 
     assert len(sent(mirror)) == 1
 
 
-def test_a_job_of_which_no_record_can_be_written_is_not_taken_for_ended(mirror: Mirroring) -> None:
-    """What is over has to be in a record: else the platform delivers it again."""
+def test_what_a_job_came_to_waits_for_its_record_by_delayed_messages(mirror: Mirroring) -> None:
+    """What is over has to be in a record; until then its job is run again, and no run of it counts as a crash."""
     image = mirror.push("unrecorded", oci_image("unrecorded"))
-    with app_of(mirror, MIRROR_TABLE="nosuchtable") as app, pytest.raises(MirrorError):
-        app.run_job(job_for("unrecorded", image).to_json(), 1)
+    job = job_for("unrecorded", image)
+    with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
+        app.run_job(job.to_json(), 1)
     assert mirror.tagged("unrecorded", "latest") == image.root.digest
+    message = next_message(mirror)
+    assert (message["id"], message["attempt"]) == (job.id, 1)
+    mirror.stack.registry.reset_requests()
+    with app_of(mirror) as app:
+        app.run_job(json.dumps(message), 1)
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert record.state == "done"
+    assert not mirror.stack.registry.requests(kind="blob")
+    assert sent(mirror) == []
+
+
+def test_a_record_that_can_never_be_written_is_left_to_the_platform_in_the_end(mirror: Mirroring) -> None:
+    image = mirror.push("unrecorded/ever", oci_image("unrecorded ever"))
+    job = job_for("unrecorded/ever", image)
+    long_ago = job.later(from_datetime(datetime.now(UTC) - timedelta(hours=1)), fresh=False)
+    with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_RETRY_SECONDS="60") as app, pytest.raises(MirrorError):
+        app.run_job(long_ago.to_json(), 1)
+    assert sent(mirror) == []
+
+
+def test_a_foreign_layer_that_a_replica_lacked_is_asked_for_again_and_comes(mirror: Mirroring) -> None:
+    image = mirror.push("foreign/late", foreign_layer("late", present=True))
+    (late,) = [it.descriptor.digest for it in image.blobs if it.descriptor.is_foreign]
+    lacking = {"match": {"kind": "blob", "method": "GET", "path": late.encoded}, "do": {"status": 404}}
+    mirror.stack.registry.set_faults([lacking])
+    job = job_for("foreign/late", image)
+    with app_of(mirror, MIRROR_RECHECK_SECONDS="1,1") as app:
+        app.run_job(job.to_json(), 1)
+        record = mirror.records.get(job.id)
+        assert record is not None
+        assert (record.state, str(late) in str(record.fields["left_out"])) == ("done", True)
+        assert mirror.tagged("foreign/late", "latest") == image.root.digest
+        mirror.stack.registry.clear_faults()
+        app.run_job(json.dumps(next_message(mirror)), 1)
+        # The tag is where the event said, and nothing is left out: there is nothing to ask about any more.
+        app.run_job(json.dumps(next_message(mirror)), 1)
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert (record.state, record.fields["left_out"]) == ("done", "{}")
+    assert list(mirror.reader.names(layout.layer_link("foreign/late", late)))
+    assert sent(mirror) == []
+
+
+def test_a_damaged_tag_is_set_to_where_the_registry_has_it_and_told(mirror: Mirroring) -> None:
+    image = mirror.push("damaged/tag", oci_image("damaged tag"))
+    link = mirror.container.get_blob_client(layout.tag_link("damaged/tag", "latest"))
+    with app_of(mirror) as app:
+        app.run_job(job_for("damaged/tag", image).to_json(), 1)
+        link.upload_blob(b"not a digest", overwrite=True)
+        job = job_for("damaged/tag", image, "later")
+        app.run_job(job.to_json(), 1)
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert record.state == "done"
+    assert "damaged" in str(record.fields["notes"])
+    assert mirror.tagged("damaged/tag", "latest") == image.root.digest
+    assert any(name.endswith(job.id) for name in mirror.reader.names("history/damaged/tag/_tags/latest/"))
+
+
+def test_force_writes_damaged_links_of_layers_and_manifests_anew(mirror: Mirroring) -> None:
+    image = mirror.push("damaged/links", oci_image("damaged links"))
+    names = [
+        layout.revision_link("damaged/links", image.root.digest),
+        *(layout.layer_link("damaged/links", blob.descriptor.digest) for blob in image.blobs),
+    ]
+    with app_of(mirror) as app:
+        app.run_job(job_for("damaged/links", image).to_json(), 1)
+        for name in names:
+            link = mirror.container.get_blob_client(name)
+            # What stands beside the body stays: no look at the link alone tells.
+            link.upload_blob(b"?", overwrite=True, metadata=link.get_blob_properties().metadata)
+        assert not verify_repository(mirror.reader, "damaged/links").is_whole
+        reference = Reference("damaged/links", image.tag, image.root.digest)
+        app.run_job(Job.of_pull(reference, "mend", force=True).to_json(), 1)
+    report = verify_repository(mirror.reader, "damaged/links")
+    assert report.is_whole, str(report)
 
 
 LONG = {"status": 429, "retry_after": 900}
@@ -223,14 +318,7 @@ def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirro
     job = job_for("waiting", image)
     with app_of(mirror, MIRROR_CLAIM_STALE_SECONDS="2") as app, at_work_elsewhere(mirror, image):
         app.run_job(job.to_json(), 1)
-    messages: list[dict[str, Any]] = [{}]
-
-    def arrived() -> bool:
-        messages[:] = sent(mirror)
-        return messages != [{}]
-
-    mirror.wait(arrived, 20, "the message")
-    assert Job.from_json(json.dumps(messages[0])) == job
+    assert Job.from_json(json.dumps(next_message(mirror))) == job
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["attempt"]) == ("waiting", 0)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import Conflict, Permanent, TagMoved
 from acrmirror.history import Observation
@@ -89,8 +90,6 @@ def test_writing_the_same_digest_again_moves_the_etag(store: MirrorStore) -> Non
 def test_a_tags_link_carries_what_a_listing_shows(store: MirrorStore, account: Account) -> None:
     one = put(store, "one")
     store.tag("team/app", "v1", one, AT, None)
-    from azure.storage.blob import ContainerClient
-
     with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container:
         properties = container.get_blob_client(layout.tag_link("team/app", "v1")).get_blob_properties()
     assert properties.metadata == {
@@ -142,6 +141,66 @@ def test_a_prefix_keeps_registries_apart_and_shares_blobs(store: MirrorStore, ac
         read = store.read_tag("west/team/app", "v1")
         assert read is not None
         assert read.digest == one.digest
+
+
+DAMAGE = [b"", b"not a digest", b"\xff\xfe", b"sha256:abc"]
+
+
+def damage(account: Account, name: str, body: bytes = b"not a digest") -> None:
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container:
+        container.get_blob_client(name).upload_blob(body, overwrite=True)
+
+
+@pytest.mark.parametrize("body", DAMAGE, ids=repr)
+def test_a_damaged_tag_is_set_anew_by_whoever_read_it_damaged(
+    store: MirrorStore, account: Account, body: bytes
+) -> None:
+    one, two = (put(store, name) for name in ("one", "two"))
+    store.tag("team/app", "v1", one, AT, None)
+    damage(account, layout.tag_link("team/app", "v1"), body)
+    damaged = store.read_tag("team/app", "v1")
+    assert damaged is not None
+    assert damaged.digest is None
+    store.tag("team/app", "v1", two, AT, damaged)
+    with pytest.raises(TagMoved):
+        store.tag("team/app", "v1", one, AT, damaged)
+    mended = store.read_tag("team/app", "v1")
+    assert mended is not None
+    assert mended.digest == two.digest
+
+
+def test_a_damaged_link_of_a_layer_is_written_anew_when_asked(store: MirrorStore, account: Account) -> None:
+    layer = Descriptor("application/octet-stream", Digest.of(b"layer"), 5)
+    store.link("team/app", layer)
+    name = layout.layer_link("team/app", layer.digest)
+    damage(account, name)
+    store.link("team/app", layer)
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container:
+        assert container.download_blob(name).readall() == b"not a digest"
+        store.link("team/app", layer, mend=True)
+        assert container.download_blob(name).readall() == str(layer.digest).encode()
+
+
+@pytest.mark.parametrize("names", ["nothing", "what is not there"])
+def test_a_damaged_referrers_tag_loses_no_referrer(store: MirrorStore, account: Account, names: str) -> None:
+    subject = put(store, "subject")
+    signature, report = (manifest(name, subject.digest) for name in ("signature", "report"))
+    for made in (signature, report):
+        store.write_manifest("team/app", made)
+        assert store.add_referrer("team/app", subject.digest, made.descriptor(), AT)
+    body = b"not a digest" if names == "nothing" else str(Digest.of(b"lost")).encode()
+    damage(account, layout.tag_link("team/app", subject.digest.referrers_tag), body)
+    later = manifest("later", subject.digest)
+    store.write_manifest("team/app", later)
+    assert store.add_referrer("team/app", subject.digest, later.descriptor(), AT)
+    tag = store.read_tag("team/app", subject.digest.referrers_tag)
+    assert tag is not None
+    assert tag.digest is not None
+    listed = store.stands("team/app", tag.digest)
+    assert listed is not None
+    assert {it.digest for it in store.read_manifest("team/app", listed).manifests} == {
+        it.digest for it in (signature, report, later)
+    }
 
 
 def test_referrers_are_listed_under_their_subjects_tag(store: MirrorStore) -> None:

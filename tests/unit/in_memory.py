@@ -141,10 +141,11 @@ class Reader:
 
 
 class Ingest:
-    def __init__(self, mirror: "Mirror", descriptor: Descriptor, mends: bool) -> None:
+    def __init__(self, mirror: "Mirror", descriptor: Descriptor, mends: bool, standing: "Reader | None" = None) -> None:
         self.mirror = mirror
         self.descriptor = descriptor
         self.mends = mends
+        self.standing = standing
         self.block_size = BLOCK
         self.count = max(1, -(-descriptor.size // BLOCK))
         self.parts: dict[int, bytes] = {}
@@ -183,6 +184,7 @@ class Mirror:
     content: dict[Digest, bytes] = field(default_factory=dict)
     links: set[tuple[str, Digest]] = field(default_factory=set)
     revisions: dict[tuple[str, Digest], Manifest] = field(default_factory=dict)
+    partial: set[tuple[str, Digest]] = field(default_factory=set)
     tags: dict[tuple[str, str], TagState] = field(default_factory=dict)
     history: list[tuple[Reference, Observation]] = field(default_factory=list)
     wrong: set[Digest] = field(default_factory=set)
@@ -198,8 +200,10 @@ class Mirror:
     def has(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.content and descriptor.digest not in self.wrong
 
-    def stands(self, repository: str, digest: Digest) -> Descriptor | None:
+    def stands(self, repository: str, digest: Digest, *, whole: bool = False) -> Descriptor | None:
         manifest = self.revisions.get((repository, digest))
+        if whole and (repository, digest) in self.partial:
+            return None
         return None if manifest is None else Descriptor(manifest.media_type, digest, manifest.size)
 
     def has_subject(self, repository: str, digest: Digest) -> bool:
@@ -211,15 +215,20 @@ class Mirror:
         if verify is not None and descriptor.digest in self.content:
             verify()
             self.verified.append(descriptor.digest)
+            if descriptor.size > BLOCK:
+                return Ingest(self, descriptor, True, Reader(self.content[descriptor.digest]))
         return None if self.has(descriptor) else Ingest(self, descriptor, descriptor.digest in self.wrong)
 
-    def link(self, repository: str, descriptor: Descriptor) -> None:
+    def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
         assert descriptor.digest in self.content, "a link to what is not there"
         self.wrote("link", descriptor.digest)
         self.links.add((repository, descriptor.digest))
 
-    def write_manifest(self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None) -> None:
+    def write_manifest(
+        self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None, whole: bool = True
+    ) -> None:
         self.wrote("manifest", manifest.digest)
+        (self.partial.discard if whole else self.partial.add)((repository, manifest.digest))
         self.revisions[repository, manifest.digest] = manifest
 
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest:

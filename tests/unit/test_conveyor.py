@@ -78,6 +78,7 @@ class Ingest:
     def __init__(self, target: "Target", descriptor: Descriptor) -> None:
         self.target = target
         self.descriptor = descriptor
+        self.standing: Reader | None = None
         self.mends = False
         self.block_size = BLOCK
         self.count = max(1, -(-descriptor.size // BLOCK))
@@ -110,6 +111,7 @@ class Target:
     def __init__(self) -> None:
         self.stored: dict[Digest, bytes] = {}
         self.resumes: list[bool] = []
+        self.reads = Source({})
         self.staging: Callable[[Descriptor], None] = lambda descriptor: None
 
     def has(self, descriptor: Descriptor) -> bool:
@@ -117,7 +119,11 @@ class Target:
 
     def ingest(self, descriptor: Descriptor, *, resume: bool = True, verify: object = None) -> Ingest | None:
         self.resumes.append(resume)
-        return None if self.has(descriptor) else Ingest(self, descriptor)
+        way_in = Ingest(self, descriptor)
+        if verify is not None and descriptor.size > BLOCK and self.has(descriptor):
+            way_in.standing, way_in.mends = Reader(self.reads, self.stored[descriptor.digest]), True
+            return way_in
+        return None if self.has(descriptor) else way_in
 
 
 class Claim:
@@ -198,6 +204,42 @@ def test_memory_is_bounded_by_the_threads() -> None:
     source = Source(contents, lambda offset: time.sleep(0.001))
     run(source, Target(), descriptors, threads=3)
     assert source.most <= 3
+
+
+def test_what_stands_is_hashed_anew_by_many_threads_at_once() -> None:
+    descriptors, contents = blobs(30 * BLOCK, 20 * BLOCK + 7)
+    source, target = Source(contents), Target()
+    target.stored = dict(contents)
+    together = threading.Barrier(3)
+    first = iter(range(3))
+
+    def delay(offset: int) -> None:
+        # Nobody gets on before three are reading: one after the other would never come together.
+        if next(first, None) is not None:
+            together.wait(10)
+
+    target.reads.delay = delay
+    context = run(source, target, descriptors, threads=3, force=True)
+    assert source.opened == []
+    assert target.reads.most == 3
+    assert context.progress.count("skipped") == 2
+    assert (context.progress.bytes_read, context.progress.bytes_written) == (0, 0)
+
+
+@pytest.mark.parametrize("at", [0, 7 * BLOCK, 30 * BLOCK - 1])
+def test_what_stands_and_is_damaged_is_read_from_the_source_and_replaced(at: int) -> None:
+    descriptors, contents = blobs(30 * BLOCK, 10)
+    source, target = Source(contents), Target()
+    damaged = bytearray(contents[descriptors[0].digest])
+    damaged[at] ^= 1
+    target.stored = contents | {descriptors[0].digest: bytes(damaged)}
+    claims = Claims()
+    context = run(source, target, descriptors, threads=3, force=True, claims=claims)
+    assert target.stored == contents
+    assert source.opened == [descriptors[0].digest]
+    assert [note for note in context.progress.notes if str(descriptors[0].digest) in note]
+    assert claims.held == set()
+    assert context.progress.layers[str(descriptors[0].digest)].state == "done"
 
 
 def test_a_digest_that_is_listed_twice_is_read_once() -> None:

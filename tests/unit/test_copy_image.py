@@ -249,6 +249,23 @@ def test_an_index_of_more_blobs_than_a_job_may_have_is_refused_before_any_is_rea
     assert registry.times("blob") == 0
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MAX_MANIFESTS", 6), ("MAX_BLOBS", 8)])
+def test_what_refers_to_an_image_counts_against_the_same_limits(
+    registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    """Each of them is small; together they are more than one job may have, and the rest is not even asked for."""
+    monkeypatch.setattr(f"acrmirror.copying.graph.{limit}", most)
+    image = registry.image("one")
+    for number in range(20):
+        registry.signature(image, f"signature {number}")
+    copied = copy(registry, mirror, image.digest)
+    assert copied.digest_half is None
+    assert isinstance(copied.referrers_half, TooLarge)
+    assert str(most) in str(copied.referrers_half)
+    assert registry.times("manifest") <= most + 1
+    assert (REPOSITORY, image.digest) in mirror.revisions
+
+
 def test_manifests_that_weigh_too_much_together_are_not_all_held(registry: Registry, mirror: Mirror) -> None:
     text = "x" * (4 * 1024 * 1024 - 2000)
     children = [registry.image(f"n{number}", annotations={"text": text}) for number in range(24)]
@@ -342,6 +359,39 @@ def test_a_foreign_layer_that_the_registry_does_not_have_is_left_out_and_told(
     assert copied.failures == []
     assert set(copied.left_out) == {digest}
     assert (REPOSITORY, digest) not in mirror.links
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["by its image", "by its index"])
+def test_a_foreign_layer_that_was_left_out_is_asked_for_again_until_it_stands(
+    registry: Registry, mirror: Mirror, listed: bool
+) -> None:
+    """Its 404 may have come from a replica that lagged."""
+    layer = foreign(registry)
+    digest = Digest.parse(layer["digest"])
+    image = registry.image("one", layer)
+    root = registry.index(image) if listed else image
+    content = registry.blobs.pop(digest)
+    for _ in range(2):
+        assert set(copy(registry, mirror, root.digest).left_out) == {digest}
+    assert registry.times("blob", digest) == 2
+    registry.blobs[digest] = content
+    assert whole(registry, mirror, root.digest).left_out == {}
+    assert (REPOSITORY, digest) in mirror.links
+    asked = len(registry.asked)
+    whole(registry, mirror, root.digest)
+    assert [kind for kind, _ in registry.asked[asked:]] == ["referrers"]
+
+
+def test_an_image_without_its_foreign_layer_stays_when_the_registry_has_lost_it(
+    registry: Registry, mirror: Mirror
+) -> None:
+    layer = foreign(registry)
+    image = registry.image("one", layer)
+    del registry.blobs[Digest.parse(layer["digest"])]
+    copy(registry, mirror, image.digest)
+    del registry.manifests[image.digest]
+    assert copy(registry, mirror, image.digest).failures == []
+    assert isinstance(copy(registry, mirror, image.digest, force=True).digest_half, NotFound)
 
 
 @pytest.mark.parametrize("kind", [Denied, Unavailable, Refused, DigestMismatch])
@@ -619,7 +669,7 @@ def test_cancelling_ends_a_run_in_each_of_its_phases(registry: Registry, mirror:
         mirror.ingest = lambda *a, **b: (stop(), ingest(*a, **b))[1]  # type: ignore[method-assign,func-returns-value]
     elif when == "links":
         link = mirror.link
-        mirror.link = lambda *a: (link(*a), stop())[0]  # type: ignore[method-assign,func-returns-value]
+        mirror.link = lambda *a, **b: (link(*a, **b), stop())[0]  # type: ignore[method-assign,func-returns-value]
     elif when == "tag":
         registry.before_resolve = stop
         mirror.before_tag = lambda: mirror.tags.update({(REPOSITORY, "v1"): object()})  # type: ignore[dict-item]
