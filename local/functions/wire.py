@@ -10,8 +10,11 @@ A *typed value* is a dict of one key, after the TypedData message of the platfor
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
@@ -79,4 +82,10 @@ class Channel:
         return self._connection.poll(timeout)
 
     def close(self) -> None:
-        self._connection.close()
+        """Ends both directions, so that whoever is sending gets an OSError; and only then gives the descriptor back:
+        its number goes to the next socket that is opened, and half a message must not go there.
+        """
+        with suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+        with self._sending:
+            self._connection.close()

@@ -84,10 +84,10 @@ class SampleHost:
             return []
         return [entry for entry in map(json.loads, lines) if not did or entry["did"] in did]
 
-    def expect(self, condition: Callable[[], bool], timeout: float = 20) -> None:
+    def expect(self, condition: Callable[[], bool], timeout: float = 60) -> None:
         assert wait_for(condition, timeout, every=0.05), self.log()
 
-    def expect_records(self, count: int, *did: str, timeout: float = 20) -> list[dict[str, Any]]:
+    def expect_records(self, count: int, *did: str, timeout: float = 60) -> list[dict[str, Any]]:
         """Waits for so many of these, and fails if there are more."""
         self.expect(lambda: len(self.records(*did)) >= count, timeout)
         assert len(self.records(*did)) == count, self.records()

@@ -1,7 +1,11 @@
-"""Parts of the local Functions host that need no process: schedules, routes, host.json, backoff, Json.NET's times."""
+"""Parts of the local Functions host that need no process: schedules, routes, host.json, backoff, Json.NET's
+times, the channel to a worker."""
 
 import json
+import socket
+import threading
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from local.functions.cron import InvalidSchedule, parse_schedule
 from local.functions.hostjson import HostOptions, InvalidHostJson, read, time_span
 from local.functions.metadata import NotEmulated, resolve
 from local.functions.routes import InvalidRoute, Template, by_precedence
+from local.functions.wire import Channel
 
 
 def moment(text: str) -> datetime:
@@ -199,3 +204,32 @@ def test_app_settings_fill_in_percent_names() -> None:
     assert resolve("a-%X%-b", {"X": "1"}) == "a-1-b"
     with pytest.raises(NotEmulated, match="no app setting Y"):
         resolve("%Y%", {"X": "1"})
+
+
+def test_a_channel_that_is_closed_while_it_sends_leaves_nothing_to_the_next_one() -> None:
+    ours, theirs = socket.socketpair()
+    number = ours.fileno()
+    channel = Channel(Connection(ours.detach()))
+    ended: list[BaseException] = []
+
+    def send_more_than_fits() -> None:
+        try:
+            channel.send({"text": "x" * 50_000_000})
+        except OSError as error:
+            ended.append(error)
+
+    sender = threading.Thread(target=send_more_than_fits, daemon=True)
+    sender.start()
+    with theirs:
+        assert theirs.recv(100_000)  # the head, and that there is more after it
+        assert theirs.recv(100_000)
+        channel.close()
+        one, other = socket.socketpair()
+        with one, other:
+            assert number in (one.fileno(), other.fileno())
+            sender.join(5)
+            assert len(ended) == 1
+            for end in (one, other):
+                end.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    end.recv(1)
