@@ -7,13 +7,16 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+if TYPE_CHECKING:
+    from local.policy import Policy, Seen
+
 REGISTRY_TOKEN_HEADER = "X-Local-Control"
-FUNCTIONS_TOKEN_HEADER = "X-Local-Token"
+LOCAL_TOKEN_HEADER = "X-Local-Token"
 
 
 class ControlFailed(RuntimeError):
@@ -145,4 +148,31 @@ class FunctionsControl:
         return found
 
     def _ask(self, path: str, method: str = "GET") -> Any:
-        return ask(f"{self.url}/_local/{path}", method, headers={FUNCTIONS_TOKEN_HEADER: self.token})
+        return ask(f"{self.url}/_local/{path}", method, headers={LOCAL_TOKEN_HEADER: self.token})
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyControl:
+    """The layer before storage that refuses what no role grants: where its services are, and what it saw."""
+
+    blob: str
+    queue: str
+    table: str
+    url: str
+    token: str = field(repr=False, default="")
+
+    def set(self, policy: Policy) -> None:
+        """What is granted from now on."""
+        self._ask("policy", "PUT", policy.to_json())
+
+    def seen(self) -> list[Seen]:
+        """What was asked since the last `forget`, each once, in the order of their first time."""
+        from local.policy import Seen
+
+        return [Seen(**one) for one in self._ask("seen")]
+
+    def forget(self) -> None:
+        self._ask("seen", "DELETE")
+
+    def _ask(self, path: str, method: str = "GET", value: object = None) -> Any:
+        return ask(f"{self.url}/{path}", method, value, {LOCAL_TOKEN_HEADER: self.token})

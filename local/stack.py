@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from local.control import FunctionsControl, RegistryControl
+from local.control import FunctionsControl, PolicyControl, RegistryControl
 from local.foundation import CONTAINER, TABLE, Account, Foundation, IdentityEndpoint
+from local.policy import Policy
+from local.policy.registries import registry_grant
 from local.process import Service, stop_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +39,10 @@ class Options:
     """How a stack is started.
 
     `lease` is how long a queue message of a killed worker stays invisible, in seconds. `settings` are app settings
-    that replace those the stack makes. `app` is the folder with function_app.py. A port of 0 is any free one. With
-    `func` the host is Azure's Core Tools; without `functions` there is none, and events are dropped.
+    that replace those the stack makes. `app` is the folder with function_app.py, this one unless LOCAL_APP in the
+    environment names another. A port of 0 is any free one. With
+    `func` the host is Azure's Core Tools; without `functions` there is none, and events are dropped. With a `policy`,
+    storage and registry refuse the app what its roles don't grant.
     """
 
     workers: int = 1
@@ -46,12 +50,13 @@ class Options:
     anonymous: bool = False
     event_schema: str = "eventgrid"
     settings: Mapping[str, str] = field(default_factory=dict)
-    app: Path = ROOT
+    app: Path = field(default_factory=lambda: Path(os.environ.get("LOCAL_APP") or ROOT))
     registry_port: int = 0
     data_port: int = 0
     functions_port: int = 0
     functions: bool = True
     func: bool = False
+    policy: Policy | None = None
 
 
 class Stack:
@@ -67,6 +72,7 @@ class Stack:
         self.account: Account
         self.registry: RegistryControl
         self.functions: FunctionsControl
+        self.policy: PolicyControl
         self._foundation: Foundation
         self._given_folder = folder
         self._given_foundation = foundation
@@ -143,6 +149,7 @@ class Stack:
             "MIRROR_REGISTRY_RESOURCE_ID": RESOURCE_ID,
             "MIRROR_REGISTRY_AUTH": "anonymous" if self.options.anonymous else "identity",
             "MIRROR_REDIRECT_LOCAL": "true",
+            **self._layer_environment(),
             **self.options.settings,
         }
 
@@ -165,6 +172,12 @@ class Stack:
             "identity_header": self.identity_header,
             "client_id": self.client_id,
         }
+
+    def set_policy(self, policy: Policy) -> None:
+        """What the app may do from now on, in a stack that was started with a policy. Tokens and keys that it has by
+        then stay good, as in Azure."""
+        self.policy.set(policy)
+        self.registry.set_grants({self.client_id: registry_grant(policy)})
 
     def stop_registry(self) -> None:
         """As on the day the registry is gone: what was mirrored must do without it."""
@@ -193,6 +206,9 @@ class Stack:
             foundation.ready()
         self.account = foundation.account()
         self.registry = registry.control(str(self._services["registry"].ready()["registry"]))
+        if self.options.policy is not None:
+            self.policy = self._start_policy(foundation)
+            self.set_policy(self.options.policy)
         if self.options.functions:
             host = self._start_functions()
             self.account.deploy(*self._names())
@@ -229,6 +245,26 @@ class Stack:
             "local.registry", arguments, self.folder / "registry.log", environment
         )
         return secret
+
+    def _start_policy(self, foundation: Foundation) -> PolicyControl:
+        account = self.account
+        arguments = ["--ca", str(account.ca), "--cert", str(foundation.certificates.server)]
+        arguments += ["--blob", account.blob_endpoint, "--queue", account.queue_endpoint]
+        arguments += ["--table", account.table_endpoint]
+        environment = {**os.environ, "LOCAL_CONTROL_TOKEN": self._token}
+        layer = Service.module("local.policy", arguments, self.folder / "policy.log", environment)
+        self._services["policy"] = layer
+        ready = layer.ready()
+        return PolicyControl(ready["blob"], ready["queue"], ready["table"], ready["control"], self._token)
+
+    def _layer_environment(self) -> dict[str, str]:
+        if self.options.policy is None:
+            return {}
+        return {
+            "MIRROR_BLOB_ENDPOINT": self.policy.blob,
+            "MIRROR_TABLE_ENDPOINT": self.policy.table,
+            "MIRROR_QUEUE__queueServiceUri": self.policy.queue,
+        }
 
     def _start_functions(self) -> Service:
         options = self.options

@@ -2,8 +2,13 @@
 
 From light to heavy: `account` (storage alone), `registry` (the registry alone), `bare_stack` (both, for code that runs
 in the test's own process), `stack` (all of it, shared by the tests of one worker), `make_stack` (one's own).
+
+With `--package` the stacks run the app from the zip that a deployment uploads, with its own packages and no others.
 """
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from local.control import RegistryControl
 from local.foundation import Account, Foundation
+from local.package import build
 from local.process import tail_of
 from local.stack import Stack
 
@@ -24,6 +30,18 @@ settings.load_profile("any machine")
 # More than the tests of one run ask for.
 ACCOUNTS = 500
 StackMaker = Callable[..., Stack]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--package", action="store_true", help="run the app as it is deployed: HEAD's zip, own packages")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Made once, before pytest-xdist starts its workers, which find it in their environment."""
+    if config.getoption("--package") and not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="mirror-package-"))
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["LOCAL_APP"] = str(build(folder))
 
 
 @pytest.fixture(scope="session")

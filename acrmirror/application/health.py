@@ -1,10 +1,11 @@
 """Whether the app could do its work now: each thing it needs is asked for with its own identity."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from acrmirror.errors import MirrorError
+from acrmirror.errors import MirrorError, NotFound
 from acrmirror.jobs import Depth, JobQueue, JobRecords
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
@@ -50,13 +51,20 @@ class HealthChecks:
     def run(self) -> Health:
         depths: list[Depth] = []
         checks = (
-            _check("registry", lambda: next(self._registry.list_repositories(), None)),
+            _check("registry", self._list_registry),
             _check("mirror", lambda: self._listing.has_repository("health")),
             _check("links", lambda: self._links.blob(Digest.of(b""))),
             _check("queue", lambda: depths.append(self._queue.depth())),
             _check("records", lambda: next(self._records.newest(), None)),
         )
         return Health((Check("settings"), *checks), depths[0] if depths else None)
+
+    def _list_registry(self) -> None:
+        """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each."""
+        repository = next(self._registry.list_repositories(), None)
+        if repository is not None:
+            with suppress(NotFound):  # it may go just then
+                next(self._registry.list_tags(repository), None)
 
 
 def misconfigured(error: MirrorError) -> Health:

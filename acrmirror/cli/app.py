@@ -293,5 +293,6 @@ def health(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         if found["queue_messages"] is not None:
             oldest = found["oldest_message_seconds"]
             told = f", the next one for {oldest:.0f} s" if oldest is not None else ""
-            console.print(f"{found['queue_messages']} messages in the queue{told}", soft_wrap=True)
+            dead = f", {found['dead_messages']} dead" if found.get("dead_messages") else ""
+            console.print(f"{found['queue_messages']} messages in the queue{told}{dead}", soft_wrap=True)
     raise typer.Exit(exits.DONE if found["ok"] else exits.FAILED)

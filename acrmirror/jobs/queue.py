@@ -8,60 +8,71 @@ from azure.core.credentials import TokenCredential
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from acrmirror.jobs.failures import explained
-from acrmirror.jobs.job import JOB_QUEUE, Job
+from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.jobs.sweep import Sweep
 from acrmirror.transport import make_transport, trust
 
+ROLE = "Storage Queue Data Contributor"
 MAX_DELAY = 7 * 24 * 3600
 """Seconds; Queue Storage keeps a message invisible for at most a week."""
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """About how many messages there are, those under way and delayed included, and when the next one was sent."""
+    """About how many messages there are, those under way and delayed included, and when the next one was sent; and how
+    many are dead and not in their records yet."""
 
     messages: int
     oldest: datetime | None
+    dead: int
 
 
 class JobQueue:
-    """Sends jobs to `mirror-jobs`. The queue is made by the deployment."""
+    """Sends jobs to `mirror-jobs`, and looks at it and at its poison queue. Both are made by the deployment."""
 
-    def __init__(self, client: QueueClient) -> None:
+    def __init__(self, client: QueueClient, dead: QueueClient) -> None:
         self._client = client
+        self._dead = dead
 
     @classmethod
     def open(cls, endpoint: str, credential: TokenCredential, trust_bundle: Path | None = None) -> "JobQueue":
         """`endpoint` is the queue service's URL."""
-        client = QueueClient(
-            endpoint,
-            JOB_QUEUE,
-            credential=credential,
-            transport=make_transport(trust(trust_bundle), 8),
-            message_encode_policy=TextBase64EncodePolicy(),
-            retry_total=3,
-            initial_backoff=1,
+        context = trust(trust_bundle)
+        client, dead = (
+            QueueClient(
+                endpoint,
+                name,
+                credential=credential,
+                transport=make_transport(context, connections),
+                message_encode_policy=TextBase64EncodePolicy(),
+                retry_total=3,
+                initial_backoff=1,
+            )
+            for name, connections in ((JOB_QUEUE, 8), (DEAD_QUEUE, 1))
         )
-        return cls(client)
+        return cls(client, dead)
 
     def send(self, job: Job, delay: float = 0) -> None:
         """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable or Denied."""
-        with explained(f"enqueue {job.reference}", "queue", "Storage Queue Data Message Sender"):
+        with explained(f"enqueue {job.reference}", "queue", ROLE):
             self._client.send_message(
                 job.to_json(), visibility_timeout=min(int(delay + 0.999), MAX_DELAY), time_to_live=-1
             )
 
     def send_sweep(self, sweep: Sweep) -> None:
         """As `send`."""
-        with explained("enqueue a pull of many", "queue", "Storage Queue Data Message Sender"):
+        with explained("enqueue a pull of many", "queue", ROLE):
             self._client.send_message(sweep.to_json(), time_to_live=-1)
 
     def depth(self) -> Depth:
         """Raises Unavailable or Denied."""
-        with explained("look at the job queue", "queue", "Storage Queue Data Contributor"):
+        with explained(f"look at {JOB_QUEUE}", "queue", ROLE):
             count = self._client.get_queue_properties().approximate_message_count or 0
             waiting = self._client.peek_messages(1)
-            return Depth(count, waiting[0].inserted_on if waiting else None)
+        with explained(f"look at {DEAD_QUEUE}", "poison queue", ROLE):
+            dead = self._dead.get_queue_properties().approximate_message_count or 0
+        return Depth(count, waiting[0].inserted_on if waiting else None, dead)
 
     def close(self) -> None:
         self._client.close()
+        self._dead.close()

@@ -24,7 +24,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _SECRETS = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*|(?<=sig=)[^&\s\"'<>]+|(?<=Bearer )\S+")
 
 _GIVE_A_ROLE = (
-    "Give the function's identity AcrPull, or Container Registry Repository Reader if the registry uses ABAC, and let "
+    "Give the function's identity AcrPull, or Container Registry Repository {role} if the registry uses ABAC, and let "
     "its network through; role assignments take minutes to arrive."
 )
 
@@ -35,8 +35,9 @@ class Headers(Protocol):
     def get(self, name: str, /) -> str | None: ...
 
 
-def refusal(asked: str, status: int, headers: Headers, body: bytes = b"") -> MirrorError:
-    """The error that an answer of 300 and above means."""
+def refusal(asked: str, status: int, headers: Headers, body: bytes = b"", role: str = "Reader") -> MirrorError:
+    """The error that an answer of 300 and above means. `role` is what a registry that uses ABAC wants for this: a
+    Container Registry Repository …"""
     answered = f"it answered {status}{_reason(body)}"
     if status < 400:
         return Refused(
@@ -49,7 +50,7 @@ def refusal(asked: str, status: int, headers: Headers, body: bytes = b"") -> Mir
             "Soon after a push it may not have reached this replica, or be in quarantine; later it is gone there.",
         )
     if status in (401, 403):
-        return Denied(asked, answered, _GIVE_A_ROLE)
+        return Denied(asked, answered, _GIVE_A_ROLE.format(role=role))
     if status == 429:
         return Throttled(
             asked, answered, "Its limit will pass by itself; a larger tier raises it.", retry_after(headers)

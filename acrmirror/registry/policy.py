@@ -79,7 +79,8 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             on_request(asked.kind)
         if answer.status_code >= 400 or (answer.status_code >= 300 and asked.kind != "blob"):
             body = read_capped(answer, ERROR_BODY_LIMIT) or b""
-            raise refusal(name, answer.status_code, answer.headers, body)
+            role = "Catalog Lister" if asked.kind == "catalog" else "Reader"
+            raise refusal(name, answer.status_code, answer.headers, body, role)
         return response
 
     def _authenticated(

@@ -1,8 +1,7 @@
 """Each permission that the code uses, the role that grants it, and the line that assigns the role: docs/roles.md.
 
-Which action an operation needs is taken down from "Authorize with Microsoft Entra ID: Permissions for calling data
-operations" (learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory), and for the registry
-from "Microsoft Entra permissions and role assignments overview" of Azure Container Registry.
+Which actions an operation takes is in `local.policy.operations`, with its source; tests/interop/test_roles.py runs
+the app against a layer that refuses what the assigned roles don't grant, and holds what it used against this list.
 """
 
 from collections.abc import Iterator
@@ -12,54 +11,78 @@ from functools import cache
 from infra.checks import INFRA
 from infra.checks.requirements import ROLE
 from infra.checks.roles import BY_ID, ROLES
-from infra.checks.scenarios import SCENARIOS, Loader, run
+from infra.checks.scenarios import REGISTRY, SCENARIOS, Loader, run
+from local.policy import ALL, Grant, Operation, Places, Policy
 
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
-_QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
-_TABLES = "Microsoft.Storage/storageAccounts/tableServices/tables"
-_REGISTRY = "Microsoft.ContainerRegistry/registries"
+ALL_BUT_STORAGE = {
+    "Send telemetry": Operation("telemetry", "Send telemetry", (frozenset({"Microsoft.Insights/Telemetry/Write"}),))
+}
+"""What no request in a run shows."""
+
+APP, TOPIC, SERVER = "the app", "the topic", "the serving registry"
+RUN, SERVED = "in a run", "with a stock registry"
+NO_HOST = "no: the local host has no account of its own"
+NO_TOPIC = "no: the local registry keeps dead letters itself"
+NO_TELEMETRY = "no: nothing takes telemetry locally"
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
+    """`at` is the account's role in the deployment (mirror or host), a slash, and container, queue or table if the role
+    is wanted just there. `checked` says whether a test runs it against a layer that refuses."""
+
     who: str
     what: str
-    actions: tuple[str, ...]
-    """Any of these will do."""
-    where: str
-    """How the id of the scope ends, or of one above it."""
+    operations: tuple[str, ...]
+    at: str
+    checked: str = RUN
+    abac: bool | None = None
+    """Whether it is used only with a registry in that mode, or only with one that is not."""
+
+    @property
+    def all(self) -> tuple[Operation, ...]:
+        return tuple(ALL.get(name) or ALL_BUT_STORAGE[name] for name in self.operations)
+
+    @property
+    def needs(self) -> str:
+        return ", ".join(dict.fromkeys(operation.needs for operation in self.all))
 
 
-APP, TOPIC, SERVER = "the app", "the topic", "the serving registry"
-MIRROR, HOST = "containers/mirror", "sthost"
-_ADD = (f"{_QUEUES}/messages/add/action", f"{_QUEUES}/messages/write")
-_INSERT = (f"{_TABLES}/entities/write", f"{_TABLES}/entities/add/action")
+_WRITE = ("Put Blob", "Put Block", "Put Block List")
+_READ = ("Get Blob", "Get Blob Properties", "Get Block List", "List Blobs")
+_TAKE = ("Get Messages", "Delete Message")
+_RECORD = ("Insert Entity", "Update Entity", "Merge Entity")
+_LISTS = ("Read Metadata", "List Repositories")
+_ABAC_PULL, _ABAC_TAGS, _ABAC_REPOSITORIES = ("Pull (ABAC)",), ("Read Metadata (ABAC)",), ("List Repositories (ABAC)",)
+_DEAD = "host/mirror-jobs-poison"
 
 PERMISSIONS = (
-    Permission(APP, "pull, and ask for referrers (without ABAC)", (f"{_REGISTRY}/pull/read",), "demo"),
-    Permission(APP, "pull, and ask for referrers (ABAC mode)", (f"{_REGISTRY}/repositories/content/read",), "demo"),
-    Permission(APP, "list tags (ABAC mode)", (f"{_REGISTRY}/repositories/metadata/read",), "demo"),
-    Permission(APP, "list repositories (ABAC mode)", (f"{_REGISTRY}/catalog/read",), "demo"),
-    Permission(APP, "write layers, manifests, links and history", (f"{_BLOBS}/containers/blobs/write",), MIRROR),
-    Permission(APP, "read links, list blocks and blobs", (f"{_BLOBS}/containers/blobs/read",), MIRROR),
-    Permission(APP, "sign links to single blobs", (f"{_BLOBS}/generateUserDelegationKey/action",), "stmirror"),
-    Permission(APP, "put jobs into the queue", _ADD, "mirror-jobs"),
-    Permission(APP, "take jobs from the queue and delete them", (f"{_QUEUES}/messages/process/action",), "mirror-jobs"),
-    Permission(APP, "renew the lease of a job", (f"{_QUEUES}/messages/write",), "mirror-jobs"),
-    Permission(APP, "count what waits (scaling, health)", (f"{_QUEUES}/read",), "mirror-jobs"),
-    Permission(APP, "move a job that crashes its worker", (f"{_QUEUES}/messages/write",), "mirror-jobs-poison"),
-    Permission(APP, "take dead jobs into their records", (f"{_QUEUES}/messages/process/action",), "mirror-jobs-poison"),
-    Permission(APP, "write job records and claims", _INSERT, HOST),
-    Permission(APP, "read job records and claims", (f"{_TABLES}/entities/read",), HOST),
-    Permission(APP, "let go of claims", (f"{_TABLES}/entities/delete",), HOST),
-    Permission(APP, "the host: make its containers", (f"{_BLOBS}/containers/write",), HOST),
-    Permission(APP, "the host: keep leases, keys and timers", (f"{_BLOBS}/containers/blobs/write",), HOST),
-    Permission(APP, "the host: make its table of diagnostic events", (f"{_TABLES}/write",), HOST),
-    Permission(APP, "send telemetry", ("Microsoft.Insights/Telemetry/Write",), "appi-mirror"),
-    Permission(TOPIC, "write dead letters", (f"{_BLOBS}/containers/blobs/write",), "dead-letters"),
-    Permission(SERVER, "read manifests, links and layers", (f"{_BLOBS}/containers/blobs/read",), MIRROR),
-    Permission(SERVER, "redirect to signed links", (f"{_BLOBS}/generateUserDelegationKey/action",), "stmirror"),
-)  # fmt: skip
+    Permission(APP, "pull, and ask for referrers", ("Pull",), "registry", abac=False),
+    Permission(APP, "list tags and repositories", _LISTS, "registry", abac=False),
+    Permission(APP, "pull, and ask for referrers (ABAC mode)", _ABAC_PULL, "registry", abac=True),
+    Permission(APP, "list tags (ABAC mode)", _ABAC_TAGS, "registry", abac=True),
+    Permission(APP, "list repositories (ABAC mode)", _ABAC_REPOSITORIES, "registry", abac=True),
+    Permission(APP, "write layers, manifests, links and history", _WRITE, "mirror/mirror"),
+    Permission(APP, "read links, list blocks and blobs", _READ, "mirror/mirror"),
+    Permission(APP, "sign links to single blobs", ("Get User Delegation Key",), "mirror"),
+    Permission(APP, "put jobs into the queue", ("Put Message",), "host/mirror-jobs"),
+    Permission(APP, "take jobs from the queue and delete them", _TAKE, "host/mirror-jobs"),
+    Permission(APP, "renew the lease of a job", ("Update Message",), "host/mirror-jobs"),
+    Permission(APP, "count what waits, and for how long", ("Get Queue Metadata", "Peek Messages"), "host/mirror-jobs"),
+    Permission(APP, "move a job that crashes its worker", ("Put Message",), _DEAD),
+    Permission(APP, "take dead jobs into their records", _TAKE, _DEAD),
+    Permission(APP, "count dead jobs", ("Get Queue Metadata",), _DEAD),
+    Permission(APP, "write job records and claims", _RECORD, "host/mirrorjobs"),
+    Permission(APP, "read job records and claims", ("Query Entities",), "host/mirrorjobs"),
+    Permission(APP, "let go of claims", ("Delete Entity",), "host/mirrorjobs"),
+    Permission(APP, "the host: make its containers", ("Create Container",), "host", NO_HOST),
+    Permission(APP, "the host: keep leases, keys and timers", ("Put Blob", "Lease Blob"), "host", NO_HOST),
+    Permission(APP, "the host: make its table of diagnostic events", ("Create Table",), "host", NO_HOST),
+    Permission(APP, "send telemetry", ("Send telemetry",), "insights", NO_TELEMETRY),
+    Permission(TOPIC, "write dead letters", ("Put Blob",), "host/dead-letters", NO_TOPIC),
+    Permission(SERVER, "read manifests, links and layers", _READ[:2] + _READ[3:], "mirror/mirror", SERVED),
+    Permission(SERVER, "redirect to signed links", ("Get User Delegation Key",), "mirror", SERVED),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +113,56 @@ def _who(principal: str) -> str:
     return TOPIC if "systemTopics" in principal else SERVER if "id-serve" in principal else APP
 
 
+@cache
+def places(abac: bool = False) -> Places:
+    """The resources that a local stack's services stand for."""
+    accounts = run(SCENARIOS[0], Loader()).of("Microsoft.Storage/storageAccounts")
+    mirror, host = (
+        next(item.id for item in accounts if item.name.startswith(start)) for start in ("stmirror", "sthost")
+    )
+    return Places(mirror, host, host, REGISTRY, abac)
+
+
+def policy(who: str = APP, abac: bool = False, without: Assignment | None = None) -> Policy:
+    """All that is assigned to it in a deployment for a registry of that mode, but for one assignment."""
+    by_name = {role.name: role for role in ROLES.values()}
+    deployment = "AcrPull" if abac else "Container Registry"
+    return Policy(
+        places(abac),
+        tuple(
+            Grant(item.role, item.scope, by_name[item.role].actions)
+            for item in assignments()
+            if item.who == who and item != without and not item.role.startswith(deployment)
+        ),
+    )
+
+
+def scope(permission: Permission) -> str:
+    """The id of the resource that a permission is wanted on."""
+    account, _, container = permission.at.partition("/")
+    service = permission.all[0].service
+    if service == "telemetry":
+        return next(item.scope for item in assignments() if "/components/" in item.scope)
+    known = places()
+    if service != "registry" and account == "host":
+        # The mirror's containers are in an account of their own; the host's are with its queues.
+        return Places(known.queue, known.queue, known.table, known.registry).resource(service, container)
+    return known.resource(service, container)
+
+
 def granted(permission: Permission) -> list[Assignment]:
     """The assignments that grant it, narrowest scope first. None means that the code would be refused."""
     by_name = {role.name: role for role in ROLES.values()}
-    found = [
-        item
-        for item in assignments()
-        if item.who == permission.who
-        and any(by_name[item.role].grants(action) for action in permission.actions)
-        and _covers(item.scope, permission.where)
-    ]
+    resource = scope(permission)
+
+    def grants(item: Assignment) -> bool:
+        grant = Grant(item.role, item.scope, by_name[item.role].actions)
+        return grant.covers(resource) and all(
+            any(all(map(grant.allows, way)) for way in operation.ways) for operation in permission.all
+        )
+
+    found = [item for item in assignments() if item.who == permission.who and grants(item)]
     return sorted(found, key=lambda item: -len(item.scope))
-
-
-def _covers(scope: str, where: str) -> bool:
-    last = scope.rpartition("/")[2]
-    return scope.endswith(f"/{where}") or (last.startswith(where) and where not in ("mirror-jobs", "containers/mirror"))
 
 
 def table() -> str:
@@ -116,19 +173,26 @@ def table() -> str:
         "Made from the templates by `python3 -m infra.checks --write`; a test keeps it true. Each permission",
         "that the code uses, the role that grants it, and the line that assigns that role. Which action a",
         'role grants was taken down by hand from the documentation: "Azure built-in roles" for the roles,',
-        '"Permissions for calling data operations" for storage, and "Azure Container Registry Entra',
-        'permissions and roles overview" for the registry (`infra/checks/roles.py`,',
-        "`infra/checks/permissions.py`).",
+        '"Permissions for calling data operations" for storage, and "Azure Container Registry roles directory',
+        'reference" for the registry (`infra/checks/roles.py`, `local/policy/operations.py`). Actions stand here',
+        "without their beginning, `Microsoft.Storage/storageAccounts/` and `Microsoft.ContainerRegistry/registries/`.",
         "",
-        "| who | does | needs | granted by | at | assigned in |",
-        "|---|---|---|---|---|---|",
+        "The last column says which rows are held against a run: `tests/interop/test_roles.py` has the app",
+        "work on the local stack with a layer before storage and registry that refuses what the assigned roles",
+        "don't grant. Every operation that it saw is in this table, and every operation of these rows was seen.",
+        "Without any one of these roles a record, an error or the health check names it, which",
+        "`tests/integration/test_missing_roles.py` shows for each in turn.",
+        "",
+        "| who | does | by | needs | granted by | at | assigned in | checked |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for permission in PERMISSIONS:
         best = granted(permission)[0]
-        needs = " or ".join(f"`{action}`" for action in permission.actions)
         at = "/".join(best.scope.split("/")[-2:])
+        operations = ", ".join(permission.operations)
         lines.append(
-            f"| {permission.who} | {permission.what} | {needs} | {best.role} | `{_shown(at)}` | `{best.place}` |"
+            f"| {permission.who} | {permission.what} | {operations} | {permission.needs} | {best.role} "
+            f"| `{_shown(at)}` | `{best.place}` | {permission.checked} |"
         )
     lines += ["", "## Every assignment", "", "| who | role | at | assigned in |", "|---|---|---|---|"]
     for item in assignments():

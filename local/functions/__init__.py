@@ -4,7 +4,8 @@ What stands where: `__main__` is the command; `host` puts the parts together; `s
 `httptrigger` with `routes`; `webhook` (Event Grid) with `newtonsoft`; `queues` with `backoff` and `connection`;
 `timers` with `cron`. Around them: `keys`, `hostjson`, `metadata`. Workers: `pool`, `instance` and `process` on the
 host's side; `wire` between; `worker` the child, and `runtime/` how that loads and runs the app. For tests: `counts`,
-`control`.
+`control`. An app that brings its packages in `.python_packages`, as a deployed one does, is run with these alone, by
+`isolated`.
 
 The host never imports the app. Sources are cited by file name: those of azure-functions-host, azure-webjobs-sdk and,
 for the queue and Event Grid extensions, azure-sdk-for-net.

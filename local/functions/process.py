@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.functions import isolated
 from local.functions.counts import Counts
+from local.package import PACKAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,13 @@ def spawn(launch: Launch, descriptor: int) -> subprocess.Popen[bytes]:
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
     }
-    command = [sys.executable, "-m", "local.functions.worker", "--fd", str(descriptor)]
-    command += ["--app", str(launch.app), "--runtime", launch.runtime]
+    packages = launch.app / PACKAGES
+    if packages.is_dir():
+        library = sysconfig.get_path("purelib")
+        command = [sys.executable, "-u", "-I", "-S", isolated.__file__, library, str(packages)]
+    else:
+        command = [sys.executable, "-m", "local.functions.worker"]
+    command += ["--fd", str(descriptor), "--app", str(launch.app), "--runtime", launch.runtime]
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

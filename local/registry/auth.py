@@ -29,6 +29,10 @@ class Grant:
     actions: tuple[str, ...]
     catalog: bool = False
 
+    @property
+    def nothing(self) -> bool:
+        return not self.actions and not self.catalog
+
     def allowed(self, asked: Access) -> Access:
         if asked.type == "registry":
             return Access(asked.type, asked.name, asked.actions if self.catalog else ())
@@ -105,6 +109,12 @@ class Auth:
             who = self.tokens.entra(_first(form, "access_token"))
         except InvalidToken as problem:
             raise RegistryError("UNAUTHORIZED", f"the access token is not accepted: {problem}") from None
+        # Who has no permission at all gets no refresh token: "CONNECTIVITY_REFRESH_TOKEN_ERROR" in
+        # https://learn.microsoft.com/azure/container-registry/container-registry-health-error-reference
+        with self._lock:
+            grant = self._grants.get(who.name)
+        if grant is not None and grant.nothing:
+            raise RegistryError("UNAUTHORIZED", _MESSAGE)
         return json_response({"refresh_token": self.tokens.make_refresh(who)}, headers=self.rate_limit())
 
     def token_by_post(self, request: Request) -> Response:

@@ -20,6 +20,9 @@ class HealthReport(Model):
     checks: list[CheckResult]
     queue_messages: Annotated[int | None, Field(description="About how many jobs are queued, waiting or running.")]
     oldest_message_seconds: float | None
+    dead_messages: Annotated[
+        int | None, Field(description="About how many are in the poison queue, and not in their records yet.")
+    ]
 
     @classmethod
     def of(cls, health: Health) -> Self:
@@ -33,6 +36,7 @@ class HealthReport(Model):
             ],
             queue_messages=health.queue.messages if health.queue is not None else None,
             oldest_message_seconds=health.oldest_message_seconds,
+            dead_messages=health.queue.dead if health.queue is not None else None,
         )
 
 

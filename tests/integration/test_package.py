@@ -1,0 +1,77 @@
+"""The app as it is deployed: what is in the zip, and that a worker then has that alone."""
+
+import json
+import os
+import shutil
+import sysconfig
+import zipfile
+from pathlib import Path
+
+from sample_host import sample_host
+
+from local.foundation import Foundation
+from local.functions import isolated
+from local.package import PACKAGES, ROOT, pack
+from local.stack import Stack
+
+APP = """
+import importlib.util
+import json
+import sys
+
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+@app.route("seen", trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+def seen(request: func.HttpRequest) -> func.HttpResponse:
+    names = request.params["names"].split(",")
+    found = {name: getattr(importlib.util.find_spec(name), "origin", None) for name in names}
+    return func.HttpResponse(json.dumps({"found": found, "path": sys.path}))
+"""
+
+
+def test_the_zip_holds_the_app_and_nothing_else(tmp_path: Path) -> None:
+    with zipfile.ZipFile(pack(tmp_path / "clone", tmp_path / "app.zip")) as opened:
+        names = opened.namelist()
+    assert {name.partition("/")[0] for name in names} == {
+        "LICENSE",
+        "acrmirror",
+        "function_app.py",
+        "host.json",
+        "requirements.txt",
+    }
+    assert {Path(name).suffix for name in names if name.startswith("acrmirror/")} == {".py"}
+
+
+def test_an_app_that_brings_its_packages_has_these_alone(foundation: Foundation, tmp_path: Path) -> None:
+    """Neither this repository nor its environment: `acrmirror` and `pytest` are in both, `local` is the worker's."""
+    app = tmp_path / "app"
+    packages = app / PACKAGES
+    packages.mkdir(parents=True)
+    (app / "function_app.py").write_text(APP)
+    (app / "host.json").write_text('{"version": "2.0"}')
+    (packages / "only_here.py").touch()
+    here = Path(sysconfig.get_path("purelib"))
+    for name in ("azure", "werkzeug", "markupsafe"):
+        if (here / name).exists():
+            shutil.copytree(here / name, packages / name, ignore=shutil.ignore_patterns("mgmt", "storage", "data"))
+    with sample_host(foundation, tmp_path, app=app, make_queue=False) as host:
+        names = ["acrmirror", "function_app", "json", "only_here", "pytest", *isolated.WORKER_LIBRARY]
+        seen = json.loads(host.ask("GET", f"/api/seen?names={','.join(names)}").body)
+    found, path = seen["found"], seen["path"]
+    assert (found["acrmirror"], found["pytest"]) == (None, None)
+    assert found["only_here"] == str(packages / "only_here.py")
+    assert found["function_app"] == str(app / "function_app.py")
+    assert not [it for it in path if it.startswith((str(ROOT), str(here))) and not it.startswith(str(app))]
+
+
+def test_a_stack_runs_the_app_that_it_is_pointed_at(stack: Stack) -> None:
+    """With `--package` that is the one from the zip, and its worker is an isolated one."""
+    wanted = Path(os.environ.get("LOCAL_APP") or ROOT)
+    for worker in stack.functions.workers():
+        process = Path("/proc") / str(worker["pid"])
+        assert (process / "cwd").resolve() == wanted
+        command = (process / "cmdline").read_bytes().decode().split("\0")
+        assert (isolated.__file__ in command) == (wanted / PACKAGES).is_dir()

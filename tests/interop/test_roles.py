@@ -1,0 +1,133 @@
+"""The app works with just the roles that the deployment assigns, and with each of them: docs/roles.md.
+
+A layer before storage refuses what these don't grant, and so does the registry. What is used is derived from this run.
+"""
+
+import base64
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.request import urlopen
+
+import pytest
+from azure.storage.queue import QueueClient
+
+from acrmirror.jobs import DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.moments import from_datetime
+from acrmirror.reference import Reference
+from infra.checks.permissions import APP, PERMISSIONS, RUN, policy, scope
+from local.foundation import Foundation
+from local.images import Image, oci_image, signature, together
+from local.policy import ALL
+from local.policy.registries import registry_seen
+from local.reader import verify_tag
+from local.stack import Stack
+from tests.integration.http_api import Caller
+from tests.integration.mirroring import Mirroring, mirroring
+
+pytestmark = pytest.mark.interop
+
+LEASE = 2
+STALE = 4
+"""Seconds: claims are renewed after a quarter, leases after half."""
+BLOCKS = 9_000_000
+"""A layer of three blocks."""
+
+
+@pytest.fixture(params=[False, True], ids=["AcrPull", "ABAC"])
+def guarded(
+    request: pytest.FixtureRequest, foundation: Foundation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("guarded")
+    settings = {"MIRROR_CLAIM_STALE_SECONDS": str(STALE)}
+    given = policy(abac=request.param)
+    with Stack(foundation=foundation, folder=folder, lease=LEASE, settings=settings, policy=given) as stack:
+        yield stack
+
+
+def test_the_roles_that_are_assigned_are_enough_and_each_permission_listed_is_used(guarded: Stack) -> None:
+    given = guarded.options.policy
+    assert given is not None
+    call = Caller.of(guarded)
+    with mirroring(guarded) as mirror:
+        image = pushed(mirror)
+        pulled(mirror, call)
+        looked_at(guarded, call, image)
+        dead(mirror)
+    asked = guarded.policy.seen() + registry_seen(guarded.registry.requests(), given)
+    assert [it for it in asked if not it.allowed and ALL.get(it.operation, "").service != "registry"] == []
+    used = {(it.operation, given.places.resource(ALL[it.operation].service, it.container)) for it in asked}
+    listed = {
+        (operation, scope(permission))
+        for permission in PERMISSIONS
+        if (permission.who, permission.checked) == (APP, RUN) and permission.abac in (None, given.places.abac)
+        for operation in permission.operations
+    }
+    assert used - listed == set(), "used, and not in infra/checks/permissions.py"
+    assert listed - used == set(), "in infra/checks/permissions.py, and not used"
+
+
+def pushed(mirror: Mirroring) -> Image:
+    """An event, an image that is not there at once, a layer that takes longer than a lease, a signature."""
+    registry = mirror.stack.registry
+    registry.set_event_manner(hold=True)
+    image = oci_image("roles", (BLOCKS, 5000))
+    mirror.push("roles/app", together(image, signature("roles", image.root)))
+    registry.set_faults(
+        [
+            {"match": {"kind": "manifest", "count": 2}, "do": {"status": 404}},
+            {"match": {"kind": "data"}, "do": {"bandwidth_mbps": 1.5}},
+        ]
+    )
+    registry.release_events()
+    jobs = mirror.wait_for(2, "roles/app")
+    registry.clear_faults()
+    assert [it.state for it in jobs] == ["done", "done"], mirror.tell()
+    assert sum(it.fields["attempt"] for it in jobs) > 0
+    assert verify_tag(mirror.reader, "roles/app", "latest").is_whole
+    return image
+
+
+def pulled(mirror: Mirroring, call: Caller) -> None:
+    """By name, and by a pattern."""
+    mirror.stack.registry.set_event_manner(hold=True)
+    for name in ("named", "matched"):
+        mirror.push(f"roles/{name}", oci_image(name))
+    got = call("POST", "pulls", {"image": "roles/named:latest", "wait": 30})
+    assert (got.status, got.json["state"]) == (200, "done"), got.json
+    sweep = call("POST", "pulls", {"match": ["*"]}).json["id"]
+    mirror.wait(lambda: call("GET", f"pulls/{sweep}").json["match"]["jobs"] == {"done": 1}, 60, "the pull of many")
+    assert call("GET", "pulls").status == 200
+
+
+def looked_at(stack: Stack, call: Caller, image: Image) -> None:
+    """The mirror's contents, a link to a blob, and health."""
+    assert {"roles/app", "roles/named"} <= set(call("GET", "images").json["repositories"])
+    assert call("GET", "images/roles/app").json["tags"][0]["digest"] == str(image.root.digest)
+    assert len(call("GET", "images/roles/app/latest").json["referrers"]) == 1
+    blobs = call("GET", "images/roles/app/latest/content").json["blobs"]
+    trust = ssl.create_default_context(cafile=str(stack.ca))
+    for blob in blobs:
+        with urlopen(blob["url"], timeout=30, context=trust) as answer:
+            assert len(answer.read()) == blob["size"]
+    health = call("GET", "health").json
+    assert health["ok"], health
+
+
+def dead(mirror: Mirroring) -> None:
+    """What crashed its worker too often, and what the host itself moves since it can't be decoded."""
+    options = mirror.stack.account.client_options
+    job = Job.of_event(Reference("roles/dead", "v1"), "dead", from_datetime(datetime.now(UTC)))
+    with (
+        QueueClient(mirror.stack.queue_endpoint, DEAD_QUEUE, **options) as poison,
+        QueueClient(mirror.stack.queue_endpoint, JOB_QUEUE, **options) as queue,
+    ):
+        poison.send_message(base64.b64encode(job.to_json().encode()).decode())
+        queue.send_message("{not base64}")
+    record = mirror.wait_for(1, "roles/dead")[0]
+    assert (record.state, record.fields["error_code"]) == ("failed", "crashed")
+    mirror.wait(lambda: queue_is_empty(mirror), 30, "the move to the poison queue")
+
+
+def queue_is_empty(mirror: Mirroring) -> bool:
+    return mirror.queues[0].get_queue_properties().approximate_message_count == 0
