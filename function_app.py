@@ -133,3 +133,11 @@ def live(request: func.HttpRequest) -> func.HttpResponse:
 @app.route("openapi.json", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def openapi(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().openapi(request_of(request)), request)
+
+
+@app.function_name("status_page")
+@app.route("status/{file?}", trigger_arg_name="request", methods=READ, auth_level=OPEN)
+def status_page(request: func.HttpRequest) -> func.HttpResponse:
+    from acrmirror.http.page import shell
+
+    return response_of(shell(request.route_params.get("file"), request.headers.get("If-None-Match")), request)

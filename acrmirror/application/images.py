@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 from acrmirror.application.failures import NotHere
 from acrmirror.archive import images_of, platform_of
@@ -23,6 +22,8 @@ BLOBS_LIMIT = 2000
 """Links in one answer; more are asked for platform by platform."""
 MANIFESTS_LIMIT = 500
 HISTORY_SHOWN = 100
+LOOKED_THROUGH = 500
+"""Repositories that one request reads the names of: each costs storage a listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,18 @@ class Images:
         self._listing = listing
         self._links = links
 
-    def repositories(self, count: int, after: str | None) -> tuple[list[str], str | None]:
-        """Up to `count` names, and the last of them if more follow."""
-        found = list(islice(self._listing.repositories(after), count + 1))
-        return found[:count], found[count - 1] if len(found) > count else None
+    def repositories(self, count: int, after: str | None, contains: str = "") -> tuple[list[str], str | None]:
+        """Up to `count` names that have `contains` in them, perhaps fewer though there are more; and the name to go on
+        behind, None if there are no more."""
+        found: list[str] = []
+        looked_at = None
+        for number, name in enumerate(self._listing.repositories(after)):
+            if len(found) == count or number == LOOKED_THROUGH:
+                return found, looked_at
+            looked_at = name
+            if contains in name:
+                found.append(name)
+        return found, None
 
     def has(self, repository: str) -> bool:
         return self._listing.has_repository(repository)

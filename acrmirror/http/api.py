@@ -103,11 +103,11 @@ class Api:
 
     @answered
     def list_repositories(self, request: Request) -> Answer:
-        query = _query(request, models.PageQuery)
+        query = _query(request, models.RepositoriesQuery)
         images = self._mirror().images
-        names, last = images.repositories(query.n, query.last)
+        names, last = images.repositories(query.n, query.last, query.contains)
         page = models.RepositoryPage(registry=images.registry, repositories=names, last=last)
-        return _page("/api/images", page, {"n": str(query.n), "last": last})
+        return _page("/api/images", page, {"contains": query.contains or None, "n": str(query.n), "last": last})
 
     @answered
     def show_image(self, request: Request) -> Answer:

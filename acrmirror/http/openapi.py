@@ -125,7 +125,7 @@ OPERATIONS = (
         "Repositories of the mirror",
         {200: models.RepositoryPage},
         (400, 503),
-        query=models.PageQuery,
+        query=models.RepositoriesQuery,
         headers={200: (_MORE,)},
     ),
     _Operation(

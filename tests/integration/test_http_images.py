@@ -33,6 +33,23 @@ def test_one_image_has_platforms_layers_referrers_and_history(mirror: Mirroring,
     assert repository in str(call("GET", "images?n=1000").json["repositories"])
 
 
+def test_repositories_are_found_by_a_part_of_their_names(mirror: Mirroring, call: Caller, repository: str) -> None:
+    image = oci_image(repository)
+    for name in ("kitchen", "garden", "kitchen-sink", "bed", "kitchenette"):
+        bring(mirror, call, f"{repository}/{name}", image)
+    part = f"{repository.partition('/')[2]}/kitch"
+    path: str | None = f"images?contains={part}&n=2"
+    found = []
+    while path is not None:
+        got = call("GET", path)
+        assert len(got.json["repositories"]) <= 2
+        found += got.json["repositories"]
+        link = got.headers.get("Link")
+        path = link.split(">")[0].removeprefix("</api/") if link else None
+    assert found == [f"{repository}/{name}" for name in ("kitchen", "kitchen-sink", "kitchenette")]
+    assert call("GET", f"images?contains={part}&last={repository}/kitchen").json["repositories"] == found[1:]
+
+
 @pytest.mark.parametrize("form", ["{r}/1.2", "{r}:1.2", "{e}/1.2", "{r}@{d}", "{r}/{d}", "{e}/{d}", "{h}/{r}:1.2"])
 def test_an_image_is_named_in_any_way(mirror: Mirroring, call: Caller, repository: str, form: str) -> None:
     image = bring(mirror, call, repository, oci_image(repository, tag="1.2"), "1.2")

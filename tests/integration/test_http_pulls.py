@@ -167,7 +167,7 @@ def test_a_pull_that_is_not_there(call: Caller) -> None:
             assert (got.status, got.json["code"]) == (404, "not-found")
 
 
-def test_nothing_but_live_answers_without_a_key(stack: Stack, call: Caller) -> None:
+def test_nothing_but_live_and_the_empty_page_answers_without_a_key(stack: Stack, call: Caller) -> None:
     nobody = Caller(stack.functions.url, None)
     calls = [("POST", "pulls"), ("GET", "pulls"), ("GET", "pulls/1"), ("DELETE", "pulls/1"), ("POST", "pulls/1/retry")]
     calls += [("GET", path) for path in ("images", "images/a", "images/a/b/content", "health", "openapi.json")]
@@ -176,6 +176,8 @@ def test_nothing_but_live_answers_without_a_key(stack: Stack, call: Caller) -> N
         assert (got.status, got.raw) == (401, b""), path
     assert nobody("GET", "live").json == {"live": True}
     assert nobody("HEAD", "live").status == 200
+    for path in ("status", "status/main.js"):
+        assert (nobody("GET", path).status, nobody("HEAD", path).raw) == (200, b"")
     for path in ("pulls", "images", "health", "openapi.json"):
         got = call("HEAD", path)
         assert (got.status, got.raw) == (200, b""), path

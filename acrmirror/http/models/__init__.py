@@ -25,6 +25,7 @@ from acrmirror.http.models.requests import (
     PageQuery,
     PullRequest,
     PullsQuery,
+    RepositoriesQuery,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "PullRequest",
     "PullsQuery",
     "Referrer",
+    "RepositoriesQuery",
     "RepositoryPage",
     "Seen",
     "State",

@@ -67,6 +67,10 @@ class PageQuery(Model):
     ] = None
 
 
+class RepositoriesQuery(PageQuery):
+    contains: Annotated[str, Field(max_length=255, description="Only those whose name has this in it.")] = ""
+
+
 class ContentQuery(Model):
     platform: Annotated[
         str | None,

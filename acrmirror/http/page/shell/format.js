@@ -1,0 +1,74 @@
+/** Figures, moments and names as people read them. */
+
+const UNITS = ["B", "kB", "MB", "GB"];
+
+/** In decimal units, as the command line has it. */
+export function bytes(size) {
+  let value = size;
+  for (const unit of UNITS) {
+    if (value < 1000) return `${unit === "B" || value >= 100 ? Math.round(value) : value.toFixed(1)} ${unit}`;
+    value /= 1000;
+  }
+  return `${value.toFixed(1)} TB`;
+}
+
+/** `counted(2, "layer")` is "2 layers". */
+export const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+
+/** The API's moments have nine digits of a second, which not every browser reads. */
+export function dateOf(moment) {
+  const date = new Date(String(moment).replace(/(\.\d{3})\d+/, "$1"));
+  return Number.isNaN(date.getTime()) ? null : date;
+}
+
+/** The time of day; with the day, unless that is today. */
+export function shortMoment(date) {
+  const time = date.toLocaleTimeString("en-GB");
+  if (date.toDateString() === new Date().toDateString()) return time;
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year })}, ${time}`;
+}
+
+/** Between two moments of the API, or since the first of them; null if it has not begun. */
+export function lasted(from, to) {
+  const begin = from && dateOf(from);
+  if (!begin) return null;
+  const end = (to && dateOf(to)) || new Date();
+  return duration(Math.max(0, (end - begin) / 1000));
+}
+
+export function duration(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** The text with as much of each digest as tells it from others. */
+export const shortened = (text) => text.replace(/(sha\d+:[0-9a-f]{12})[0-9a-f]{52,}/g, "$1…");
+
+const MEDIA = {
+  "application/vnd.oci.image.index.v1+json": "index",
+  "application/vnd.docker.distribution.manifest.list.v2+json": "index (docker)",
+  "application/vnd.oci.image.manifest.v1+json": "image",
+  "application/vnd.docker.distribution.manifest.v2+json": "image (docker)",
+};
+
+export const mediaName = (mediaType) => MEDIA[mediaType] ?? mediaType.replace(/^application\/(vnd\.)?/, "");
+
+const KINDS = {
+  event: "pushed",
+  pull: "asked for by hand",
+  match: "a pull of many",
+  deletion: "deleted at the registry",
+  unreadable: "unreadable message",
+};
+
+/** Why there is a job. */
+export const kindName = (kind) => KINDS[kind] ?? kind;
+
+const SEEN = { event: "pushed", resolve: "looked up", deleted: "deleted at the registry" };
+
+/** What an entry of history says. */
+export const seenName = (kind) => SEEN[kind] ?? kind;

@@ -1,0 +1,49 @@
+/** Whether the app has all that it needs. */
+
+import * as api from "./api.js";
+import { glyph, h, slot } from "./dom.js";
+import { duration } from "./format.js";
+import { alertBox, facts, title, trouble } from "./parts.js";
+import { poll } from "./poll.js";
+
+const SECONDS = 30;
+const MEANING = {
+  settings: "The settings are there and make sense",
+  registry: "The registry lists repositories and tags for this identity",
+  mirror: "The mirror's container can be read",
+  links: "Links into storage can be signed",
+  queue: "The queue of jobs can be read",
+  records: "The table of records can be read",
+};
+
+export function health({ signal, say }) {
+  const failed = alertBox();
+  const found = h("div");
+  const fill = slot(found);
+  let known = null;
+  poll(async () => {
+    const report = await api.health(signal);
+    if (signal.aborted) return null;
+    fill(report, () => shown(report));
+    if (known !== report.ok) say(report.ok ? "All is well." : "Something is wrong.");
+    known = report.ok;
+    return SECONDS;
+  }, signal, failed.show);
+  return { title: "Health", nodes: [title("Health"), failed.element, found] };
+}
+
+function shown({ ok, checks, queue_messages: messages, oldest_message_seconds: oldest, dead_messages: dead }) {
+  return [
+    h("p", { class: `verdict ${ok ? "done" : "failed"}` }, glyph(ok ? "done" : "failed"), ok ? "All is well." : "Something is wrong."),
+    facts([
+      ["Jobs in the queue", messages === null ? null : messages.toLocaleString("en")],
+      ["The oldest", oldest === null ? null : `${duration(oldest)} old`],
+      ["Dead, and not in a record yet", dead ? dead.toLocaleString("en") : null],
+    ]),
+    h("ul", { class: "checks" }, checks.map((it) =>
+      h("li", {},
+        h("p", { class: `check-name ${it.ok ? "done" : "failed"}` }, glyph(it.ok ? "done" : "failed"),
+          h("strong", {}, it.name), h("span", {}, it.ok ? MEANING[it.name] ?? "" : "failed")),
+        it.error ? trouble(it.error) : null))),
+  ];
+}

@@ -1,0 +1,81 @@
+/** Shows the view that the address names; without a key, the gate alone. */
+
+import { gate } from "./gate.js";
+import { health } from "./health.js";
+import { h } from "./dom.js";
+import { image } from "./image.js";
+import { images } from "./images.js";
+import { job } from "./job.js";
+import { jobs } from "./jobs.js";
+import * as key from "./key.js";
+import { title } from "./parts.js";
+import { pull } from "./pull.js";
+import { readHash, route } from "./routes.js";
+
+const VIEWS = { "": jobs, job, images, image, pull, health };
+const PAGE_OF = { job: "", image: "images" };
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const forget = document.getElementById("forget");
+const said = document.getElementById("said");
+
+let shown = new AbortController();
+let before = null;
+
+/** Told by screen readers when they are free to. */
+function say(text) {
+  said.textContent = text;
+}
+
+function show(failure = null) {
+  shown.abort();
+  shown = new AbortController();
+  const open = key.read() !== null;
+  const { name, rest, query } = readHash(location.hash);
+  const make = VIEWS[name] ?? missing;
+  const view = open ? make({ rest, query, signal: shown.signal, say }) : gate(() => show(), failure);
+  nav.hidden = forget.hidden = !open;
+  for (const link of nav.children) {
+    const here = open && link.getAttribute("href") === route(PAGE_OF[name] ?? name);
+    link.toggleAttribute("aria-current", false);
+    if (here) link.setAttribute("aria-current", "page");
+  }
+  const focused = document.activeElement?.id;
+  document.title = `${view.title} · acrmirror`;
+  main.replaceChildren(...view.nodes);
+  focusSensibly(view, before === name && open ? focused : null);
+  before = open ? name : null;
+}
+
+/** Onto what had the focus, if that is here again (a filter, a field), else onto the heading. */
+function focusSensibly(view, identity) {
+  const again = identity && main.contains(document.getElementById(identity)) ? document.getElementById(identity) : null;
+  const target = view.focus ?? again ?? main.querySelector("h1");
+  if (target === again && again) {
+    again.focus({ preventScroll: true });
+    return;
+  }
+  scrollTo(0, 0);
+  target.focus({ preventScroll: true });
+}
+
+function missing() {
+  return { title: "Nothing here", nodes: [title("Nothing here"), h("p", {}, "This address names no page. ", h("a", { href: route("") }, "To the jobs"))] };
+}
+
+addEventListener("hashchange", () => show());
+document.addEventListener("locked", (event) => {
+  // The gate says itself what became of a key that was just given.
+  if (before !== null) show(event.detail);
+});
+forget.addEventListener("click", () => {
+  key.forget();
+  show();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The address is the view's: a jump to #main would change it.
+  event.preventDefault();
+  main.focus();
+});
+show();

@@ -1,0 +1,140 @@
+/** What several views show alike. */
+
+import * as api from "./api.js";
+import { glyph, h, slot } from "./dom.js";
+import { bytes, counted, dateOf, duration, shortened, shortMoment } from "./format.js";
+import { route } from "./routes.js";
+
+export const STATES = ["queued", "running", "waiting", "interrupted", "done", "failed", "gone", "cancelled"];
+const FINAL = new Set(["done", "failed", "gone", "cancelled"]);
+
+export const isFinal = (pull) => FINAL.has(pull.state);
+
+/** Heading of a view: it gets the focus when the view is opened. */
+export const title = (...children) => h("h1", { tabindex: "-1" }, ...children);
+
+/** A state by word, shape and colour. */
+export const badge = (state) => h("span", { class: `badge ${state}` }, glyph(state), state);
+
+export function moment(text) {
+  const date = text ? dateOf(text) : null;
+  if (!date) return h("span", { class: "none" }, text ?? "–");
+  return h("time", { datetime: date.toISOString(), title: date.toString() }, shortMoment(date));
+}
+
+export const digest = (text) => h("code", { class: "digest", title: text }, shortened(text));
+
+/** What a job is of, as a person names it. */
+export const nameOf = (pull) =>
+  (pull.match ? pull.match.patterns.join("  ") : shortened(pull.image)) || pull.id;
+
+/** Terms and what they are; pairs whose second is null are left out. */
+export function facts(pairs) {
+  const told = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return h("dl", { class: "facts" }, told.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}
+
+/** Roles are said outright, since the narrow layout makes blocks of rows. `headings` are `[text, class]`. */
+export function table(caption, headings, name = "") {
+  const body = h("tbody", { role: "rowgroup" });
+  const head = headings.map(([text, kind]) => h("th", { role: "columnheader", scope: "col", class: kind }, text));
+  const element = h("table", { role: "table", class: name },
+    h("caption", { class: "unseen" }, caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+    body);
+  return { element, body, wrapped: h("div", { class: "wide" }, element) };
+}
+
+/** Cells in the order of the headings; the first names the row. `label` is shown where the layout has no headings. */
+export function row(cells) {
+  return h("tr", { role: "row" }, cells.map(({ class: kind, label, content }, index) =>
+    h(index ? "td" : "th", { role: index ? "cell" : "rowheader", scope: index ? null : "row", class: kind,
+      "data-label": label }, content)));
+}
+
+/** A failure or a job's error: what came back, what was asked, what to do. */
+export function trouble({ asked, answered, remedy, code, fields = [] }) {
+  return h("div", { class: "trouble" },
+    h("p", { class: "cause" }, glyph("failed"), h("strong", {}, sentence(answered)), code ? h("code", {}, code) : null),
+    fields.length > 1 ? h("ul", {}, fields.map((it) => h("li", {}, h("code", {}, it.field), ` ${it.problem}`))) : null,
+    h("p", { class: "asked" }, h("span", {}, "Asked: "), asked),
+    h("p", { class: "remedy" }, h("span", {}, "What to do: "), remedy));
+}
+
+/** A place for a Failure, which a screen reader says at once. */
+export function alertBox() {
+  const element = h("div", { role: "alert", class: "alert" });
+  const fill = slot(element);
+  return { element, show: (failure) => fill(failure && [failure.message, failure.status], () => failure && trouble(failure)) };
+}
+
+/** How far a job is: a bar while it is under way, then figures. */
+export function progress() {
+  const bar = h("progress", { max: "1", value: "0" });
+  const text = h("span", { class: "figures" });
+  const element = h("span", { class: "progress" }, bar, text);
+  function update(pull, extra = "") {
+    const { bytes_done: done, bytes_total: total, layers_total: layers } = pull.progress;
+    bar.hidden = isFinal(pull) || pull.match !== null || !(total > 0);
+    bar.setAttribute("aria-label", `Progress of ${nameOf(pull)}`);
+    if (!bar.hidden) bar.value = done / total;
+    text.textContent = [figures(pull, done, total, layers), extra].filter(Boolean).join(" · ");
+  }
+  return { element, update };
+}
+
+function figures(pull, done, total, layers) {
+  if (pull.match) {
+    const { asked, listed, dry_run: dry } = pull.match;
+    return `${asked.toLocaleString("en")} of ${counted(listed, "tag")} ${dry ? "would be" : "were"} asked for`;
+  }
+  if (!(total > 0)) return layers > 0 || pull.state === "done" ? "nothing was missing" : "";
+  if (isFinal(pull) && done === total) return `${bytes(total)}, ${counted(layers, "blob")}`;
+  return `${Math.floor((100 * done) / total)} % · ${bytes(done)} of ${bytes(total)}`;
+}
+
+/** The buttons that a job's state allows; `after` gets the job as it is then, or the Failure. */
+export function actions(pull, after) {
+  const act = (word, send) =>
+    h("button", { type: "button", "aria-label": `${word} ${nameOf(pull)}`, onclick: async ({ currentTarget }) => {
+      currentTarget.setAttribute("aria-disabled", "true");
+      try {
+        after(await send(pull.id), null);
+      } catch (error) {
+        if (!(error instanceof api.Failure)) throw error;
+        currentTarget.removeAttribute("aria-disabled");
+        after(null, error);
+      }
+    } }, word);
+  if (pull.state === "done") return [];
+  if (isFinal(pull)) return pull.kind === "unreadable" ? [] : [act("Retry", api.retry)];
+  return pull.cancel_requested ? [h("span", { class: "none" }, "stopping…")] : [act("Cancel", api.cancel)];
+}
+
+export const jobLink = (pull, ...children) => h("a", { href: route("job", pull.id) }, ...children);
+
+export const imageLink = (reference, ...children) => h("a", { href: route("image", reference) }, ...children);
+
+/** A link to what follows, and one back to the beginning. */
+export function paging({ first, more, firstText, moreText }) {
+  if (!first && !more) return null;
+  return h("nav", { class: "paging", "aria-label": "More of the list" },
+    first ? h("a", { href: first, id: "paging-first" }, firstText) : null,
+    more ? h("a", { href: more, id: "paging-more" }, moreText) : null);
+}
+
+/** Since when a job is under way and how fast it is, from one look at it to the next. */
+export function speedometer() {
+  let before = null;
+  return (pull) => {
+    const now = { at: performance.now(), done: pull.progress.bytes_done };
+    const past = before;
+    if (past === null || now.done !== past.done) before = now;
+    if (past === null || pull.state !== "running" || now.done <= past.done) return "";
+    const rate = (now.done - past.done) / ((now.at - past.at) / 1000);
+    const left = (pull.progress.bytes_total - now.done) / rate;
+    return `${bytes(rate)}/s${left > 1 ? `, about ${duration(left)} left` : ""}`;
+  };
+}
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
