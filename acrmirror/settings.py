@@ -59,6 +59,9 @@ class Settings:
     retry_seconds: float = 21600.0
     recheck_seconds: tuple[float, ...] = (60.0, 600.0)
     trust_bundle: Path | None = None
+    telemetry_seconds: float = 15.0
+    telemetry: str | None = None
+    """The connection string of an Application Insights component, which names a place and lets nobody in."""
     client_id: str | None = None
     managed_identity: bool = False
     """Whether the platform offers an identity endpoint to this process."""
@@ -92,6 +95,9 @@ class Settings:
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
             recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _list_of_seconds, (60.0, 600.0)),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
+            telemetry_seconds=read.optional("MIRROR_TELEMETRY_SECONDS", _seconds, 15.0),
+            # Not checked here: the app has to run without its telemetry.
+            telemetry=read.optional("APPLICATIONINSIGHTS_CONNECTION_STRING", str, None),
             client_id=read.optional("AZURE_CLIENT_ID", _plain, None),
             managed_identity=bool(environment.get("IDENTITY_ENDPOINT")),
         )

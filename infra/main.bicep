@@ -141,10 +141,10 @@ param serveUsers string = ''
 @description('Addresses that alerts are sent to. With none the alerts only show in Azure Monitor.')
 param alertEmails array = []
 
-@description('Minutes that a job may wait before a run of it starts, beyond which an alert is raised.')
+@description('Minutes from a push to its image in the mirror, beyond which an alert is raised.')
 @minValue(1)
 @maxValue(1440)
-param waitingMinutes int = 15
+param lagMinutes int = 15
 
 @description('Hours without any event beyond which an alert is raised; 0 compares with what is usual instead.')
 @minValue(0)
@@ -403,7 +403,7 @@ module alerts 'modules/alerts.bicep' = {
     hostAccount: hostAccount
     appName: appName
     emails: alertEmails
-    waitingMinutes: waitingMinutes
+    lagMinutes: lagMinutes
     quietHours: quietHours
     tags: allTags
   }

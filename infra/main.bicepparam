@@ -29,6 +29,6 @@ param allowedCallers = json(readEnvironmentVariable('MIRROR_ALLOWED_CALLERS', '[
 param serveMirror = bool(readEnvironmentVariable('MIRROR_SERVE', 'false'))
 param serveUsers = readEnvironmentVariable('MIRROR_SERVE_USERS', '')
 param alertEmails = json(readEnvironmentVariable('MIRROR_ALERT_EMAILS', '[]'))
-param waitingMinutes = int(readEnvironmentVariable('MIRROR_ALERT_WAITING_MINUTES', '15'))
+param lagMinutes = int(readEnvironmentVariable('MIRROR_ALERT_LAG_MINUTES', '15'))
 param quietHours = int(readEnvironmentVariable('MIRROR_ALERT_QUIET_HOURS', '0'))
 param telemetryDays = int(readEnvironmentVariable('MIRROR_TELEMETRY_DAYS', '30'))

@@ -31,7 +31,10 @@ EVENT_TRIGGER = "on_registry_event"
 LEASE_SECONDS = 600  # as on the platform
 USERNAME = "local"
 # Settings of an outer stack, or of a real deployment, must not reach this one's app.
-_FOREIGN = ("MIRROR_", "IDENTITY_", "AZURE_", "AzureWebJobs", "AzureFunctionsJobHost__", "MSI_")
+_FOREIGN = (
+    "MIRROR_", "IDENTITY_", "AZURE_", "AzureWebJobs", "AzureFunctionsJobHost__", "MSI_",
+    "APPLICATIONINSIGHTS_", "OTEL_",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from acrmirror.settings import Settings
 from acrmirror.store import MirrorStore
 from acrmirror.store.links import Links
 from acrmirror.store.listing import Listing
+from acrmirror.telemetry import Telemetry
 
 NOTES_SHOWN = 50
 
@@ -47,12 +48,14 @@ class Mirror:
         links: Links,
         queue: JobQueue,
         records: JobRecords,
+        telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._store = store
         self._queue = queue
         self._records = records
+        self._telemetry = telemetry
         self._claims = TableClaims(records.table, settings.claim_stale_seconds)
         self._policy = RetryPolicy(
             timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
@@ -60,7 +63,7 @@ class Mirror:
         listing = Listing(store.container, settings.prefix)
         self.pulls = Pulls(settings, registry, queue, records)
         self.images = Images(settings, store, listing, links)
-        self.sweeps = Sweeps(settings, registry, listing, queue, records)
+        self.sweeps = Sweeps(settings, registry, listing, queue, records, telemetry)
         self.health = HealthChecks(registry, listing, links, queue, records)
         self._closing = ExitStack()
 
@@ -84,8 +87,10 @@ class Mirror:
             links,
             JobQueue.open(settings.queue_endpoint, credential, trust),
             JobRecords.open(settings.table_endpoint, settings.table, credential, trust),
+            Telemetry.open(settings, credential),
         )
-        for part in (credential, mirror._registry, mirror._store, links, mirror._queue, mirror._records):
+        clients = (mirror._registry, mirror._store, links, mirror._queue, mirror._records)
+        for part in (credential, *clients, mirror._telemetry):
             mirror._closing.callback(part.close)
         return mirror
 
@@ -140,7 +145,7 @@ class Mirror:
         except Malformed:
             self.bury_job(message)
             return
-        run = Run(self._records, job, deliveries)
+        run = Run(self._records, job, deliveries, self._telemetry)
         if run.recorder.superseded:
             _log.info("Left %s to the worker that got its message later", job.id)
             return
@@ -163,7 +168,7 @@ class Mirror:
             self._settle(job, run, copied, failures)
 
     def _perform(self, job: Job, run: Run) -> Copied:
-        source = self._registry.counted(run.count_request)
+        source = self._registry.counted(run.requests.count)
         if job.kind == "deletion":
             return self._note_deletion(source, job)
         if job.event_id is not None and job.reference.digest is not None and not job.check:
@@ -272,10 +277,9 @@ class Mirror:
         except MirrorError as unreadable:
             identity = job_id(datetime.now(UTC), message)
             _log.error("A message that is no job was in the poison queue, kept as %s: %s", identity, unreadable)
-            self._records.change(
-                identity,
-                {"state": "failed", "kind": "unreadable", "notes": [shown(message, 4000)]} | error_fields(unreadable),
-            )
+            ended = {"state": "failed", "kind": "unreadable"} | error_fields(unreadable)
+            self._records.change(identity, ended | {"notes": [shown(message, 4000)]})
+            self._telemetry.run_ended(ended)
             return
         before = self._records.get(job.id)
         if before is not None and before.fields.get("state") in FINAL_STATES:
@@ -287,8 +291,9 @@ class Mirror:
             f"{_LOOK}: what is staged is reused.",
         )
         asked = JobRecord.of(job).fields if before is None else {}
-        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC)), "message": message}
-        self._records.change(job.id, asked | ended | error_fields(error), unless_final=True)
+        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
+        self._records.change(job.id, asked | ended | {"message": message}, unless_final=True)
+        self._telemetry.run_ended({"kind": job.kind} | ended)
         _log.error("Dead %s: %s", job.id, error)
 
 

@@ -14,6 +14,7 @@ from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import shown
+from acrmirror.telemetry import Telemetry
 
 LAYERS_SHOWN = 150
 """Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
@@ -25,24 +26,40 @@ WARN_AFTER = 30.0
 _log = logging.getLogger(__name__)
 
 
+class Requests:
+    """What was asked of the registry, by kind and by the status of its answer. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, dict[str, int]] = {}
+
+    def count(self, kind: str, status: int) -> None:
+        with self._lock:
+            answers = self._counts.setdefault(kind, {})
+            answers[str(status)] = answers.get(str(status), 0) + 1
+
+    def fields(self) -> dict[str, Any]:
+        """As a record has them."""
+        with self._lock:
+            by_status = {kind: dict(answers) for kind, answers in self._counts.items()}
+        by_kind = {kind: sum(answers.values()) for kind, answers in by_status.items()}
+        return {"requests": sum(by_kind.values()), "requests_by_kind": by_kind, "requests_by_status": by_status}
+
+
 class Run:
     """One run of a job: its record, its progress, what it asked of the registry."""
 
-    def __init__(self, records: JobRecords, job: Job, deliveries: int) -> None:
+    def __init__(self, records: JobRecords, job: Job, deliveries: int, telemetry: Telemetry) -> None:
         self.progress = Progress()
         self.cancel = Cancel()
-        self.requests: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self.requests = Requests()
         self._job = job
+        self._telemetry = telemetry
         self.recorder = Recorder(records, job, uuid4().hex, deliveries)
         try:
             self.recorder.begin()
         except MirrorError as error:
             _log.warning("The record of %s is behind: %s", job.id, error)
-
-    def count_request(self, kind: str) -> None:
-        with self._lock:
-            self.requests[kind] = self.requests.get(kind, 0) + 1
 
     def reporting(self) -> Reporting:
         return Reporting(self.recorder, self.figures, self.cancel.set)
@@ -51,8 +68,6 @@ class Run:
         """How far it is, as the record has it. Bytes are those of layers and configs."""
         layers = self.progress.snapshot()
         self._warn(layers)
-        with self._lock:
-            requests = dict(self.requests)
         return {
             "bytes_total": sum(it.size for it in layers.values()),
             "bytes_done": sum(it.done for it in layers.values()),
@@ -62,9 +77,8 @@ class Run:
             "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
             "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
             "manifests": self.progress.manifests,
-            "requests": sum(requests.values()),
-            "requests_by_kind": requests,
             "layers": {key: [it.size, it.done, it.state] for key, it in list(layers.items())[:LAYERS_SHOWN]},
+            **self.requests.fields(),
         }
 
     def _warn(self, layers: dict[str, LayerProgress]) -> None:
@@ -83,7 +97,15 @@ class Run:
                     _log.warning("%s: %s", self._job.reference, text)
 
     def finish(self, fields: dict[str, Any]) -> None:
-        self.recorder.write(fields | {"finished": from_datetime(datetime.now(UTC))})
+        fields = fields | {"finished": from_datetime(datetime.now(UTC))}
+        self.recorder.write(fields)
+        if not self.recorder.superseded:
+            self._count(fields)
+
+    def _count(self, fields: dict[str, Any]) -> None:
+        """One that only asked about the tag again is no job that ended, and no push that arrived."""
+        asked = {"kind": "check" if self._job.check else self._job.kind, "at": self._job.at}
+        self._telemetry.run_ended(self.figures() | asked | fields)
 
     def wait(self, fields: dict[str, Any]) -> None:
         """The job goes on by its next message, whether or not that can be written down."""
@@ -91,15 +113,16 @@ class Run:
             self.finish(fields)
         except MirrorError as error:
             _log.warning("The record is behind: %s", error)
+            self._count(fields)
 
     def end(self, state: str, error: MirrorError) -> None:
         self.finish({"state": state} | error_fields(error))
 
     def crashed(self, error: Exception) -> None:
         """Leaves a trace of what nobody expected; the platform will deliver the message again."""
+        fields = {"error_code": "unexpected", "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}"}
+        self._count({"state": "waiting"} | fields)
         try:
-            self.recorder.write(
-                {"error_code": "unexpected", "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}"}
-            )
+            self.recorder.write(fields)
         except MirrorError as unwritten:
             _log.warning("The record is behind: %s", unwritten)

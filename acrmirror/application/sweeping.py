@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from acrmirror.application.running import Requests
 from acrmirror.copying import Cancel
 from acrmirror.errors import Cancelled, Denied, MirrorError, NotFound, Transient
 from acrmirror.jobs import JobQueue, JobRecords, Sweep
@@ -34,7 +35,7 @@ class Tally:
         self._counts = dict.fromkeys(("repositories", "listed", "standing", "asked"), 0)
         self._sample: list[str] = []
         self._problems: list[str] = []
-        self._requests: dict[str, int] = {}
+        self.requests = Requests()
 
     def count(self, **more: int) -> None:
         with self._lock:
@@ -51,10 +52,6 @@ class Tally:
         with self._lock:
             self._problems.append(text)
 
-    def request(self, kind: str) -> None:
-        with self._lock:
-            self._requests[kind] = self._requests.get(kind, 0) + 1
-
     def tell(self) -> str:
         with self._lock:
             return f"asked for {self._counts['asked']} of {self._counts['listed']} images"
@@ -66,8 +63,7 @@ class Tally:
                 **{f"match_{name}": number for name, number in self._counts.items()},
                 "match_sample": that_fit(self._sample),
                 "notes": that_fit(self._problems[:PROBLEMS_SHOWN]),
-                "requests": sum(self._requests.values()),
-                "requests_by_kind": dict(self._requests),
+                **self.requests.fields(),
             }
 
 
@@ -87,7 +83,7 @@ class Sweeping:
         self.tally = Tally()
         self._sweep = sweep
         self._patterns = patterns
-        self._source = source.counted(self.tally.request)
+        self._source = source.counted(self.tally.requests.count)
         self._listing = listing
         self._queue = queue
         self._records = records

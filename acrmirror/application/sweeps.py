@@ -16,6 +16,7 @@ from acrmirror.patterns import Patterns
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 from acrmirror.store.listing import Listing
+from acrmirror.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -24,13 +25,20 @@ class Sweeps:
     """What asks for sweeps, and what runs them."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, listing: Listing, queue: JobQueue, records: JobRecords
+        self,
+        settings: Settings,
+        registry: Registry,
+        listing: Listing,
+        queue: JobQueue,
+        records: JobRecords,
+        telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._listing = listing
         self._queue = queue
         self._records = records
+        self._telemetry = telemetry
 
     def ask(self, patterns: list[str], *, dry_run: bool) -> JobRecord:
         """Raises Malformed for what is no pattern."""
@@ -70,18 +78,18 @@ class Sweeps:
                 state, failure = "cancelled", error
             except MirrorError as error:
                 state, failure = "failed", error
-        ended = {"state": state, "finished": _now()} | error_fields(failure)
-        recorder.write(sweeping.tally.fields() | ended)
+        ended = sweeping.tally.fields() | {"state": state, "finished": _now()} | error_fields(failure)
+        recorder.write(ended)
+        if not recorder.superseded:
+            self._telemetry.run_ended({"kind": "match"} | ended)
         level = logging.ERROR if state == "failed" else logging.INFO
         _log.log(level, "%s %s: %s", state.capitalize(), sweep.id, failure or sweeping.tally.tell())
 
     def bury(self, sweep: Sweep, error: MirrorError) -> None:
         """What the platform gave up on ends in its record."""
-        self._records.change(
-            sweep.id,
-            sweep.asked | {"state": "failed", "finished": _now()} | error_fields(error),
-            unless_final=True,
-        )
+        ended = {"state": "failed", "finished": _now()} | error_fields(error)
+        self._records.change(sweep.id, sweep.asked | ended, unless_final=True)
+        self._telemetry.run_ended({"kind": "match"} | ended)
 
 
 def sweep_of(record: JobRecord) -> Sweep:

@@ -88,7 +88,7 @@ class Registry:
         )
 
     def counted(self, on_request: OnRequest) -> "Registry":
-        """The same registry, sharing all it has, that tells `on_request` of every answer but 401, with its kind."""
+        """The same registry, sharing all it has, that tells `on_request` of every answer but 401."""
         view = object.__new__(Registry)
         view.__dict__.update(self.__dict__)
         view._on_request = on_request

@@ -15,8 +15,8 @@ from acrmirror.reference import shown
 from acrmirror.registry.answers import ERROR_BODY_LIMIT, refusal
 from acrmirror.registry.tokens import Tokens
 
-OnRequest = Callable[[str], None]
-"""Told of every answer but 401 with its kind: manifest, blob, referrers, tags, catalog, metadata or other."""
+OnRequest = Callable[[str, int], None]
+"""Told of every answer but 401, by kind (manifest, blob, referrers, tags, catalog, metadata or other) and status."""
 
 _CONTENT = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers|tags)/[^/]+")
 _METADATA = re.compile(r"/acr/v1/(?P<name>.+?)(?:/_(?:manifests|tags)(?:/.*)?)?")
@@ -76,7 +76,7 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         answer = response.http_response
         on_request: OnRequest | None = context.get("on_request")
         if answer.status_code != 401 and on_request is not None:
-            on_request(asked.kind)
+            on_request(asked.kind, answer.status_code)
         if answer.status_code >= 400 or (answer.status_code >= 300 and asked.kind != "blob"):
             body = read_capped(answer, ERROR_BODY_LIMIT) or b""
             role = "Catalog Lister" if asked.kind == "catalog" else "Reader"

@@ -159,6 +159,7 @@ _TAGGED = {
 }  # fmt: skip
 _NEED_PLACE = {*_TAGGED, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"}
 
+_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|retries|quiet"
 _UNIQUE = "[0-9a-f]{13}"
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = {
@@ -183,7 +184,7 @@ NAMES = {
     "Microsoft.Insights/components": f"appi-mirror-{_UNIQUE}",
     "Microsoft.Insights/workbooks": _GUID,
     "Microsoft.Insights/actionGroups": f"mirror-{_UNIQUE}-people",
-    "Microsoft.Insights/scheduledQueryRules": f"mirror-{_UNIQUE}-(dead-job|failing-runs|waiting-jobs|quiet)",
+    "Microsoft.Insights/scheduledQueryRules": f"mirror-{_UNIQUE}-({_LOG_ALERTS})",
     "Microsoft.Insights/metricAlerts": f"mirror-{_UNIQUE}-(backlog|dead-letters|dropped-events)",
     "Microsoft.Network/virtualNetworks": f"vnet-mirror-{_UNIQUE}",
     "Microsoft.Network/privateDnsZones": r"privatelink\.((blob|queue|table)\.core\.windows\.net|azurecr\.io)",
@@ -392,6 +393,10 @@ def expected_settings(view: View) -> dict[str, str]:
         "AzureWebJobsStorage__tableServiceUri": f"https://{host}.table.core.windows.net",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"{component}.properties.ConnectionString",
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"ClientId={client};Authorization=AAD",
+        "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+        "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
+        "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+        "OTEL_SERVICE_NAME": view.one(SITE).name,
         "AZURE_CLIENT_ID": client,
         "MIRROR_REGISTRY": "demo.azurecr.io",
         "MIRROR_REGISTRY_RESOURCE_ID": REGISTRY,
@@ -410,6 +415,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_CLAIM_STALE_SECONDS": str(view.option("claimStaleSeconds", DEFAULTS["claim_stale_seconds"])),
         "MIRROR_NOT_FOUND_SECONDS": str(view.option("notFoundSeconds", DEFAULTS["not_found_seconds"])),
         "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", DEFAULTS["retry_seconds"])),
+        "MIRROR_TELEMETRY_SECONDS": str(DEFAULTS["telemetry_seconds"]),
         "MIRROR_RECHECK_SECONDS": view.option(
             "recheckSeconds", ",".join(str(int(item)) for item in DEFAULTS["recheck_seconds"])
         ),

@@ -241,7 +241,7 @@ def telemetry(view: View) -> None:
         name = rule.name.partition("-")[2].partition("-")[2]
         if name not in _QUERIES:
             continue
-        file, severity, every, threshold = _QUERIES[name]
+        file, severity, every, threshold, measured = _QUERIES[name]
         view.is_(rule, "kind", "LogAlert", "a log alert")
         view.is_(rule, "properties/skipQueryValidation", True, "a new workspace has none of the tables yet")
         view.is_(rule, "properties/scopes", [workspace.id], "it reads the workspace")
@@ -253,9 +253,11 @@ def telemetry(view: View) -> None:
             rule, "properties/overrideQueryTimeRange", "P2D" if name == "quiet" else None, "what is usual shows in days"
         )
         criteria = at(rule.body, "properties/criteria/allOf") or [{}]
+        by_cause = [{"name": "cause", "operator": "Include", "values": ["*"]}]
         asked: dict[str, object] = {
             "query": _query(view, file),
-            "timeAggregation": "Count",
+            "timeAggregation": "Total" if measured else "Count",
+            **({"metricMeasureColumn": measured, "dimensions": by_cause} if measured else {}),
             "operator": "GreaterThan",
             "threshold": threshold,
             "failingPeriods": {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1},
@@ -311,10 +313,12 @@ def telemetry(view: View) -> None:
 
 
 _QUERIES = {
-    "dead-job": ("dead-jobs.kql", 1, "PT5M", 0),
-    "failing-runs": ("failing-runs.kql", 2, "PT15M", 5),
-    "waiting-jobs": ("waiting-jobs.kql", 2, "PT15M", 0),
-    "quiet": ("quiet.kql", 3, "PT1H", 0),
+    "dead-job": ("dead-jobs.kql", 1, "PT5M", 0, ""),
+    "failing-runs": ("failing-runs.kql", 2, "PT15M", 5, ""),
+    "late-pushes": ("late-pushes.kql", 2, "PT15M", 0, ""),
+    "failed-jobs": ("failed-jobs.kql", 2, "PT15M", 0, "jobs"),
+    "retries": ("retries.kql", 2, "PT15M", 20, "runs"),
+    "quiet": ("quiet.kql", 3, "PT1H", 0, ""),
 }
 _METRICS = {
     "backlog": ("QueueMessageCount", f"{ACCOUNT}/queueServices", 2, "PT1H", "Average", 1000),
@@ -325,7 +329,7 @@ _METRICS = {
 
 def _query(view: View, file: str) -> str:
     text = (INFRA / "alerts" / file).read_text(encoding="utf-8")
-    text = text.replace("{app}", view.one(SITE).name).replace("{minutes}", str(view.option("waitingMinutes", 15)))
+    text = text.replace("{app}", view.one(SITE).name).replace("{minutes}", str(view.option("lagMinutes", 15)))
     return text.replace("{hours}", str(view.option("quietHours", 0)))
 
 

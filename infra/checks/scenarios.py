@@ -61,7 +61,7 @@ SCENARIOS = (
             "serveMirror": True,
             "serveUsers": "reader:$2y$05$hash",
             "alertEmails": ["one@example.com", "two@example.com"],
-            "waitingMinutes": 23,
+            "lagMinutes": 23,
             "quietHours": 5,
             "telemetryDays": 60,
             "tags": {"owner": "platform"},

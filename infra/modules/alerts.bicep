@@ -18,8 +18,8 @@ param appName string
 @description('Who is told.')
 param emails array
 
-@description('Minutes that a job may wait.')
-param waitingMinutes int
+@description('Minutes that a push may take to arrive.')
+param lagMinutes int
 
 @description('Hours that may pass without an event; 0 compares with what is usual.')
 param quietHours int
@@ -44,7 +44,9 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
 
 var deadJobs = replace(loadTextContent('../alerts/dead-jobs.kql'), '{app}', appName)
 var failingRuns = replace(loadTextContent('../alerts/failing-runs.kql'), '{app}', appName)
-var waitingJobs = replace(replace(loadTextContent('../alerts/waiting-jobs.kql'), '{app}', appName), '{minutes}', string(waitingMinutes))
+var latePushes = replace(replace(loadTextContent('../alerts/late-pushes.kql'), '{app}', appName), '{minutes}', string(lagMinutes))
+var failedJobs = replace(loadTextContent('../alerts/failed-jobs.kql'), '{app}', appName)
+var retries = replace(loadTextContent('../alerts/retries.kql'), '{app}', appName)
 var quiet = replace(replace(loadTextContent('../alerts/quiet.kql'), '{app}', appName), '{hours}', string(quietHours))
 
 resource deadJob 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
@@ -119,14 +121,14 @@ resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-resource waiting 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-waiting-jobs'
+resource late 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: '${namePrefix}-late-pushes'
   location: location
   kind: 'LogAlert'
   tags: tags
   properties: {
-    displayName: 'Copy jobs wait too long'
-    description: 'Jobs lay in the queue for longer than the deployment allows. docs/operate.md#jobs-wait says what to do.'
+    displayName: 'Pushes arrive late in the mirror'
+    description: 'From push to mirror took longer than the deployment allows. docs/operate.md#pushes-are-late says what to do.'
     severity: 2
     enabled: true
     scopes: [workspaceId]
@@ -138,10 +140,98 @@ resource waiting 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     criteria: {
       allOf: [
         {
-          query: waitingJobs
+          query: latePushes
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [people.id]
+    }
+  }
+}
+
+resource failed 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: '${namePrefix}-failed-jobs'
+  location: location
+  kind: 'LogAlert'
+  tags: tags
+  properties: {
+    displayName: 'Copy jobs fail'
+    description: 'Jobs ended as failed; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    severity: 2
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: failedJobs
+          metricMeasureColumn: 'jobs'
+          dimensions: [
+            {
+              name: 'cause'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [people.id]
+    }
+  }
+}
+
+resource retrying 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: '${namePrefix}-retries'
+  location: location
+  kind: 'LogAlert'
+  tags: tags
+  properties: {
+    displayName: 'Copy jobs are tried again and again'
+    description: 'Runs end in another attempt; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    severity: 2
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: retries
+          metricMeasureColumn: 'runs'
+          dimensions: [
+            {
+              name: 'cause'
+              operator: 'Include'
+              values: ['*']
+            }
+          ]
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: 20
           failingPeriods: {
             numberOfEvaluationPeriods: 1
             minFailingPeriodsToAlert: 1
@@ -198,7 +288,7 @@ resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Messages pile up in the app\'s queues. docs/operate.md#jobs-wait says what to do.'
+    description: 'Messages pile up in the app\'s queues. docs/operate.md#jobs-pile-up says what to do.'
     severity: 2
     enabled: true
     scopes: [resourceId('Microsoft.Storage/storageAccounts/queueServices', hostAccount, 'default')]

@@ -179,6 +179,12 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
         { name: 'AzureWebJobsStorage__tableServiceUri', value: hostTables }
         { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: connectionString }
         { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${identityClientId};Authorization=AAD' }
+        // Azure's exporter would otherwise tell its makers and this workspace how it is used, and ask them for settings.
+        { name: 'APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL', value: 'true' }
+        { name: 'APPLICATIONINSIGHTS_SDKSTATS_DISABLED', value: 'true' }
+        { name: 'APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED', value: 'true' }
+        // The name under which host and app are found in telemetry.
+        { name: 'OTEL_SERVICE_NAME', value: appName }
         { name: 'AZURE_CLIENT_ID', value: identityClientId }
         { name: 'MIRROR_REGISTRY', value: registryLoginServer }
         { name: 'MIRROR_REGISTRY_RESOURCE_ID', value: registryId }
@@ -198,6 +204,7 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
         { name: 'MIRROR_NOT_FOUND_SECONDS', value: string(notFoundSeconds) }
         { name: 'MIRROR_RETRY_SECONDS', value: string(retrySeconds) }
         { name: 'MIRROR_RECHECK_SECONDS', value: recheckSeconds }
+        { name: 'MIRROR_TELEMETRY_SECONDS', value: '15' }
       ]
     }
   }

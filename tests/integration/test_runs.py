@@ -20,6 +20,7 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.store import layout
+from acrmirror.telemetry import Telemetry
 from local.images import Image, foreign_layer, oci_image
 from local.reader import verify_repository
 from local.stack import Stack
@@ -326,7 +327,7 @@ def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirro
 
 def test_a_layer_that_outlasts_a_run_is_warned_of_once(mirror: Mirroring, caplog: pytest.LogCaptureFixture) -> None:
     layers = [Descriptor("application/octet-stream", Digest.of(name), 200 * 2**30) for name in (b"large", b"waiting")]
-    run = Run(mirror.records, job_for("large", oci_image("large")), 1)
+    run = Run(mirror.records, job_for("large", oci_image("large")), 1, Telemetry(None))
     for layer in layers:
         run.progress.plan(layer)
     run.progress.state(layers[0].digest, "copying")

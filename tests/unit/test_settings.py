@@ -55,6 +55,8 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
             "MIRROR_THREADS": "64",
             "MIRROR_CLAIM_STALE_SECONDS": "2.5",
             "MIRROR_TRUST_BUNDLE": str(bundle),
+            "MIRROR_TELEMETRY_SECONDS": "60",
+            "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=1;IngestionEndpoint=https://somewhere/",
             "AZURE_CLIENT_ID": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
             "IDENTITY_ENDPOINT": "http://127.0.0.1:1/token",
         }
@@ -75,6 +77,8 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         threads=64,
         claim_stale_seconds=2.5,
         trust_bundle=bundle,
+        telemetry="InstrumentationKey=1;IngestionEndpoint=https://somewhere/",
+        telemetry_seconds=60,
         client_id="7f951dda-4ed3-4680-a7ca-43fe172d538d",
         managed_identity=True,
     )

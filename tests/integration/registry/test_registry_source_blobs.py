@@ -48,11 +48,12 @@ def test_a_blob_costs_the_registry_one_request(bed: Bed, size: int) -> None:
     data = content(size, seed=size)
     blob = bed.push_blob("one/request", data)
     bed.control.reset_requests()
-    seen: list[str] = []
+    seen: list[tuple[str, int]] = []
     with bed.open() as registry:
-        assert pull(registry.counted(seen.append), "one/request", blob) == data
+        counted = registry.counted(lambda kind, status: seen.append((kind, status)))
+        assert pull(counted, "one/request", blob) == data
     assert bed.calls("blob") == ["GET blob 307"]
-    assert seen == ["blob"]
+    assert seen == [("blob", 307)]
     data_requests = bed.control.requests(kind="data")
     assert len(data_requests) == -(-size // BLOCK)
     assert {entry["credential"] for entry in data_requests} == {None}

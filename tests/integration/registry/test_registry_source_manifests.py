@@ -413,14 +413,14 @@ def test_listings_fail_with_the_same_errors(bed: Bed) -> None:
 # --- what is counted, and what is never said
 
 
-def test_requests_are_counted_by_kind_and_without_the_challenges(bed: Bed) -> None:
+def test_requests_are_counted_by_kind_and_status_and_without_the_challenges(bed: Bed) -> None:
     image = oci_image("counted")
     with bed.pusher() as pusher:
         pusher.image("counted/a", image)
     bed.control.reset_requests()
-    seen: list[str] = []
+    seen: list[tuple[str, int]] = []
     with bed.open() as registry:
-        counted = registry.counted(seen.append)
+        counted = registry.counted(lambda kind, status: seen.append((kind, status)))
         digest = counted.resolve(Reference("counted/a", image.manifests[-1].tag or "latest")).descriptor.digest
         manifest = counted.manifest("counted/a", digest)
         list(counted.referrers("counted/a", digest))
@@ -429,7 +429,7 @@ def test_requests_are_counted_by_kind_and_without_the_challenges(bed: Bed) -> No
         with pytest.raises(NotFound):
             counted.manifest("counted/a", Digest.of(b"none"))
         registry.resolve(Reference("counted/a", image.manifests[-1].tag or "latest"))
-    assert seen == ["manifest", "manifest", "referrers", "blob", "manifest"]
+    assert seen == [("manifest", 200), ("manifest", 200), ("referrers", 200), ("blob", 307), ("manifest", 404)]
     assert len(bed.calls()) == len(seen) + 1
 
 

@@ -1,0 +1,48 @@
+"""What is counted, and which property of a record it comes from; docs/telemetry.md says what each metric is for.
+
+No repository, tag or digest is an attribute: each new one would be another series to keep and to pay for, and whoever
+wants to know of one image has its record.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.metrics import Meter
+
+from acrmirror.moments import to_datetime
+
+
+class JobMetrics:
+    """The instruments, made once for a meter. Thread-safe as these are."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._lag = meter.create_histogram("acrmirror.push.lag", "s", "From a push until its image is in the mirror")
+        self._jobs = meter.create_counter("acrmirror.jobs", "{job}", "Jobs that came to an end")
+        self._retries = meter.create_counter("acrmirror.retries", "{run}", "Runs that end in another attempt")
+        self._bytes = meter.create_counter("acrmirror.copy.io", "By", "Bytes of blobs that crossed the network")
+        self._layers = meter.create_counter("acrmirror.layers", "{layer}", "Layers and configs of images")
+        self._requests = meter.create_counter("acrmirror.registry.requests", "{request}", "Answers of the registry")
+
+    def run_ended(self, record: Mapping[str, Any]) -> None:
+        """Counts one run by what it wrote into its job's record: `kind`, `state` and whatever else there is of
+        docs/records.md. A run whose state is `waiting` is a retry; any other has ended its job."""
+        kind, state = record["kind"], record["state"]
+        job = {"kind": kind} | ({"error.type": record["error_code"]} if record.get("error_code") else {})
+        if state == "waiting":
+            self._retries.add(1, job)
+        else:
+            self._jobs.add(1, job | {"outcome": state})
+        if (kind, state) == ("event", "done"):
+            # The registry's clock may be ahead of this one.
+            lag = to_datetime(record["finished"]) - to_datetime(record["at"])
+            self._lag.record(max(0.0, lag.total_seconds()))
+        for direction in ("read", "written"):
+            if count := record.get(f"bytes_{direction}"):
+                self._bytes.add(count, {"direction": direction})
+        skipped = record.get("layers_skipped", 0)
+        for outcome, count in (("copied", record.get("layers_done", 0) - skipped), ("skipped", skipped)):
+            if count:
+                self._layers.add(count, {"outcome": outcome})
+        for asked, answers in record.get("requests_by_status", {}).items():
+            for status, count in answers.items():
+                self._requests.add(count, {"kind": asked, "status": status})

@@ -1,0 +1,79 @@
+"""The door to telemetry: cheap to have, opened by the first job that ends, and never a reason for a job to fail."""
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from azure.core.credentials import TokenCredential
+
+from acrmirror.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    from acrmirror.telemetry.metrics import JobMetrics
+
+CLOSE_SECONDS = 3.0
+"""How long the end of the process may wait for the last metrics to be sent."""
+
+_log = logging.getLogger(__name__)
+
+
+class Telemetry:
+    """Counts runs as they end, if it has where to send that to. Thread-safe.
+
+    OpenTelemetry and its exporter (0.3 s of CPU) are imported when the first run has ended, so that no cold start pays
+    for them. Whatever goes wrong in here is logged and goes no further.
+    """
+
+    def __init__(self, make_provider: "Callable[[], MeterProvider] | None") -> None:
+        self._make_provider = make_provider
+        self._provider: MeterProvider | None = None
+        self._metrics: JobMetrics | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, settings: Settings, credential: TokenCredential) -> Self:
+        """Sends to the Application Insights of the settings, or nowhere. Nothing is imported or sent yet."""
+
+        def make_provider() -> "MeterProvider":
+            from acrmirror.telemetry import azure_monitor
+
+            return azure_monitor.make_provider(settings, credential)
+
+        return cls(make_provider if settings.telemetry else None)
+
+    def run_ended(self, record: Mapping[str, Any]) -> None:
+        """See `JobMetrics.run_ended`."""
+        try:
+            metrics = self._opened()
+            if metrics is not None:
+                metrics.run_ended(record)
+        except Exception:  # noqa: BLE001 - whatever it is, the job has ended well
+            _log.warning("Telemetry lacks a run", exc_info=True)
+
+    def close(self) -> None:
+        """Sends what was counted since, for as long as `CLOSE_SECONDS`."""
+        with self._lock:
+            provider, self._provider, self._metrics, self._make_provider = self._provider, None, None, None
+        if provider is None:
+            return
+        atexit.unregister(self.close)
+        try:
+            provider.shutdown(CLOSE_SECONDS * 1000)
+        except Exception:  # noqa: BLE001 - the SDK raises no narrower one
+            _log.warning("Telemetry lacks what came last", exc_info=True)
+
+    def _opened(self) -> "JobMetrics | None":
+        with self._lock:
+            if self._metrics is None and self._make_provider is not None:
+                # Should it fail, it would fail again: it is tried once.
+                make_provider, self._make_provider = self._make_provider, None
+                from acrmirror.telemetry.metrics import JobMetrics
+
+                self._provider = make_provider()
+                atexit.register(self.close)
+                self._metrics = JobMetrics(self._provider.get_meter("acrmirror"))
+            return self._metrics

@@ -1,0 +1,151 @@
+"""What is counted of a record, by the SDK's own reader; and that telemetry is imported late and never in the way."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from acrmirror.errors import Denied, Misconfigured
+from acrmirror.jobs.records import error_fields
+from acrmirror.telemetry import Telemetry
+from infra.checks import INFRA
+
+PAGE = INFRA.parent / "docs" / "telemetry.md"
+PUSHED = {
+    "kind": "event",
+    "state": "done",
+    "at": "2026-04-25T21:39:47.276585742Z",
+    "finished": "2026-04-25T21:39:51.776585000Z",
+    "repository": "team/app",
+    "tag": "v1",
+    "digest": "sha256:" + "0" * 64,
+    "bytes_read": 5_000_000_000,
+    "bytes_written": 4_000_000_000,
+    "layers_total": 5,
+    "layers_done": 5,
+    "layers_skipped": 2,
+    "requests_by_status": {"manifest": {"200": 3, "429": 1}, "blob": {"307": 3}},
+    **error_fields(None),
+}
+Points = dict[tuple[str, tuple[tuple[str, object], ...]], float]
+
+
+@pytest.fixture
+def reader() -> InMemoryMetricReader:
+    return InMemoryMetricReader()
+
+
+def counted(reader: InMemoryMetricReader, *records: Mapping[str, Any]) -> Points:
+    """Of these runs: (metric, its attributes) and the sum."""
+    telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
+    for record in records:
+        telemetry.run_ended(record)
+    data = reader.get_metrics_data()
+    telemetry.close()
+    found: Points = {}
+    for metric in data.resource_metrics[0].scope_metrics[0].metrics if data else ():
+        for point in metric.data.data_points:
+            attributes = tuple(sorted((point.attributes or {}).items()))
+            found[metric.name, attributes] = getattr(point, "value", None) or getattr(point, "sum", 0)
+    return found
+
+
+def test_a_push_that_was_mirrored_is_counted_in_all_its_parts(reader: InMemoryMetricReader) -> None:
+    assert counted(reader, PUSHED) == {
+        ("acrmirror.push.lag", ()): pytest.approx(4.5, abs=1e-5),
+        ("acrmirror.jobs", (("kind", "event"), ("outcome", "done"))): 1,
+        ("acrmirror.copy.io", (("direction", "read"),)): 5_000_000_000,
+        ("acrmirror.copy.io", (("direction", "written"),)): 4_000_000_000,
+        ("acrmirror.layers", (("outcome", "copied"),)): 3,
+        ("acrmirror.layers", (("outcome", "skipped"),)): 2,
+        ("acrmirror.registry.requests", (("kind", "manifest"), ("status", "200"))): 3,
+        ("acrmirror.registry.requests", (("kind", "manifest"), ("status", "429"))): 1,
+        ("acrmirror.registry.requests", (("kind", "blob"), ("status", "307"))): 3,
+    }
+
+
+def test_a_failure_is_counted_by_its_cause_and_a_retry_is_no_end(reader: InMemoryMetricReader) -> None:
+    denied = error_fields(Denied("a", "b", "c"))
+    failed = {"kind": "pull", "state": "failed"} | denied
+    assert counted(reader, failed, failed, {"kind": "event", "state": "waiting", "at": PUSHED["at"]} | denied) == {
+        ("acrmirror.jobs", (("error.type", "denied"), ("kind", "pull"), ("outcome", "failed"))): 2,
+        ("acrmirror.retries", (("error.type", "denied"), ("kind", "event"))): 1,
+    }
+
+
+@pytest.mark.parametrize("kind", ["pull", "deletion", "match", "check"])
+def test_only_a_push_has_a_lag(reader: InMemoryMetricReader, kind: str) -> None:
+    assert "acrmirror.push.lag" not in {name for name, _ in counted(reader, PUSHED | {"kind": kind})}
+
+
+def test_a_registry_whose_clock_is_ahead_makes_no_negative_lag(reader: InMemoryMetricReader) -> None:
+    points = counted(reader, PUSHED | {"at": "2026-04-25T21:39:53Z"})
+    assert points["acrmirror.push.lag", ()] == 0
+
+
+def test_a_thousand_images_make_no_more_series_than_one(reader: InMemoryMetricReader) -> None:
+    images = [PUSHED | {"repository": f"team/{n}", "tag": f"v{n}", "digest": f"sha256:{n:064x}"} for n in range(1000)]
+    assert len(counted(reader, *images)) == len(counted(InMemoryMetricReader(), PUSHED))
+
+
+def test_telemetry_that_can_not_be_set_up_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    attempts: list[int] = []
+
+    def fail() -> MeterProvider:
+        attempts.append(1)
+        raise Misconfigured("send telemetry", "its connection string is none", "Correct it.")
+
+    telemetry = Telemetry(fail)
+    for _ in range(3):
+        telemetry.run_ended(PUSHED)
+    telemetry.close()
+    assert len(attempts) == len(caplog.records) == 1
+
+
+def test_a_record_that_lacks_what_is_counted_hurts_nobody(
+    reader: InMemoryMetricReader, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert counted(reader, {"state": "done"}) == {}
+    assert len(caplog.records) == 1
+
+
+def test_nothing_is_counted_where_there_is_nowhere_to_send_it() -> None:
+    telemetry = Telemetry(None)
+    telemetry.run_ended(PUSHED)
+    telemetry.close()
+
+
+def test_a_cold_start_pays_for_no_telemetry() -> None:
+    code = "import sys, function_app; print([it for it in sys.modules if 'opentelemetry' in it or 'monitor' in it])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def named_in(text: str) -> tuple[set[str], set[str]]:
+    """Metrics, and attributes of them, that a query names."""
+    return set(re.findall(r"acrmirror\.[a-z.]+", text)), set(re.findall(r"Properties\['([^']+)'\]", text))
+
+
+def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) -> None:
+    """A metric that an alert asks for by another name would be one that never rings."""
+    failed = {"kind": "event", "state": "failed", "error_code": "denied"}
+    points = counted(reader, PUSHED, failed, failed | {"state": "waiting"})
+    metrics, attributes = {name for name, _ in points}, {key for _, pairs in points for key, _ in pairs}
+    workbook = json.loads((INFRA / "workbook" / "mirror.json").read_text(encoding="utf-8"))
+    shown = "\n".join(item["content"].get("query", "") for item in workbook["items"])
+    for text in (shown, *(path.read_text(encoding="utf-8") for path in (INFRA / "alerts").glob("*.kql"))):
+        assert named_in(text)[0] <= metrics
+        assert named_in(text)[1] <= attributes
+    assert named_in(shown) == (metrics, attributes)
+    rows = re.compile(r"^\| `(acrmirror\.[a-z.]+)` \|[^|]*\|([^|]*)\|", re.MULTILINE)
+    table = rows.findall(PAGE.read_text(encoding="utf-8"))
+    assert {name for name, _ in table} == metrics
+    for name, described in table:
+        measured = {key for found, pairs in points if found == name for key, _ in pairs}
+        assert measured <= set(re.findall(r"`([a-z.]+)`", described))
