@@ -1,96 +1,23 @@
 """What a deployment would send to Azure, worked out without Azure: conditions, loops, modules, names, ids and roles.
 
-What only Azure knows (a principal's id, a host name) becomes a `Later`, which names where it will come from, so that
-two places can be compared although neither is known.
+Raises Impossible for what Azure would refuse.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.checks import syntax
+from infra.checks.deployment import Deployed, Deployment, Impossible, Later, Scope, Surroundings, plain
 from infra.checks.functions import PURE, SUFFIXES
-from infra.checks.static import unfit
-from infra.checks.syntax import (
-    Call,
-    Choice,
-    Deployable,
-    File,
-    Index,
-    Listing,
-    Literal,
-    Loop,
-    Member,
-    Name,
-    Node,
-    Object,
-    Operation,
-    Parameter,
-    Text,
-    Variable,
-)
-
-
-class Impossible(Exception):
-    """The deployment would fail, and why."""
-
-
-class Later(str):
-    """Text that Azure gives when it deploys; it reads like `<id of the resource>.properties.principalId`."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    subscription: str
-    group: str | None = None
-
-    @property
-    def id(self) -> str:
-        group = f"/resourceGroups/{self.group}" if self.group else ""
-        return f"/subscriptions/{self.subscription}{group}"
-
-
-@dataclass(slots=True)
-class Deployed:
-    """A resource as it would be sent, or (existing) as it is referred to."""
-
-    symbol: str
-    path: Path
-    line: int
-    type: str
-    id: str
-    name: str
-    body: dict[str, Any]
-    existing: bool = False
-    on: "Deployed | None" = None
-    """What an extension resource is attached to."""
-    needs: set[str] = field(default_factory=set)
-    """Ids of resources and modules that have to stand before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Where the deployment goes, and what is there already: values of existing resources by id and path."""
-
-    subscription: str = "11111111-1111-1111-1111-111111111111"
-    existing: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Deployment:
-    resources: list[Deployed]
-    outputs: dict[str, Any]
-
-    def of(self, type_name: str) -> list[Deployed]:
-        return [item for item in self.resources if item.type == type_name and not item.existing]
+from infra.checks.parameters import unfit
 
 
 def deploy(
     path: Path,
     parameters: Mapping[str, Any],
-    load: Callable[[Path], File],
+    load: Callable[[Path], syntax.File],
     surroundings: Surroundings | None = None,
     group: str | None = None,
 ) -> Deployment:
@@ -102,14 +29,6 @@ def deploy(
     return Deployment(run.deployed(), {name: plain(value) for name, value in outputs.items()})
 
 
-def plain(value: Any) -> Any:
-    if isinstance(value, Deployed):
-        return value.id
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
-
-
 class _Absent:
     """A module or resource whose condition is false."""
 
@@ -119,10 +38,10 @@ class _Run:
 
     def __init__(
         self,
-        file: File,
+        file: syntax.File,
         scope: Scope,
         given: Mapping[str, Any],
-        load: Callable[[Path], File],
+        load: Callable[[Path], syntax.File],
         around: Surroundings,
         needs: set[str] | None = None,
     ) -> None:
@@ -133,7 +52,7 @@ class _Run:
         self.touched: set[str] = set()
         self.modules: list[_Run] = []
         for name in given:
-            if not isinstance(file.declarations.get(name), Parameter):
+            if not isinstance(file.declarations.get(name), syntax.Parameter):
                 raise Impossible(f"{file.path.name} takes no {name}")
         for parameter in file.parameters:
             if parameter.name in given:
@@ -175,14 +94,14 @@ class _Run:
             if name in self.busy:
                 raise Impossible(f"{self.file.path.name}: {' needs '.join((*self.busy, name))}")
             self.busy.append(name)
-            if isinstance(declaration, Variable):
+            if isinstance(declaration, syntax.Variable):
                 self.values[name] = self.value(declaration.value, {})
-            elif isinstance(declaration, Deployable):
+            elif isinstance(declaration, syntax.Deployable):
                 self.values[name] = self.deployable(declaration)
             self.busy.pop()
         return self.values[name]
 
-    def deployable(self, declaration: Deployable) -> Any:
+    def deployable(self, declaration: syntax.Deployable) -> Any:
         if declaration.condition is not None and not self.truth(declaration.condition, {}):
             return _Absent()
         make = self.module if declaration.is_module else self.resource
@@ -191,7 +110,7 @@ class _Run:
         loop = declaration.loop
         return [make(declaration, names) for names in self.rounds(loop, {})]
 
-    def rounds(self, loop: Loop, names: dict[str, Any]) -> list[dict[str, Any]]:
+    def rounds(self, loop: syntax.Loop, names: dict[str, Any]) -> list[dict[str, Any]]:
         source = self.value(loop.source, names)
         if not isinstance(source, list):
             raise Impossible(f"{self.file.path.name}:{loop.line}: only lists can be looped over")
@@ -199,11 +118,11 @@ class _Run:
             {**names, loop.item: item, **({loop.index: at} if loop.index else {})} for at, item in enumerate(source)
         ]
 
-    def resource(self, declaration: Deployable, names: dict[str, Any]) -> Deployed:
+    def resource(self, declaration: syntax.Deployable, names: dict[str, Any]) -> Deployed:
         outer, self.touched = self.touched, set()
         type_name = declaration.what.partition("@")[0]
         meta = {key: declaration.body.get(key) for key in ("name", "parent", "scope", "dependsOn")}
-        name = str(self.value(meta["name"] or Literal(0, 0, declaration.line, ""), names))
+        name = str(self.value(meta["name"] or syntax.Literal(0, 0, declaration.line, ""), names))
         parent = self.value(meta["parent"], names) if meta["parent"] is not None else None
         on = self.value(meta["scope"], names) if meta["scope"] is not None else None
         if isinstance(parent, Deployed):
@@ -240,7 +159,7 @@ class _Run:
             needs,
         )
 
-    def module(self, declaration: Deployable, names: dict[str, Any]) -> "_Run":
+    def module(self, declaration: syntax.Deployable, names: dict[str, Any]) -> "_Run":
         outer, self.touched = self.touched, set()
         target = declaration.body.get("scope")
         scope = self.value(target, names) if target is not None else self.scope
@@ -251,7 +170,7 @@ class _Run:
         given = declaration.body.get("params")
         parameters = {
             str(item.name): plain(self.value(item.value, names))
-            for item in (given.properties if isinstance(given, Object) else ())
+            for item in (given.properties if isinstance(given, syntax.Object) else ())
         }
         depends = declaration.body.get("dependsOn")
         if depends is not None:
@@ -264,44 +183,44 @@ class _Run:
 
     # expressions
 
-    def truth(self, node: Node, names: dict[str, Any]) -> bool:
+    def truth(self, node: syntax.Node, names: dict[str, Any]) -> bool:
         value = self.value(node, names)
         if not isinstance(value, bool):
             raise Impossible(f"{self.file.path.name}:{node.line}: {value!r} is neither true nor false")
         return value
 
-    def key(self, node: Node, names: dict[str, Any]) -> str:
+    def key(self, node: syntax.Node, names: dict[str, Any]) -> str:
         return str(self.value(node, names))
 
-    def value(self, node: Node, names: dict[str, Any]) -> Any:
+    def value(self, node: syntax.Node, names: dict[str, Any]) -> Any:
         match node:
-            case Literal(value=value):
+            case syntax.Literal(value=value):
                 return value
-            case Text(parts=parts):
+            case syntax.Text(parts=parts):
                 return self.joined([self.value(part, names) for part in parts])
-            case Name(name=name):
+            case syntax.Name(name=name):
                 value = names[name] if name in names else self.named(name)
                 self.touch(value)
                 return value
-            case Listing(items=items):
+            case syntax.Listing(items=items):
                 return [self.value(item, names) for item in items]
-            case Object(properties=properties):
+            case syntax.Object(properties=properties):
                 return {self.key(item.key, names): self.value(item.value, names) for item in properties}
-            case Loop(body=body):
+            case syntax.Loop(body=body):
                 return [self.value(body, inner) for inner in self.rounds(node, names)]
-            case Choice(condition=condition, yes=yes, no=no):
+            case syntax.Choice(condition=condition, yes=yes, no=no):
                 return self.value(yes if self.truth(condition, names) else no, names)
-            case Member(base=base, name=name, safe=safe):
+            case syntax.Member(base=base, name=name, safe=safe):
                 return self.member(self.value(base, names), name, safe, node)
-            case Index(base=base, index=index):
+            case syntax.Index(base=base, index=index):
                 found, at = self.value(base, names), self.value(index, names)
                 try:
                     return found[at]
                 except (IndexError, KeyError, TypeError) as error:
                     raise Impossible(f"{self.file.path.name}:{node.line}: there is no [{at}]") from error
-            case Call(name=name, arguments=arguments):
+            case syntax.Call(name=name, arguments=arguments):
                 return self.call(name, [self.value(item, names) for item in arguments], node)
-            case Operation(operator=operator, operands=operands):
+            case syntax.Operation(operator=operator, operands=operands):
                 return self.operation(operator, operands, names)
         raise Impossible(f"{node} cannot be worked out")
 
@@ -323,7 +242,7 @@ class _Run:
             self.named(declaration.name)
         return [item for item in self.deployed() if not item.existing]
 
-    def member(self, base: Any, name: str, safe: bool, node: Node) -> Any:
+    def member(self, base: Any, name: str, safe: bool, node: syntax.Node) -> Any:
         if isinstance(base, _Absent) or base is None:
             if safe or (base is None and _within_safe(node)):
                 return None
@@ -348,7 +267,7 @@ class _Run:
         facts = self.around.existing.get(resource.id, {}) if resource.existing else {}
         return _Promise(resource, facts).get(name)
 
-    def call(self, name: str, arguments: list[Any], node: Node) -> Any:
+    def call(self, name: str, arguments: list[Any], node: syntax.Node) -> Any:
         arguments = [plain(item) for item in arguments]
         match name:
             case "subscription":
@@ -376,7 +295,7 @@ class _Run:
         later = any(isinstance(item, Later) for item in arguments) and isinstance(value, str)
         return Later(value) if later else value
 
-    def operation(self, operator: str, operands: tuple[Node, ...], names: dict[str, Any]) -> Any:
+    def operation(self, operator: str, operands: tuple[syntax.Node, ...], names: dict[str, Any]) -> Any:
         match operator:
             case "!":
                 return not self.truth(operands[0], names)
@@ -405,9 +324,9 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _within_safe(node: Node) -> bool:
+def _within_safe(node: syntax.Node) -> bool:
     """`a.?b.c`: what follows a safe access is safe as well."""
-    while isinstance(node, Member):
+    while isinstance(node, syntax.Member):
         if node.safe:
             return True
         node = node.base

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from infra.checks.evaluate import Deployed, Deployment
+from infra.checks.deployment import Deployed, Deployment
 from infra.checks.requirements import ROLE, at
 from infra.checks.roles import BY_ID
 from infra.checks.scenarios import REGISTRY, SCENARIOS, Scenario, run, subscribe

@@ -11,26 +11,13 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from infra.checks import templates
-from infra.checks.evaluate import Impossible
-from infra.checks.holds import check as requirements
+from infra.checks import syntax, templates
+from infra.checks.deployment import Impossible
 from infra.checks.parser import read
+from infra.checks.requirements import check as requirements
 from infra.checks.roles import ROLES
 from infra.checks.scenarios import SCENARIOS, Loader, run, subscribe
 from infra.checks.static import check
-from infra.checks.syntax import (
-    Choice,
-    Deployable,
-    File,
-    Literal,
-    Name,
-    Node,
-    Object,
-    Parameter,
-    Property,
-    Variable,
-    walk,
-)
 from infra.checks.tokens import SyntaxFault
 
 
@@ -50,10 +37,10 @@ def mutations() -> Iterator[Mutation]:
         yield from of_file(read(path))
 
 
-def of_file(file: File) -> Iterator[Mutation]:
+def of_file(file: syntax.File) -> Iterator[Mutation]:
     for declaration in file.declarations.values():
         match declaration:
-            case Deployable(body=body):
+            case syntax.Deployable(body=body):
                 yield from _changes(file, body, declaration)
                 if declaration.condition is not None:
                     negated = f"!({_source(file, declaration.condition)})"
@@ -62,45 +49,45 @@ def of_file(file: File) -> Iterator[Mutation]:
                     yield Mutation(
                         file.path, declaration.line, f"{declaration.name} left out", _without(file, declaration)
                     )
-            case Variable(value=value):
+            case syntax.Variable(value=value):
                 yield from _changes(file, value, None)
-            case Parameter(default=default) if default is not None:
+            case syntax.Parameter(default=default) if default is not None:
                 yield from _changes(file, default, None)
     for output in file.outputs.values():
         yield from _changes(file, output.value, None)
 
 
-def _changes(file: File, body: Node, deployable: Deployable | None) -> Iterator[Mutation]:
+def _changes(file: syntax.File, body: syntax.Node, deployable: syntax.Deployable | None) -> Iterator[Mutation]:
     labels = {id(value) for value in _labels(body, deployable)}
-    for node in walk(body):
-        if isinstance(node, Property) and not (deployable and deployable.is_module and node.name == "name"):
-            if isinstance(node.key, Literal):
+    for node in syntax.walk(body):
+        if isinstance(node, syntax.Property) and not (deployable and deployable.is_module and node.name == "name"):
+            if isinstance(node.key, syntax.Literal):
                 quoted = file.text[node.key.start] == "'"
                 name = f"'{node.name}x'" if quoted else f"{node.name}x"
                 yield _put(file, node.key, name, f"{node.name} misspelt")
-            if not (isinstance(body, Object) and node in body.properties and node.name in ("name", "parent")):
+            if not (isinstance(body, syntax.Object) and node in body.properties and node.name in ("name", "parent")):
                 yield Mutation(file.path, node.line, f"{node.name} left out", _cut(file, node))
-        elif isinstance(node, Literal) and id(node) not in labels and not _is_key(body, node):
+        elif isinstance(node, syntax.Literal) and id(node) not in labels and not _is_key(body, node):
             yield from _of_literal(file, node)
-        elif isinstance(node, Name):
+        elif isinstance(node, syntax.Name):
             yield from _of_name(file, node)
-        elif isinstance(node, Choice):
+        elif isinstance(node, syntax.Choice):
             swapped = f"!({_source(file, node.condition)})"
             yield _put(file, node.condition, swapped, f"the choice {_source(file, node.condition)} negated")
 
 
-def _labels(body: Node, deployable: Deployable | None) -> Iterator[Node]:
+def _labels(body: syntax.Node, deployable: syntax.Deployable | None) -> Iterator[syntax.Node]:
     if deployable is not None and deployable.is_module:
         name = deployable.body.get("name")
-        yield from walk(name) if name is not None else ()
+        yield from syntax.walk(name) if name is not None else ()
     del body
 
 
-def _is_key(body: Node, literal: Literal) -> bool:
-    return any(isinstance(node, Property) and node.key is literal for node in walk(body))
+def _is_key(body: syntax.Node, literal: syntax.Literal) -> bool:
+    return any(isinstance(node, syntax.Property) and node.key is literal for node in syntax.walk(body))
 
 
-def _of_literal(file: File, node: Literal) -> Iterator[Mutation]:
+def _of_literal(file: syntax.File, node: syntax.Literal) -> Iterator[Mutation]:
     source = _source(file, node)
     if isinstance(node.value, bool):
         yield _put(file, node, "false" if node.value else "true", f"{source} turned round")
@@ -115,7 +102,7 @@ def _of_literal(file: File, node: Literal) -> Iterator[Mutation]:
         yield _put(file, node, source[:-1] + "x'" if quoted else source + "x", f"{source} misspelt")
 
 
-def _of_name(file: File, node: Name) -> Iterator[Mutation]:
+def _of_name(file: syntax.File, node: syntax.Name) -> Iterator[Mutation]:
     """Something else of the same kind in its place: another parameter of that type, another resource of that type."""
     declared = file.declarations.get(node.name)
     for other in file.declarations.values():
@@ -123,23 +110,25 @@ def _of_name(file: File, node: Name) -> Iterator[Mutation]:
             continue
         same = (
             other.type == declared.type
-            if isinstance(other, Parameter) and isinstance(declared, Parameter)
-            else isinstance(other, Deployable) and isinstance(declared, Deployable) and other.what == declared.what
+            if isinstance(other, syntax.Parameter) and isinstance(declared, syntax.Parameter)
+            else isinstance(other, syntax.Deployable)
+            and isinstance(declared, syntax.Deployable)
+            and other.what == declared.what
         )
         if same:
             yield _put(file, node, other.name, f"{node.name} became {other.name}")
             return
 
 
-def _source(file: File, node: Node) -> str:
+def _source(file: syntax.File, node: syntax.Node) -> str:
     return file.text[node.start : node.end]
 
 
-def _put(file: File, node: Node, text: str, what: str) -> Mutation:
+def _put(file: syntax.File, node: syntax.Node, text: str, what: str) -> Mutation:
     return Mutation(file.path, node.line, what, file.text[: node.start] + text + file.text[node.end :])
 
 
-def _cut(file: File, node: Property) -> str:
+def _cut(file: syntax.File, node: syntax.Property) -> str:
     before, after = file.text[: node.start], file.text[node.end :]
     if match := re.match(r"[ \t]*,[ \t]*", after):
         after = after[match.end() :]
@@ -148,7 +137,7 @@ def _cut(file: File, node: Property) -> str:
     return before + after
 
 
-def _without(file: File, deployable: Deployable) -> str:
+def _without(file: syntax.File, deployable: syntax.Deployable) -> str:
     return file.text[: deployable.start] + file.text[deployable.end :]
 
 

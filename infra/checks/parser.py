@@ -6,32 +6,13 @@ calculate with: pycep has no operator precedence and does not tell `'a'` from `a
 """
 
 from pathlib import Path
+from typing import Any
 
-from infra.checks.syntax import (
-    Call,
-    Choice,
-    Declaration,
-    Deployable,
-    File,
-    Index,
-    Listing,
-    Literal,
-    Loop,
-    Member,
-    Name,
-    Node,
-    Object,
-    Operation,
-    Output,
-    Parameter,
-    Property,
-    Text,
-    Variable,
-)
+from infra.checks import syntax
 from infra.checks.tokens import SyntaxFault, Token, tokenize
 
 
-def read(path: Path, text: str | None = None) -> File:
+def read(path: Path, text: str | None = None) -> syntax.File:
     """Raises SyntaxFault. `text` stands in for what the file holds."""
     return _Parser(path, path.read_text(encoding="utf-8") if text is None else text).file()
 
@@ -72,8 +53,8 @@ class _Parser:
 
     # statements
 
-    def file(self) -> File:
-        file = File(self.path, self.text)
+    def file(self) -> syntax.File:
+        file = syntax.File(self.path, self.text)
         self.newlines()
         while self.next.kind != "end":
             self.statement(file)
@@ -82,11 +63,11 @@ class _Parser:
             self.newlines()
         return file
 
-    def statement(self, file: File) -> None:
-        decorators: list[Call] = []
+    def statement(self, file: syntax.File) -> None:
+        decorators: list[syntax.Call] = []
         while self.accept("@"):
             call = self.postfix()
-            if not isinstance(call, Call):
+            if not isinstance(call, syntax.Call):
                 raise SyntaxFault("a decorator is a call", self.next.line)
             decorators.append(call)
             self.newlines()
@@ -104,30 +85,30 @@ class _Parser:
             declaration = self.deployable(word, tuple(decorators))
         else:
             raise SyntaxFault(f"{word.text!r} begins no statement that is used here", word.line)
-        names: dict[str, Declaration] = file.outputs if isinstance(declaration, Output) else file.declarations  # type: ignore[assignment]
+        names: dict[str, Any] = file.outputs if isinstance(declaration, syntax.Output) else file.declarations
         if declaration.name in names:
             raise SyntaxFault(f"{declaration.name} is declared twice", declaration.line)
         names[declaration.name] = declaration
 
-    def parameter(self, word: Token, decorators: tuple[Call, ...]) -> Parameter:
+    def parameter(self, word: Token, decorators: tuple[syntax.Call, ...]) -> syntax.Parameter:
         name = self.take("name")
         kind = self.take("name").text if self.next.kind == "name" else ""  # a parameter file gives none
         default = self.expression() if self.accept("=") else None
-        return Parameter(word.start, self.last, word.line, name.text, decorators, kind, default)
+        return syntax.Parameter(word.start, self.last, word.line, name.text, decorators, kind, default)
 
-    def variable(self, word: Token, decorators: tuple[Call, ...]) -> Variable:
+    def variable(self, word: Token, decorators: tuple[syntax.Call, ...]) -> syntax.Variable:
         name = self.take("name")
         self.take("=")
         value = self.expression()
-        return Variable(word.start, self.last, word.line, name.text, decorators, value)
+        return syntax.Variable(word.start, self.last, word.line, name.text, decorators, value)
 
-    def output(self, word: Token, decorators: tuple[Call, ...]) -> Output:
+    def output(self, word: Token, decorators: tuple[syntax.Call, ...]) -> syntax.Output:
         name, kind = self.take("name"), self.take("name")
         self.take("=")
         value = self.expression()
-        return Output(word.start, self.last, word.line, name.text, decorators, kind.text, value)
+        return syntax.Output(word.start, self.last, word.line, name.text, decorators, kind.text, value)
 
-    def deployable(self, word: Token, decorators: tuple[Call, ...]) -> Deployable:
+    def deployable(self, word: Token, decorators: tuple[syntax.Call, ...]) -> syntax.Deployable:
         name = self.take("name")
         what = self.text_of(self.take("string"))
         existing = self.accept("name", "existing") is not None
@@ -138,12 +119,12 @@ class _Parser:
             condition = self.expression()
             self.take(")")
         value = self.expression()
-        if isinstance(value, Loop):
+        if isinstance(value, syntax.Loop):
             loop, value = value, value.body
-        if not isinstance(value, Object):
+        if not isinstance(value, syntax.Object):
             raise SyntaxFault(f"{name.text} has no body", word.line)
         is_module = word.text == "module"
-        return Deployable(
+        return syntax.Deployable(
             word.start,
             self.last,
             word.line,
@@ -163,7 +144,7 @@ class _Parser:
 
     # expressions
 
-    def expression(self) -> Node:
+    def expression(self) -> syntax.Node:
         condition = self.binary(0)
         if not self.accept("?"):
             return condition
@@ -173,51 +154,51 @@ class _Parser:
         self.take(":")
         self.newlines()
         no = self.expression()
-        return Choice(condition.start, no.end, condition.line, condition, yes, no)
+        return syntax.Choice(condition.start, no.end, condition.line, condition, yes, no)
 
-    def binary(self, level: int) -> Node:
+    def binary(self, level: int) -> syntax.Node:
         if level == len(_BINARY):
             return self.unary()
         left = self.binary(level + 1)
         while self.next.kind in _BINARY[level]:
             operator = self.take().text
             right = self.binary(level + 1)
-            left = Operation(left.start, right.end, left.line, operator, (left, right))
+            left = syntax.Operation(left.start, right.end, left.line, operator, (left, right))
         return left
 
-    def unary(self) -> Node:
+    def unary(self) -> syntax.Node:
         if token := self.accept("!") or self.accept("-"):
             operand = self.unary()
-            return Operation(token.start + self.offset, operand.end, token.line, token.text, (operand,))
+            return syntax.Operation(token.start + self.offset, operand.end, token.line, token.text, (operand,))
         return self.postfix()
 
-    def postfix(self) -> Node:
+    def postfix(self) -> syntax.Node:
         node = self.primary()
         while True:
             if (token := self.accept(".")) or (token := self.accept(".?")):
                 name = self.take("name")
-                if self.next.kind == "(" and isinstance(node, Name) and node.name in ("az", "sys"):
+                if self.next.kind == "(" and isinstance(node, syntax.Name) and node.name in ("az", "sys"):
                     node = self.call(name)
                     continue
-                node = Member(node.start, name.end + self.offset, node.line, node, name.text, token.text == ".?")
+                node = syntax.Member(node.start, name.end + self.offset, node.line, node, name.text, token.text == ".?")
             elif self.accept("["):
                 index = self.expression()
                 self.take("]")
-                node = Index(node.start, self.last, node.line, node, index)
+                node = syntax.Index(node.start, self.last, node.line, node, index)
             else:
                 return node
 
-    def primary(self) -> Node:
+    def primary(self) -> syntax.Node:
         token = self.take()
         start, end = token.start + self.offset, token.end + self.offset
         if token.kind == "string":
             return self.string(token)
         if token.kind == "number":
-            return Literal(start, end, token.line, int(token.text))
+            return syntax.Literal(start, end, token.line, int(token.text))
         if token.kind == "name":
             if token.text in ("true", "false", "null"):
-                return Literal(start, end, token.line, {"true": True, "false": False, "null": None}[token.text])
-            return self.call(token) if self.next.kind == "(" else Name(start, end, token.line, token.text)
+                return syntax.Literal(start, end, token.line, {"true": True, "false": False, "null": None}[token.text])
+            return self.call(token) if self.next.kind == "(" else syntax.Name(start, end, token.line, token.text)
         if token.kind == "(":
             node = self.expression()
             self.take(")")
@@ -228,9 +209,9 @@ class _Parser:
             return self.object(token)
         raise SyntaxFault(f"{token.text!r} begins no expression", token.line)
 
-    def call(self, name: Token) -> Call:
+    def call(self, name: Token) -> syntax.Call:
         self.take("(")
-        arguments: list[Node] = []
+        arguments: list[syntax.Node] = []
         self.newlines()
         while self.next.kind != ")":
             arguments.append(self.expression())
@@ -239,25 +220,25 @@ class _Parser:
                 break
             self.newlines()
         self.take(")")
-        return Call(name.start + self.offset, self.last, name.line, name.text, tuple(arguments))
+        return syntax.Call(name.start + self.offset, self.last, name.line, name.text, tuple(arguments))
 
-    def listing(self, token: Token) -> Node:
+    def listing(self, token: Token) -> syntax.Node:
         if self.next.text == "for":
             return self.loop(token)
-        items: list[Node] = []
+        items: list[syntax.Node] = []
         self.newlines()
         while self.next.kind != "]":
             items.append(self.expression())
             self.separator("]")
         self.take("]")
-        return Listing(token.start + self.offset, self.last, token.line, tuple(items))
+        return syntax.Listing(token.start + self.offset, self.last, token.line, tuple(items))
 
     def separator(self, closing: str) -> None:
         if not (self.accept(",") or self.next.kind in ("newline", closing)):
             raise SyntaxFault(f"{self.next.text!r} follows a value", self.next.line)
         self.newlines()
 
-    def loop(self, token: Token) -> Loop:
+    def loop(self, token: Token) -> syntax.Loop:
         self.take("name", "for")
         index = None
         if self.accept("("):
@@ -273,43 +254,43 @@ class _Parser:
         body = self.expression()
         self.newlines()
         self.take("]")
-        return Loop(token.start + self.offset, self.last, token.line, item, index, source, body)
+        return syntax.Loop(token.start + self.offset, self.last, token.line, item, index, source, body)
 
-    def object(self, token: Token) -> Object:
-        properties: list[Property] = []
+    def object(self, token: Token) -> syntax.Object:
+        properties: list[syntax.Property] = []
         self.newlines()
         while self.next.kind != "}":
             key = self.take()
             if key.kind not in ("name", "string"):
                 raise SyntaxFault(f"{key.text!r} is no name of a property", key.line)
-            name = self.string(key) if key.kind == "string" else Literal(*self.span(key), key.text)
+            name = self.string(key) if key.kind == "string" else syntax.Literal(*self.span(key), key.text)
             self.take(":")
             value = self.expression()
-            if isinstance(name, Literal) and any(item.name == name.value for item in properties):
+            if isinstance(name, syntax.Literal) and any(item.name == name.value for item in properties):
                 raise SyntaxFault(f"{name.value} is given twice", key.line)
-            properties.append(Property(name.start, value.end, key.line, name, value))
+            properties.append(syntax.Property(name.start, value.end, key.line, name, value))
             self.separator("}")
         self.take("}")
-        return Object(token.start + self.offset, self.last, token.line, tuple(properties))
+        return syntax.Object(token.start + self.offset, self.last, token.line, tuple(properties))
 
     def span(self, token: Token) -> tuple[int, int, int]:
         return token.start + self.offset, token.end + self.offset, token.line
 
     def text_of(self, token: Token) -> str:
         node = self.string(token)
-        if not isinstance(node, Literal):
+        if not isinstance(node, syntax.Literal):
             raise SyntaxFault("nothing can be interpolated here", token.line)
         return str(node.value)
 
-    def string(self, token: Token) -> Node:
-        nodes: list[Node] = []
+    def string(self, token: Token) -> syntax.Node:
+        nodes: list[syntax.Node] = []
         for is_code, text, begin in token.parts:
             if is_code:
                 inner = _Parser(self.path, self.text, tokenize(text), begin + self.offset)
                 nodes.append(inner.expression())
                 inner.take("end")
             elif text or len(token.parts) == 1:
-                nodes.append(Literal(begin + self.offset, begin + self.offset + len(text), token.line, text))
-        if len(nodes) == 1 and isinstance(nodes[0], Literal):
-            return Literal(*self.span(token), nodes[0].value)
-        return Text(*self.span(token), tuple(nodes))
+                nodes.append(syntax.Literal(begin + self.offset, begin + self.offset + len(text), token.line, text))
+        if len(nodes) == 1 and isinstance(nodes[0], syntax.Literal):
+            return syntax.Literal(*self.span(token), nodes[0].value)
+        return syntax.Text(*self.span(token), tuple(nodes))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.checks import INFRA
-from infra.checks.evaluate import Deployment, Surroundings, deploy
+from infra.checks.deployment import Deployment, Surroundings
+from infra.checks.evaluate import deploy
 from infra.checks.parser import read
 from infra.checks.syntax import File
 

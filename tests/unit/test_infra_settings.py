@@ -11,8 +11,9 @@ import pytest
 from acrmirror.settings import Settings
 from function_app import app
 from infra.checks import INFRA
-from infra.checks.evaluate import Deployment
-from infra.checks.requirements import ACCOUNT, DEFAULTS, SITE, at
+from infra.checks.deployment import Deployment
+from infra.checks.requirements import ACCOUNT, SITE, at
+from infra.checks.requirements.settings import DEFAULTS
 from infra.checks.scenarios import SCENARIOS, Scenario, run, subscribe
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,11 +11,11 @@ import tree_sitter_bicep
 from pycep import BicepParser
 
 from infra.checks import INFRA, templates
-from infra.checks.evaluate import Impossible
-from infra.checks.holds import check as requirements
+from infra.checks.deployment import Impossible
 from infra.checks.models import UnknownType, resource
 from infra.checks.mutations import problems
 from infra.checks.parser import read
+from infra.checks.requirements import check as requirements
 from infra.checks.scenarios import SCENARIOS, Loader, Scenario, run, subscribe
 from infra.checks.static import check
 from infra.checks.tokens import SyntaxFault
