@@ -11,6 +11,12 @@ class NotHere(NotFound):
     """The mirror has no such thing."""
 
 
+class DeadJobs(Permanent):
+    """Messages lie in the poison queue, and nothing takes them into their records."""
+
+    code = "dead-jobs"
+
+
 class WrongState(Permanent):
     """What was asked for does not fit the state that it is in."""
 

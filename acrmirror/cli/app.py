@@ -1,6 +1,5 @@
 """The commands. Each asks the HTTP API, and prints what came back."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -12,6 +11,7 @@ from rich.markup import escape
 
 from acrmirror.cli import exits
 from acrmirror.cli.exporting import ALL, export
+from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
 from acrmirror.cli.output import (
     JOB_COLUMNS,
@@ -109,9 +109,9 @@ def pull(
 ) -> None:
     """Bring images into the mirror; with a pattern among them, all that they mean and the mirror lacks."""
     many = dry_run or any("*" in it or it.startswith("!") for it in images)
-    if many and (platform or force):
-        raise typer.BadParameter("--platform and --force go with single images, not with patterns")
     with _client(context, output) as client:
+        if many and (platform or force):
+            raise Usage("pull patterns", "--platform and --force go with single images", "Leave these flags out.")
         if many:
             found, code = [client.match(images, dry_run=dry_run)], exits.DONE
             wait = wait or dry_run
@@ -253,14 +253,7 @@ def export_(
 ) -> None:
     """Write an image to an archive for docker load and OCI tools, or to an OCI layout folder."""
     with _client(context, output) as client:
-        try:
-            written = export(client, image, to, platform, threads, output is Output.TABLE)
-        except BrokenPipeError:
-            sys.stderr.write("The reader of the archive has gone away.\n")
-            raise typer.Exit(exits.FAILED) from None
-        except OSError as error:
-            sys.stderr.write(f"Write {to}: {error.strerror or error}. Check the path and the space left.\n")
-            raise typer.Exit(exits.FAILED) from error
+        written = export(client, image, to, platform, threads, output is Output.TABLE)
     if output is Output.JSON and to != "-":
         print_json(written)
     elif output is Output.TABLE:

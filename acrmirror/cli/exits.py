@@ -1,6 +1,8 @@
 """Exit codes that scripts can rely on; docs/cli.md has the table."""
 
+from acrmirror.cli.failures import Usage
 from acrmirror.client import ApiProblem, BadKey
+from acrmirror.client.failures import NO_PROBLEM_DETAILS
 from acrmirror.errors import Denied, MirrorError, Misconfigured, NoSuchPlatform, NotFound, Throttled, Unavailable
 
 DONE = 0
@@ -15,10 +17,12 @@ INTERRUPTED = 130
 
 def exit_code(error: MirrorError) -> int:
     if isinstance(error, ApiProblem):
+        if error.problem_code == NO_PROBLEM_DETAILS:
+            return UNAVAILABLE if error.status in (429, 503) else FAILED
         if error.status in (400, 409, 422):
             return USAGE
         return {403: DENIED, 404: NOT_FOUND, 429: UNAVAILABLE, 502: FAILED, 503: UNAVAILABLE}.get(error.status, FAILED)
-    if isinstance(error, Misconfigured):
+    if isinstance(error, (Misconfigured, Usage)):
         return USAGE
     if isinstance(error, (BadKey, Denied)):
         return DENIED

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acrmirror.archive import image_parts, write_file, write_folder, write_stream
+from acrmirror.cli.failures import CannotWrite, ReaderGone, Usage
 from acrmirror.cli.following import bars
 from acrmirror.client import Client, LinkedBlobs
 from acrmirror.errors import Malformed
@@ -21,11 +22,18 @@ def here() -> Platform:
     return normal(Platform("linux", machine.machine() or "amd64"))
 
 
+def _platform(text: str) -> Platform:
+    try:
+        return parse_platform(text)
+    except Malformed as error:
+        raise Usage(error.asked, error.answered, error.remedy) from error
+
+
 def export(client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool) -> dict[str, Any]:
-    """What was written, in figures. Raises Malformed for a terminal as output."""
+    """What was written, in figures. Raises Usage, CannotWrite and ReaderGone besides what the client does."""
     if output == "-" and sys.stdout.isatty():
-        raise Malformed("write the archive to the terminal", "nobody can read it there", "Pipe it, or give -o FILE.")
-    chosen = here() if wanted is None else parse_platform(wanted) if wanted != ALL else None
+        raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give -o FILE.")
+    chosen = here() if wanted is None else _platform(wanted) if wanted != ALL else None
     asked = str(chosen) if chosen is not None else None
     content = client.content(image, asked)
     blobs = LinkedBlobs(content, lambda: client.content(image, asked), client.read_range)
@@ -45,12 +53,21 @@ def export(client: Client, image: str, output: str, wanted: str | None, threads:
             if digest in tasks:
                 progress.update(tasks[digest], completed=done)
 
-        if output == "-":
-            write_stream(sys.stdout.buffer, image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
-        elif output.endswith("/") or Path(output).is_dir():
-            write_folder(Path(output), exported, blobs.fetch, threads=threads, on_bytes=on_bytes)
-        else:
-            write_file(Path(output), image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
+        try:
+            if output == "-":
+                write_stream(sys.stdout.buffer, image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
+            elif output.endswith("/") or Path(output).is_dir():
+                write_folder(Path(output), exported, blobs.fetch, threads=threads, on_bytes=on_bytes)
+            else:
+                write_file(Path(output), image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
+        except BrokenPipeError as error:
+            raise ReaderGone(
+                f"write {exported.name} into the pipe", "its reader has gone away", "Look at what the reader says."
+            ) from error
+        except OSError as error:
+            raise CannotWrite(
+                f"write {output}", error.strerror or str(error), "Check the path and the space left, and run it again."
+            ) from error
     return {
         "image": exported.name,
         "digest": str(exported.root.digest),

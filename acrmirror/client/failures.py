@@ -5,6 +5,9 @@ from typing import Any
 
 from acrmirror.errors import MirrorError, Permanent
 
+NO_PROBLEM_DETAILS = "no-problem-details"
+"""The code of an answer that is none of the API's."""
+
 
 class ApiProblem(MirrorError):
     """Problem details that the API answered with; `code` is theirs."""
@@ -33,7 +36,7 @@ def problem(status: int, body: bytes, asked: str) -> MirrorError:
     if not told.get("code"):
         return ApiProblem(
             status,
-            "no-problem-details",
+            NO_PROBLEM_DETAILS,
             asked,
             f"the answer was {status} and no problem details",
             "Check that the URL is that of the function app, and look into its log.",

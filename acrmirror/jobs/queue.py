@@ -19,12 +19,10 @@ MAX_DELAY = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """About how many messages there are, those under way and delayed included, and when the next one was sent; and how
-    many are dead and not in their records yet."""
+    """About how many messages there are, those under way and delayed included, and when the next one was sent."""
 
     messages: int
     oldest: datetime | None
-    dead: int
 
 
 class JobQueue:
@@ -65,14 +63,20 @@ class JobQueue:
             self._client.send_message(sweep.to_json(), time_to_live=-1)
 
     def depth(self) -> Depth:
-        """Raises Unavailable or Denied."""
-        with explained(f"look at {JOB_QUEUE}", "queue", ROLE):
-            count = self._client.get_queue_properties().approximate_message_count or 0
-            waiting = self._client.peek_messages(1)
-        with explained(f"look at {DEAD_QUEUE}", "poison queue", ROLE):
-            dead = self._dead.get_queue_properties().approximate_message_count or 0
-        return Depth(count, waiting[0].inserted_on if waiting else None, dead)
+        """Of the jobs that wait. Raises Unavailable or Denied."""
+        return _depth(self._client, "queue")
+
+    def dead_depth(self) -> Depth:
+        """Of the poison queue, which `on_dead_job` empties. Raises Unavailable or Denied."""
+        return _depth(self._dead, "poison queue")
 
     def close(self) -> None:
         self._client.close()
         self._dead.close()
+
+
+def _depth(client: QueueClient, name: str) -> Depth:
+    with explained(f"look at {client.queue_name}", name, ROLE):
+        count = client.get_queue_properties().approximate_message_count or 0
+        waiting = client.peek_messages(1)
+        return Depth(count, waiting[0].inserted_on if waiting else None)

@@ -71,7 +71,7 @@ PERMISSIONS = (
     Permission(APP, "count what waits, and for how long", ("Get Queue Metadata", "Peek Messages"), "host/mirror-jobs"),
     Permission(APP, "move a job that crashes its worker", ("Put Message",), _DEAD),
     Permission(APP, "take dead jobs into their records", _TAKE, _DEAD),
-    Permission(APP, "count dead jobs", ("Get Queue Metadata",), _DEAD),
+    Permission(APP, "count dead jobs, and for how long", ("Get Queue Metadata", "Peek Messages"), _DEAD),
     Permission(APP, "write job records and claims", _RECORD, "host/mirrorjobs"),
     Permission(APP, "read job records and claims", ("Query Entities",), "host/mirrorjobs"),
     Permission(APP, "let go of claims", ("Delete Entity",), "host/mirrorjobs"),

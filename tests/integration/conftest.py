@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command import Command
 from http_api import Caller
 from mirroring import Mirroring, mirroring
 from registry_process import RegistryProcess
@@ -58,3 +59,20 @@ def mirror(stack: Stack) -> Iterator[Mirroring]:
 def call(stack: Stack) -> Caller:
     """The shared stack's HTTP API, asked with its key."""
     return Caller.of(stack)
+
+
+@pytest.fixture
+def run(stack: Stack, tmp_path: Path) -> Command:
+    """The command line against the shared stack, in a folder of the test's own."""
+    return Command.of(stack, tmp_path)
+
+
+@pytest.fixture
+def bare_mirror(bare_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirroring]:
+    """Registry and storage without a Functions host, for runs in the test's own process; no message waits."""
+    for name, value in bare_stack.identity.environment().items():
+        monkeypatch.setenv(name, value)
+    with mirroring(bare_stack) as opened:
+        for queue in opened.queues:
+            queue.clear_messages()
+        yield opened

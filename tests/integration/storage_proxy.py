@@ -1,4 +1,4 @@
-"""A proxy before Azurite's blob service: counts what is staged, and can cut the line at any write."""
+"""A proxy before one of Azurite's services: counts what is staged, can cut the line at any write, and can refuse."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,8 @@ class StorageProxy:
     That one is set once the storage account is known. `staged` sums the bytes of blocks that storage took; `writes`
     counts requests that change something. `allows` is asked about each write by its number (from 1): what it does not
     allow is answered 403 and does not happen, nor is it tried again. `alter` may make another path (with its query) and
-    another body of each request (method, path, body), as a storage with manners of its own would.
+    another body of each request (method, path, body), as a storage with manners of its own would. `refuses` is asked
+    about each request (method, path): an answer that it gives is given, and the request does not happen.
     """
 
     def __init__(self, ca: Path, certificate: Path) -> None:
@@ -28,6 +29,7 @@ class StorageProxy:
         self.writes = 0
         self.allows: Callable[[int], bool] = lambda number: True
         self.alter: Callable[[str, str, bytes], tuple[str, bytes]] = lambda method, path, body: (path, body)
+        self.refuses: Callable[[str, str], Answer | None] = lambda method, path: None
         self._relay = Relay(ca, certificate)
         self._relay.ask = self._ask
         self._relay.heard = self._count
@@ -49,6 +51,9 @@ class StorageProxy:
         self._relay.__exit__(kind, error, at)
 
     def _ask(self, request: Request) -> Request | Answer:
+        refused = self.refuses(request.method, request.target)
+        if refused is not None:
+            return refused
         if request.method in ("PUT", "DELETE"):
             with self._lock:
                 self.writes += 1

@@ -167,28 +167,17 @@ def test_a_pull_that_is_not_there(call: Caller) -> None:
             assert (got.status, got.json["code"]) == (404, "not-found")
 
 
-def test_nothing_but_live_and_the_empty_page_answers_without_a_key(stack: Stack, call: Caller) -> None:
-    nobody = Caller(stack.functions.url, None)
-    calls = [("POST", "pulls"), ("GET", "pulls"), ("GET", "pulls/1"), ("DELETE", "pulls/1"), ("POST", "pulls/1/retry")]
-    calls += [("GET", path) for path in ("images", "images/a", "images/a/b/content", "health", "openapi.json")]
-    for method, path in calls:
-        got = nobody(method, path)
-        assert (got.status, got.raw) == (401, b""), path
-    assert nobody("GET", "live").json == {"live": True}
-    assert nobody("HEAD", "live").status == 200
-    for path in ("status", "status/main.js"):
-        assert (nobody("GET", path).status, nobody("HEAD", path).raw) == (200, b"")
-    for path in ("pulls", "images", "health", "openapi.json"):
-        got = call("HEAD", path)
-        assert (got.status, got.raw) == (200, b""), path
-
-
-def test_the_key_may_come_in_the_query(stack: Stack) -> None:
-    assert Caller(stack.functions.url, None)("GET", f"pulls?code={stack.functions.function_key}").status == 200
-
-
 def test_health_tells_what_is_tried(call: Caller) -> None:
     got = call("GET", "health").json
     assert got["ok"]
-    assert [it["name"] for it in got["checks"]] == ["settings", "registry", "mirror", "links", "queue", "records"]
+    assert [it["name"] for it in got["checks"]] == [
+        "settings",
+        "registry",
+        "mirror",
+        "links",
+        "queue",
+        "dead-jobs",
+        "records",
+    ]
     assert got["queue_messages"] >= 0
+    assert got["dead_messages"] == 0

@@ -3,65 +3,28 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from acrmirror.application import Mirror
 from acrmirror.application.running import Run
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import Job, TableClaims
+from acrmirror.jobs import Job
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
-from acrmirror.settings import Settings
 from acrmirror.store import layout
 from acrmirror.telemetry import Telemetry
-from local.images import Image, foreign_layer, oci_image
+from local.images import foreign_layer, oci_image
 from local.reader import verify_repository
-from local.stack import Stack
-from tests.integration.mirroring import Mirroring, mirroring
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, at_work_elsewhere, job_for, sent
 
 
 @pytest.fixture
-def mirror(bare_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirroring]:
-    for name, value in bare_stack.identity.environment().items():
-        monkeypatch.setenv(name, value)
-    with mirroring(bare_stack) as opened:
-        for queue in opened.queues:
-            queue.clear_messages()
-        yield opened
-
-
-@contextmanager
-def app_of(mirror: Mirroring, **settings: str) -> Iterator[Mirror]:
-    with Mirror.open(Settings.from_environment({**mirror.stack.app_environment(), **settings})) as app:
-        yield app
-
-
-def job_for(repository: str, image: Image, name: str = "event") -> Job:
-    return Job.of_event(
-        Reference(repository, image.tag, image.root.digest), f"{name}-{repository}", from_datetime(datetime.now(UTC))
-    )
-
-
-def sent(mirror: Mirroring) -> list[dict[str, Any]]:
-    """Jobs in the queue, those delayed included."""
-    stack = mirror.stack
-    with QueueClient(
-        stack.queue_endpoint,
-        "mirror-jobs",
-        message_decode_policy=TextBase64DecodePolicy(),
-        **stack.account.client_options,
-    ) as queue:
-        count = queue.get_queue_properties().approximate_message_count or 0
-        visible = [json.loads(it.content) for it in queue.receive_messages(max_messages=32, visibility_timeout=1)]
-    assert len(visible) <= count
-    return visible + [{}] * (count - len(visible))
+def mirror(bare_mirror: Mirroring) -> Mirroring:
+    return bare_mirror
 
 
 def next_message(mirror: Mirroring) -> dict[str, Any]:
@@ -285,33 +248,6 @@ def test_an_event_is_in_the_history_before_anything_is_asked_and_once(mirror: Mi
     assert job.reference.digest is not None
     assert job.reference.digest.encoded in name
     assert name.endswith("-e1")
-
-
-@contextmanager
-def at_work_elsewhere(mirror: Mirroring, image: Image) -> Iterator[None]:
-    """Another worker holds all of the image's blobs, and gets on with them."""
-    claims = TableClaims(mirror.records.table, 1.0)
-    held = [claims.acquire(blob.descriptor.digest) for blob in image.blobs]
-    over = threading.Event()
-
-    def work() -> None:
-        done = 0
-        while not over.wait(0.1):
-            done += 1
-            for claim in held:
-                assert claim is not None
-                claim.renew(done)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
-        yield
-    finally:
-        over.set()
-        worker.join()
-        for claim in held:
-            assert claim is not None
-            claim.release()
 
 
 def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirroring) -> None:

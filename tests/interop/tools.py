@@ -19,6 +19,8 @@ GO_TOOLS = {
     "regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.7",
 }
 
+DEBIAN_TOOLS = ("skopeo", "podman")
+
 
 def go_install(package: str, destination: Path) -> None:
     """Builds the program of a Go module at a version into that folder. CalledProcessError if it doesn't build."""
@@ -45,17 +47,18 @@ def is_built(program: Path, package: str) -> bool:
     return ["", "path", path] in lines and any(line[:2] == ["", "mod"] and line[3] == version for line in lines)
 
 
-def link_skopeo(destination: Path) -> None:
-    """Debian's skopeo, installed if it isn't there (as root): building it needs more than Go modules."""
-    if shutil.which("skopeo") is None:
+def link_debian_tools(destination: Path) -> None:
+    """Debian's, installed where they aren't there (as root): building these needs more than Go modules."""
+    if missing := [name for name in DEBIAN_TOOLS if shutil.which(name) is None]:
         subprocess.run(["apt-get", "update", "-q"], check=True)
-        subprocess.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", "skopeo"], check=True)
-    found = shutil.which("skopeo")
-    if found is None:
-        raise FileNotFoundError("apt-get installed skopeo, and it is not on PATH")
+        subprocess.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], check=True)
     destination.mkdir(parents=True, exist_ok=True)
-    (destination / "skopeo").unlink(missing_ok=True)
-    (destination / "skopeo").symlink_to(Path(found).resolve())
+    for name in DEBIAN_TOOLS:
+        found = shutil.which(name)
+        if found is None:
+            raise FileNotFoundError(f"apt-get installed {name}, and it is not on PATH")
+        (destination / name).unlink(missing_ok=True)
+        (destination / name).symlink_to(Path(found).resolve())
 
 
 def build_conformance(destination: Path) -> Path:
@@ -79,7 +82,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} FOLDER")
     destination = Path(sys.argv[1])
-    link_skopeo(destination)
+    link_debian_tools(destination)
     build_go_tools(destination)
     build_conformance(destination)
 

@@ -5,7 +5,7 @@ import socket
 import socketserver
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -50,13 +50,21 @@ class Tunnels:
         host, _, port = target.rpartition(":")
         with socket.create_connection(("127.0.0.1", int(port))) as there:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            forth = threading.Thread(target=_pump, args=(client, there))
-            forth.start()
-            for count in _pieces(there, client):
-                with self._lock:
-                    self.received[host] += count
-            _end(client)
-            forth.join()
+            carry(client, there, lambda count: self._count(host, count))
+
+    def _count(self, host: str, count: int) -> None:
+        with self._lock:
+            self.received[host] += count
+
+
+def carry(client: socket.socket, there: socket.socket, came: Callable[[int], None]) -> None:
+    """Both ways until both have ended; `came` is told how many bytes came back each time."""
+    forth = threading.Thread(target=_pump, args=(client, there))
+    forth.start()
+    for count in _pieces(there, client):
+        came(count)
+    _end(client)
+    forth.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

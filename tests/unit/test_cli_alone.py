@@ -35,6 +35,8 @@ def test_it_needs_no_azure_package_and_none_of_the_apps() -> None:
         (503, b'{"code": "unavailable"}', 5),
         (500, b"", 1),
         (418, b"<html>", 1),
+        (403, b"<html>", 1),
+        (503, b"<html>", 5),
     ],
 )
 def test_every_answer_has_its_exit_code(status: int, body: bytes, code: int) -> None:

@@ -36,7 +36,7 @@ class HealthReport(Model):
             ],
             queue_messages=health.queue.messages if health.queue is not None else None,
             oldest_message_seconds=health.oldest_message_seconds,
-            dead_messages=health.queue.dead if health.queue is not None else None,
+            dead_messages=health.dead.messages if health.dead is not None else None,
         )
 
 

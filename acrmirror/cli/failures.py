@@ -1,0 +1,21 @@
+"""Failures of the command line itself."""
+
+from acrmirror.errors import Permanent
+
+
+class Usage(Permanent):
+    """Arguments that do not go together, or that are none."""
+
+    code = "usage"
+
+
+class CannotWrite(Permanent):
+    """What was exported can't be written where it was asked for."""
+
+    code = "cannot-write"
+
+
+class ReaderGone(Permanent):
+    """Whoever read the archive from a pipe stopped before its end."""
+
+    code = "reader-gone"

@@ -1,0 +1,72 @@
+"""Runs of jobs in the test's own process, on a stack without a Functions host."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+
+from acrmirror.application import Mirror
+from acrmirror.jobs import Job, TableClaims
+from acrmirror.moments import from_datetime
+from acrmirror.reference import Reference
+from acrmirror.settings import Settings
+from local.images import Image
+from tests.integration.mirroring import Mirroring
+
+
+@contextmanager
+def app_of(mirror: Mirroring, **settings: str) -> Iterator[Mirror]:
+    with Mirror.open(Settings.from_environment({**mirror.stack.app_environment(), **settings})) as app:
+        yield app
+
+
+def job_for(repository: str, image: Image, name: str = "event") -> Job:
+    return Job.of_event(
+        Reference(repository, image.tag, image.root.digest), f"{name}-{repository}", from_datetime(datetime.now(UTC))
+    )
+
+
+def sent(mirror: Mirroring) -> list[dict[str, Any]]:
+    """Jobs in the queue, those delayed included."""
+    stack = mirror.stack
+    with QueueClient(
+        stack.queue_endpoint,
+        "mirror-jobs",
+        message_decode_policy=TextBase64DecodePolicy(),
+        **stack.account.client_options,
+    ) as queue:
+        count = queue.get_queue_properties().approximate_message_count or 0
+        visible = [json.loads(it.content) for it in queue.receive_messages(max_messages=32, visibility_timeout=1)]
+    assert len(visible) <= count
+    return visible + [{}] * (count - len(visible))
+
+
+@contextmanager
+def at_work_elsewhere(mirror: Mirroring, image: Image) -> Iterator[None]:
+    """Another worker holds all of the image's blobs, and gets on with them."""
+    claims = TableClaims(mirror.records.table, 1.0)
+    held = [claims.acquire(blob.descriptor.digest) for blob in image.blobs]
+    over = threading.Event()
+
+    def work() -> None:
+        done = 0
+        while not over.wait(0.1):
+            done += 1
+            for claim in held:
+                assert claim is not None
+                claim.renew(done)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+        for claim in held:
+            assert claim is not None
+            claim.release()

@@ -1,0 +1,223 @@
+"""Each row of docs/errors.md that says what becomes of a job: provoked, and in the record as it says."""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from error_rows import rows
+from mirroring import Mirroring
+from running import app_of, at_work_elsewhere, job_for
+from storage_proxy import StorageProxy
+
+from acrmirror.http import Request
+from acrmirror.http.api import Api
+from acrmirror.jobs import DEAD_QUEUE, Job, JobRecord
+from acrmirror.moments import from_datetime
+from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
+from acrmirror.reference import Reference
+from local.foundation import Foundation
+from local.images import Image, multi_arch, oci_image
+from local.images.build import add_image, add_index
+from local.images.values import Draft
+
+MANIFEST = {"kind": "manifest"}
+LONG_AGO = "2026-01-01T00:00:00.000000000Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What the registry does to the requests that match, and whether the job's patience is at its end by then."""
+
+    effects: dict[str, Any]
+    match: dict[str, Any] = field(default_factory=lambda: MANIFEST)
+    attempts: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a case stands on."""
+
+    mirror: Mirroring
+    foundation: Foundation
+    monkeypatch: pytest.MonkeyPatch
+    repository: str
+
+    def push(self) -> tuple[Image, Job]:
+        image = self.mirror.push(self.repository, oci_image(self.repository))
+        return image, job_for(self.repository, image)
+
+    def run(self, job: Job, **settings: str) -> JobRecord:
+        with app_of(self.mirror, **settings) as app:
+            app.run_job(job.to_json(), 1)
+        return self.record(job)
+
+    def record(self, job: Job) -> JobRecord:
+        record = self.mirror.records.get(job.id)
+        assert record is not None
+        return record
+
+
+REFUSES, BUSY, BROKEN, MISSING = ({"status": status} for status in (403, 429, 500, 404))
+FAULTS: dict[tuple[str, str], Fault] = {
+    ("refused", "failed"): Fault({"redirect_to": "http://localhost:1/x"}, {"kind": "blob", "method": "GET"}),
+    ("malformed", "failed"): Fault({"headers": {"Content-Type": OCI_INDEX}}),
+    ("unsupported", "failed"): Fault({"headers": {"Content-Type": DOCKER_SCHEMA1_SIGNED}}),
+    ("permanent", "failed"): Fault({"status": 405}),
+    ("denied", "waiting"): Fault(REFUSES),
+    ("denied", "failed"): Fault(REFUSES, over=True),
+    ("not-found", "waiting"): Fault(MISSING),
+    ("not-found", "gone"): Fault(MISSING, over=True),
+    ("throttled", "waiting"): Fault({"status": 429, "retry_after": 900}),
+    ("throttled", "failed"): Fault(BUSY, over=True),
+    ("unavailable", "waiting"): Fault(BROKEN),
+    ("unavailable", "failed"): Fault(BROKEN, over=True),
+    ("digest-mismatch", "waiting"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}),
+    ("digest-mismatch", "failed"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}, attempts=2),
+}
+Case = Callable[[Work], JobRecord]
+CASES: dict[tuple[str, str], Case] = {}
+
+
+def ends(code: str, state: str) -> Callable[[Case], Case]:
+    def put(case: Case) -> Case:
+        assert (code, state) not in {*CASES, *FAULTS}
+        CASES[code, state] = case
+        return case
+
+    return put
+
+
+def at_the_registry(work: Work, fault: Fault) -> JobRecord:
+    _, job = work.push()
+    match = {**fault.match, "path": f".*{work.repository}.*"}
+    work.mirror.stack.registry.set_faults([{"match": match, "do": fault.effects}])
+    begun = LONG_AGO if fault.over else from_datetime(datetime.now(UTC))
+    return work.run(replace(job, attempt=fault.attempts or (9 if fault.over else 0), failing_since=begun))
+
+
+@ends("no-such-platform", "failed")
+def _(work: Work) -> JobRecord:
+    work.mirror.push(work.repository, multi_arch(work.repository, 2))
+    return work.run(Job.of_pull(Reference(work.repository, "latest"), "platform", platforms=("linux/s390x",)))
+
+
+@ends("too-large", "failed")
+def _(work: Work) -> JobRecord:
+    """An index of an index of an index, and so on."""
+    draft = Draft()
+    inner = add_image(draft, work.repository, [])
+    for _ in range(MAX_DEPTH + 1):
+        inner = add_index(draft, [inner])
+    image = draft.image(add_index(draft, [inner], tag="latest"))
+    return work.run(job_for(work.repository, work.mirror.push(work.repository, image)))
+
+
+@ends("conflict", "waiting")
+def _(work: Work) -> JobRecord:
+    """A tag that somebody moves whenever it is about to be set."""
+    work.monkeypatch.setattr("acrmirror.copying.image.TAG_ROUNDS", 4)
+    _, job = work.push()
+    stack, container = work.mirror.stack, work.mirror.container
+    link = f"/repositories/{work.repository}/_manifests/tags/latest/current/link"
+
+    def first(method: str, path: str, body: bytes) -> tuple[str, bytes]:
+        if method == "PUT" and link in path:
+            container.upload_blob(path.partition("/mirror/")[2].partition("?")[0], body, overwrite=True)
+        return path, body
+
+    with StorageProxy(stack.ca, work.foundation.certificates.server) as proxy:
+        proxy.upstream, proxy.alter = stack.account.blob_endpoint, first
+        return work.run(job, MIRROR_BLOB_ENDPOINT=proxy.endpoint)
+
+
+@ends("claimed-elsewhere", "waiting")
+def _(work: Work) -> JobRecord:
+    image, job = work.push()
+    with at_work_elsewhere(work.mirror, image):
+        return work.run(job, MIRROR_CLAIM_STALE_SECONDS="1")
+
+
+@ends("misconfigured", "failed")
+def _(work: Work) -> JobRecord:
+    _, job = work.push()
+    return work.run(job, MIRROR_CONTAINER="nowhere")
+
+
+@ends("crashed", "failed")
+def _(work: Work) -> JobRecord:
+    _, job = work.push()
+    with app_of(work.mirror) as app:
+        app.bury_job(job.to_json())
+    return work.record(job)
+
+
+@ends("cancelled", "cancelled")
+def _(work: Work) -> JobRecord:
+    _, job = work.push()
+    work.mirror.records.add(job)
+    with app_of(work.mirror) as app:
+        app.pulls.cancel(job.id)
+        app.run_job(job.to_json(), 1)
+    return work.record(job)
+
+
+@ends("unexpected", "running")
+def _(work: Work) -> JobRecord:
+    """A defect, planted."""
+
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    _, job = work.push()
+    work.monkeypatch.setattr("acrmirror.application.mirror.copy_image", defect)
+    with pytest.raises(ZeroDivisionError):
+        work.run(job)
+    return work.record(job)
+
+
+EXPECTED = {(row.code, state) for row in rows().values() for state in row.states}
+
+
+@pytest.fixture
+def work(bare_mirror: Mirroring, foundation: Foundation, monkeypatch: pytest.MonkeyPatch) -> Work:
+    return Work(bare_mirror, foundation, monkeypatch, f"errors/{uuid.uuid4().hex[:12]}")
+
+
+def test_every_state_has_its_case() -> None:
+    assert {*FAULTS, *CASES} == EXPECTED
+
+
+@pytest.mark.parametrize(("code", "state"), sorted(EXPECTED))
+def test_what_the_row_says_is_in_the_record(work: Work, code: str, state: str) -> None:
+    case = CASES.get((code, state))
+    record = case(work) if case is not None else at_the_registry(work, FAULTS[code, state])
+    assert (record.fields["error_code"], record.state) == (code, state), record.fields
+    told = str(record.fields["error_answered"])
+    assert rows()[code].fits(told), told
+    if code != "unexpected":
+        assert record.fields["error_asked"]
+        assert record.fields["error_remedy"]
+
+
+def test_dead_jobs_that_nobody_takes_are_told_by_health(work: Work) -> None:
+    """A message in the poison queue of a stack without functions, which would empty it; that it is old is made up."""
+    (dead,) = (queue for queue in work.mirror.queues if queue.queue_name == DEAD_QUEUE)
+    dead.send_message("not even base64")
+
+    def health() -> tuple[int, dict[str, Any]]:
+        with app_of(work.mirror) as app:
+            answer = Api(lambda: app).health(Request("GET"))
+        return answer.status, json.loads(answer.body)
+
+    status, young = health()
+    assert (status, young["ok"], young["dead_messages"]) == (200, True, 1)
+    work.monkeypatch.setattr("acrmirror.application.health.BURIED_WITHIN", timedelta(seconds=-1))
+    status, old = health()
+    (wrong,) = (it for it in old["checks"] if not it["ok"])
+    assert (status, wrong["name"], wrong["error"]["code"]) == (503, "dead-jobs", "dead-jobs")
+    assert rows()["dead-jobs"].fits(wrong["error"]["answered"]), wrong
