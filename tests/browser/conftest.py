@@ -15,8 +15,8 @@ from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 
 SCREENSHOTS_VARIABLE = "SCREENSHOTS"
-# As root there is no sandbox; nothing but the tests' own pages is opened. The rest keeps it from asking anyone else.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+# What keeps it from asking anyone else.
+ARGUMENTS = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 
 expect.set_options(timeout=20_000)
 
@@ -29,13 +29,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.fail("chromium is missing: .ci/browser-tools installs it")
     with sync_playwright() as playwright:
         fonts = str(Path(__file__).with_name("fonts.conf"))
         started = playwright.chromium.launch(
-            executable_path=program, args=ARGUMENTS, env={**os.environ, "FONTCONFIG_FILE": fonts}
+            executable_path=program,
+            args=ARGUMENTS,
+            chromium_sandbox=os.geteuid() != 0,
+            env={**os.environ, "FONTCONFIG_FILE": fonts},
         )
         yield started
         started.close()

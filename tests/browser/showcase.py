@@ -27,8 +27,8 @@ class Showcase:
 def showcase(stack: Stack) -> Iterator[Showcase]:
     call = Caller.of(stack)
 
-    def pull(image: str, wait: int = 30) -> str:
-        got = call("POST", "pulls", {"image": image, "wait": wait})
+    def pull(image: str, wait: int = 30, **more: object) -> str:
+        got = call("POST", "pulls", {"image": image, "wait": wait, **more})
         assert got.status in (200, 202), got.json
         return str(got.json["id"])
 
@@ -50,17 +50,19 @@ def showcase(stack: Stack) -> Iterator[Showcase]:
         )
         many = call("POST", "pulls", {"match": ["base/*", "charts/*", "shop/*", "!shop/tmp-*"]}).json["id"]
         mirror.wait(lambda: call("GET", f"pulls/{many}").json["match"]["jobs"] == {"done": 6}, what="the pull of many")
-        mirror.push("team/reports", oci_image("reports", (500 * KIB,), tag="7"))
+        mirror.push("team/reports", multi_arch("reports", 2, (500 * KIB,), tag="7"))
         mirror.push("team/search", oci_image("search", (500 * KIB,), tag="0.9-rc1"))
-        mirror.push("team/models", oci_image("models", (24 * MIB, 2 * MIB, 800 * KIB), tag="2026-11"))
+        mirror.push("team/models", oci_image("models", (44 * MIB, 5 * MIB, 2 * MIB, 800 * KIB), tag="2026-11"))
         mirror.push("team/web", oci_image("web", (500 * KIB,), tag="41"))
-        blobs = {"kind": "blob", "path": "team/reports"}
-        slow = {"match": {"kind": "data"}, "do": {"bandwidth_mbps": 0.06}}
-        registry.set_faults([{"match": blobs, "do": {"status": 400}}])
-        failed = pull("team/reports:7")
-        registry.set_faults([slow])
+        mirror.push("team/billing", oci_image("billing", (500 * KIB,), tag="3.2"))
+        busy = {"match": {"kind": "manifest", "method": "GET", "path": "team/billing"}}
+        slow = {"match": {"kind": "data"}, "do": {"bandwidth_mbps": 0.15}}
+        registry.set_faults([busy | {"do": {"status": 429, "retry_after": 300}}, slow])
+        failed = pull("team/reports:7", platforms=["windows/amd64"])
+        waiting = pull("team/billing:3.2", 0)
+        mirror.wait(lambda: call("GET", f"pulls/{waiting}").json["state"] == "waiting")
         running = pull("team/models:2026-11", 0)
-        mirror.wait(lambda: call("GET", f"pulls/{running}").json["progress"]["bytes_done"] > 2 * MIB)
+        mirror.wait(lambda: call("GET", f"pulls/{running}").json["progress"]["bytes_done"] > 6 * MIB)
         cancelled = pull("team/search:0.9-rc1", 0)
         assert call("DELETE", f"pulls/{cancelled}").status == 200
         pull("team/web:41", 0)

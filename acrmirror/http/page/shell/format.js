@@ -38,6 +38,7 @@ export function lasted(from, to) {
 }
 
 export function duration(seconds) {
+  if (seconds < 0.1) return "under 0.1 s";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);

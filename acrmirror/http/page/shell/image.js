@@ -50,7 +50,7 @@ function parts(it) {
 }
 
 function variant(it, index, all) {
-  const { body, wrapped } = table(`Layers of ${it.platform ?? it.digest}`, [["Blob"], ["Size", "number"], ["Type"]], "layers");
+  const { body, wrapped } = table(`Layers of ${it.platform ?? it.digest}`, [["Blob"], ["Size", "number"], ["Type"]], "layers stacking");
   const blobs = [...(it.config ? [it.config] : []), ...it.layers];
   body.append(...blobs.map((blob) => row([
     { content: digest(blob.digest) },

@@ -91,13 +91,13 @@ function tagList(repository, { last = "" }, signal) {
 }
 
 function tagTable(repository, tags) {
-  const { body, wrapped } = table(`Tags of ${repository}`, [["Tag"], ["Digest"], ["Kind"], ["Manifest", "number"], ["Pushed"]], "tags");
+  const { body, wrapped } = table(`Tags of ${repository}`, [["Tag"], ["Digest"], ["Kind"], ["Manifest", "number"], ["Pushed"]], "tags stacking");
   body.append(...tags.map((it) => row([
     { class: "name", content: imageLink(`${repository}:${it.tag}`, it.tag) },
     { content: digest(it.digest) },
     { content: mediaName(it.media_type) },
     { class: "number", content: bytes(it.size), label: "manifest" },
-    { content: moment(it.time) },
+    { content: moment(it.time), label: "pushed" },
   ])));
   return wrapped;
 }

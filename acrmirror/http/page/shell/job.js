@@ -94,7 +94,7 @@ function aboutJob(pull) {
     ["Heard of", moment(pull.received)],
     ["Begun", pull.started && moment(pull.started)],
     ["Ended", pull.finished && moment(pull.finished)],
-    ["Took", lasted(pull.started, pull.finished)],
+    [pull.finished ? "Took" : "So far", lasted(pull.started, pull.finished)],
     ["Next attempt", pull.next_attempt && moment(pull.next_attempt)],
     ["Failed attempts", pull.attempt > 0 ? String(pull.attempt) : null],
     ["Platforms", pull.platforms.join(", ")],
@@ -111,7 +111,7 @@ function aboutJob(pull) {
 }
 
 function layersTable() {
-  const { body, wrapped } = table("Layers and configs", [["Blob"], ["Size", "number"], ["Progress", "progress-cell"], ["State"]], "layers");
+  const { body, wrapped } = table("Layers and configs", [["Blob"], ["Size", "number"], ["Progress", "progress-cell"], ["State"]], "layers stacking");
   const heading = h("h2", {}, "Layers");
   const element = h("section", { hidden: true }, heading, wrapped);
   const rows = keyed(body, (layer) => layer.digest, layerRow);

@@ -89,13 +89,13 @@ function jobRow(first, after) {
 
   function update(pull) {
     fillState(pull.state, () => badge(pull.state));
-    fillWhy([pull.kind, pull.error, pull.parent], () => [
+    fillWhy([pull.kind, pull.error, pull.parent, pull.state], () => [
       h("span", { class: "kind" }, pull.parent ? "by a pull of many" : kindName(pull.kind)),
       pull.error && pull.state !== "cancelled"
-        ? [h("p", { class: "cause" }, shortened(pull.error.answered)), h("p", { class: "remedy" }, pull.error.remedy)] : null,
+        ? [h("p", { class: `cause ${pull.state}` }, shortened(`${pull.error.asked}: ${pull.error.answered}`)), h("p", { class: "remedy" }, pull.error.remedy)] : null,
     ]);
     bar.update(pull);
-    cells.took.textContent = lasted(pull.started, pull.finished) ?? "–";
+    cells.took.textContent = lasted(pull.started, pull.finished) ?? "";
     fillAction([pull.state, pull.cancel_requested], () => actions(pull, after));
   }
 

@@ -88,6 +88,7 @@ function figures(pull, done, total, layers) {
     const { asked, listed, dry_run: dry } = pull.match;
     return `${asked.toLocaleString("en")} of ${counted(listed, "tag")} ${dry ? "would be" : "were"} asked for`;
   }
+  if (pull.state === "waiting" && pull.next_attempt) return `again at ${shortMoment(dateOf(pull.next_attempt))}`;
   if (!(total > 0)) return layers > 0 || pull.state === "done" ? "nothing was missing" : "";
   if (isFinal(pull) && done === total) return `${bytes(total)}, ${counted(layers, "blob")}`;
   return `${Math.floor((100 * done) / total)} % · ${bytes(done)} of ${bytes(total)}`;
