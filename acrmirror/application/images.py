@@ -22,7 +22,7 @@ BLOBS_LIMIT = 2000
 """Links in one answer; more are asked for platform by platform."""
 MANIFESTS_LIMIT = 500
 HISTORY_SHOWN = 100
-LOOKED_THROUGH = 500
+LOOKED_THROUGH = 200
 """Repositories that one request reads the names of: each costs storage a listing."""
 
 

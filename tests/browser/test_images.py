@@ -12,6 +12,8 @@ from local.images import Image, multi_arch, oci_image, sbom, signature, together
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture
 def repository() -> str:

@@ -14,6 +14,8 @@ from local.images import oci_image
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 
+pytestmark = pytest.mark.browser
+
 MIB = 1024 * 1024
 SLOW = [{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 1}}]
 
@@ -88,6 +90,14 @@ def test_nobody_is_asked_while_the_tab_is_hidden(window: Open) -> None:
     assert asked_within(5) == 0
     with it.page.expect_request("**/api/pulls?*"):
         hide(False)
+
+
+def test_what_takes_long_is_said_to_be_on_its_way(status: Watched, mirror: Mirroring) -> None:
+    mirror.stack.registry.set_faults([{"match": {"kind": "catalog"}, "do": {"latency_ms": 2500}}])
+    status.page.get_by_role("link", name="Health").click()
+    expect(status.page.get_by_text("Asking…")).to_be_visible()
+    expect(status.page.get_by_text("All is well.").first).to_be_visible()
+    expect(status.page.get_by_text("Asking…")).to_be_hidden()
 
 
 def test_a_failed_job_says_why_and_is_tried_again(

@@ -1,7 +1,10 @@
 """The key: without it there is nothing, and it goes where it should and nowhere else."""
 
+import pytest
 from playwright.sync_api import expect
 from watching import Open, Watched
+
+pytestmark = pytest.mark.browser
 
 
 def test_without_a_key_nothing_is_shown_and_nobody_is_asked(window: Open) -> None:

@@ -2,11 +2,14 @@
 
 import uuid
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 from watching import Open
 
 from local.images import multi_arch
 from tests.integration.mirroring import Mirroring
+
+pytestmark = pytest.mark.browser
 
 
 def tab_to(page: Page, target: Locator, key: str = "Tab", most: int = 40) -> None:

@@ -12,6 +12,8 @@ from watching import Watched, Windows
 from local.foundation import Foundation
 from local.stack import Stack
 
+pytestmark = pytest.mark.browser
+
 DESKTOP = {"width": 1180, "height": 820}
 PHONE = {"width": 390, "height": 844}
 NARROWEST = {"width": 320, "height": 640}

@@ -10,6 +10,8 @@ from local.images import multi_arch, oci_image
 from local.reader import verify_tag
 from tests.integration.mirroring import Mirroring
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture
 def repository() -> str:

@@ -5,12 +5,15 @@ import re
 import uuid
 from urllib.request import Request, urlopen
 
+import pytest
 from playwright.sync_api import Page, expect
 from watching import Open, Watched
 
 from local.images import oci_image, sbom, together
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
+
+pytestmark = pytest.mark.browser
 
 HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>\'"${1}'
 

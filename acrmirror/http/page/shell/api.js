@@ -24,35 +24,46 @@ export const health = (signal) => call("GET", "health", { signal, reports: 503 }
 /** The cheapest call that only a right key gets an answer to. */
 export const knock = () => call("GET", "pulls", { query: { n: 1 } });
 
+let asked = 0;
+
+/** Tells the page how many calls have no answer yet. */
+function count(change) {
+  asked += change;
+  document.dispatchEvent(new CustomEvent("asked", { detail: asked }));
+}
+
 /** The answer's JSON; that with the status `reports` counts as one. Throws Failure; after a 401 the key is forgotten. */
 async function call(method, path, { query = {}, body, signal, reports } = {}) {
   const url = new URL(`/api/${path}`, location.origin);
   for (const [name, value] of Object.entries(query)) {
     if (value) url.searchParams.set(name, value);
   }
-  const asked = `${method} /api/${path}`;
+  const what = `${method} /api/${path}`;
   const headers = { "x-functions-key": key.read() ?? "" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const options = { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store", redirect: "error" };
   let response, text;
+  count(1);
   try {
     response = await fetch(url, options);
     text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     const remedy = "Look at the network, and whether the function app runs.";
-    throw new Failure({ asked, answered: "the function app can't be reached", remedy });
+    throw new Failure({ asked: what, answered: "the function app can't be reached", remedy });
+  } finally {
+    count(-1);
   }
   if (response.status === 401) {
     key.forget();
     const remedy = "Give one of its function keys.";
-    const failure = new Failure({ status: 401, asked, answered: "the function app did not take this key", remedy });
+    const failure = new Failure({ status: 401, asked: what, answered: "the function app did not take this key", remedy });
     document.dispatchEvent(new CustomEvent("locked", { detail: failure }));
     throw failure;
   }
   const told = parsed(text);
   if (told !== null && (response.ok || response.status === reports)) return told;
-  throw failureOf(response, told, asked);
+  throw failureOf(response, told, what);
 }
 
 function parsed(text) {
@@ -64,12 +75,12 @@ function parsed(text) {
 }
 
 /** From problem details (RFC 9457), or of an answer that the app did not write. */
-function failureOf(response, told, asked) {
+function failureOf(response, told, what) {
   const status = response.status;
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   if (told === null || typeof told.detail !== "string") {
     const remedy = "Look into the function app's log.";
-    return new Failure({ status, asked, answered: `it was answered ${status}`, remedy, retryAfter });
+    return new Failure({ status, asked: what, answered: `it was answered ${status}`, remedy, retryAfter });
   }
   const end = `. ${told.remedy}`;
   const answered = told.detail.endsWith(end) ? told.detail.slice(0, -end.length) : told.detail;

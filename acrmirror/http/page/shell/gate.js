@@ -11,7 +11,8 @@ export function gate(opened, failure = null) {
   const field = h("input", { id: "key", type: "password", required: true, autocomplete: "off", spellcheck: "false", "aria-describedby": "key-help" });
   const form = h("form", { class: "gate card", onsubmit: async (event) => {
     event.preventDefault();
-    key.keep(field.value.trim());
+    // What no header can carry is no key either; the app would say the same of what is left of it.
+    key.keep(field.value.replace(/[^\x21-\x7e]/g, ""));
     failed.show(null);
     try {
       await api.knock();

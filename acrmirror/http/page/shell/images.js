@@ -9,7 +9,7 @@ import { parseReference, route } from "./routes.js";
 
 const PAGE = 50;
 /** A page may be empty though more follow: so many are asked for before a person is asked to go on. */
-const EMPTY_PAGES = 5;
+const EMPTY_PAGES = 10;
 
 export function images({ rest: repository, query, signal, say }) {
   return repository ? tagList(repository, query, signal) : repositoryList(query, signal, say);

@@ -19,6 +19,10 @@ const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const forget = document.getElementById("forget");
 const said = document.getElementById("said");
+const asking = document.getElementById("asking");
+
+/** What takes longer is said; a function app that has slept takes seconds. */
+const PATIENCE_MS = 800;
 
 let shown = new AbortController();
 let before = null;
@@ -63,6 +67,13 @@ function focusSensibly(view, identity) {
 function missing() {
   return { title: "Nothing here", nodes: [title("Nothing here"), h("p", {}, "This address names no page. ", h("a", { href: route("") }, "To the jobs"))] };
 }
+
+let patience = 0;
+document.addEventListener("asked", ({ detail: count }) => {
+  clearTimeout(patience);
+  if (count > 0) patience = setTimeout(() => { asking.hidden = false; }, PATIENCE_MS);
+  else asking.hidden = true;
+});
 
 addEventListener("hashchange", () => show());
 document.addEventListener("locked", (event) => {
