@@ -353,9 +353,8 @@ class _Promise:
             sent = sent.get(part) if isinstance(sent, Mapping) else None
         if isinstance(sent, str | int | bool):
             return sent
-        known = self.facts.get(".".join(path))
-        if known is not None:
-            return known
+        if ".".join(path) in self.facts:
+            return self.facts[".".join(path)]
         if name in ("properties", "identity", "configuration", "ingress"):
             return _Promise(self.resource, self.facts, path)
         return Later(f"{self.resource.id}.{'.'.join(path)}")

@@ -1,7 +1,7 @@
 """Seeded mistakes: each property, value, reference, role, condition and resource of the templates, changed once.
 
 Left out is what has no effect on what stands in Azure: the names of nested deployments, which only label the history,
-and descriptions of parameters.
+descriptions of parameters, and the words of what people read (that there are any is held all the same).
 """
 
 import re
@@ -19,6 +19,8 @@ from infra.checks.roles import ROLES
 from infra.checks.scenarios import SCENARIOS, Loader, run, subscribe
 from infra.checks.static import check
 from infra.checks.tokens import SyntaxFault
+
+PROSE = ("description", "displayName", "what")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def _labels(body: syntax.Node, deployable: syntax.Deployable | None) -> Iterator
     if deployable is not None and deployable.is_module:
         name = deployable.body.get("name")
         yield from syntax.walk(name) if name is not None else ()
-    del body
+    for node in syntax.walk(body):
+        if isinstance(node, syntax.Property) and node.name in PROSE:
+            yield node.value
 
 
 def _is_key(body: syntax.Node, literal: syntax.Literal) -> bool:

@@ -24,7 +24,8 @@ OTHER_MIRROR = (
 class Scenario:
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    mode: str = "LegacyRegistryPermissions"
+    mode: str | None = "LegacyRegistryPermissions"
+    """None is a registry that is older than the choice, and does not say."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -84,11 +85,22 @@ SCENARIOS = (
             "serveUsers": "reader:$2y$05$hash",
         },
     ),
+    # The network is there, and what reads storage stays out of it.
     Scenario(
-        "only the registry is private", {"registryPrivateEndpoint": True, "coolAfterDays": 1, "immutabilityDays": 1}
+        "only the registry is private",
+        {
+            "registryPrivateEndpoint": True,
+            "mirrorLocation": "northeurope",
+            "coolAfterDays": 1,
+            "immutabilityDays": 1,
+            "serveMirror": True,
+            "serveUsers": "reader:$2y$05$hash",
+        },
     ),
     Scenario(
-        "only storage is private", {"privateNetworking": True, "coldAfterDays": 1, "mirrorLocation": "northeurope"}
+        "only storage is private",
+        {"privateNetworking": True, "coldAfterDays": 1, "mirrorLocation": "northeurope"},
+        mode=None,
     ),
 )
 

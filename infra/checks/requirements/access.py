@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from infra.checks.functions import PURE
 from infra.checks.requirements.view import ROLE, View
 from infra.checks.roles import BY_ID, ROLES
 from infra.checks.scenarios import REGISTRY
@@ -25,6 +26,8 @@ def roles(view: View) -> None:
         view.holds(
             properties.get("principalType") == "ServicePrincipal", "else a new identity may not be found in time"
         )
+        by_content = PURE["guid"](scope, properties["principalId"], role.id) if role else ""
+        view.holds(item.name == by_content, f"{item.symbol}: a name that follows from what it assigns never clashes")
         found.add((role.name if role else "", properties["principalId"], scope))
     for name, principal, scope in wanted - found:
         view.holds(False, f"{principal} lacks {name} at {scope}")

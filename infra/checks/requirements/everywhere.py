@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.checks.functions import PURE
 from infra.checks.requirements.view import ACCOUNT, CONTAINER, ROLE, SITE, View
+from infra.checks.scenarios import HERE
 
 
 def everywhere(view: View) -> None:
@@ -12,6 +14,8 @@ def everywhere(view: View) -> None:
     tags = {**view.option("tags", {}), "azd-env-name": "check"}
     location = view.given["location"]
     mirror_location = view.option("mirrorLocation", location)
+    token = PURE["uniqueString"](f"/subscriptions/{HERE}", view.given["environmentName"], location)
+    view.holds(view.host.name == f"sthost{token}", "one deployed again keeps its names, and shares none")
     ids = [item.id for item in view.deployment.resources if not item.existing]
     view.holds(len(ids) == len(set(ids)), "two resources have one id")
     for item in view.deployment.resources + view.events.resources:

@@ -23,12 +23,9 @@ def network(view: View) -> None:
     parts = list(ipaddress.ip_network(prefix).subnets(new_prefix=26))
     for name, part in zip(("app", "endpoints", "serve"), parts, strict=False):
         view.holds(subnets.get(name, {}).get("addressPrefix") == str(part), f"the subnet {name} has its own range")
-    for name in ("app", "serve"):
-        delegations = subnets.get(name, {}).get("delegations") or [{}]
-        service = at(delegations, "0/properties/serviceName")
-        view.holds(
-            service == "Microsoft.App/environments" and delegations[0].get("name"), f"{name} needs its delegation"
-        )
+    for name, label in (("app", "flex"), ("serve", "container-apps")):
+        delegation = {"name": label, "properties": {"serviceName": "Microsoft.App/environments"}}
+        view.holds(subnets.get(name, {}).get("delegations") == [delegation], f"{name} needs its delegation")
     view.holds(subnets.get("endpoints", {}).get("privateEndpointNetworkPolicies") == "Disabled", "as endpoints want it")
     view.holds(subnet == f"{net.id}/subnets/app", "the app's calls leave from its subnet")
     links = view.deployment.of("Microsoft.Network/privateDnsZones/virtualNetworkLinks")

@@ -89,7 +89,10 @@ def mirror(view: View) -> None:
             "actions": {"baseBlob": actions},
         }
         view.holds(len(rules) == 1 and rules[0]["enabled"] is True, "one rule, switched on")
-        view.holds(rules[0]["type"] == "Lifecycle" and rules[0]["name"], "a lifecycle rule with a name")
+        view.holds(rules[0]["type"] == "Lifecycle", "a lifecycle rule")
+        view.holds(
+            rules[0]["name"] == "content-to-cooler-tiers", "a rule with another name would stand beside this one"
+        )
         view.holds(
             rules[0]["definition"] == wanted_definition, "only content cools; links stay hot; nothing is deleted"
         )
