@@ -42,233 +42,104 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-var deadJobs = replace(loadTextContent('../alerts/dead-jobs.kql'), '{app}', appName)
-var failingRuns = replace(loadTextContent('../alerts/failing-runs.kql'), '{app}', appName)
-var latePushes = replace(replace(loadTextContent('../alerts/late-pushes.kql'), '{app}', appName), '{minutes}', string(lagMinutes))
-var failedJobs = replace(loadTextContent('../alerts/failed-jobs.kql'), '{app}', appName)
-var retries = replace(loadTextContent('../alerts/retries.kql'), '{app}', appName)
-var quiet = replace(replace(loadTextContent('../alerts/quiet.kql'), '{app}', appName), '{hours}', string(quietHours))
-
-resource deadJob 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-dead-job'
-  location: location
-  kind: 'LogAlert'
-  tags: tags
-  properties: {
+// `column` is what is summed up, for each `cause` apart; without one, rows are counted.
+var logAlerts = [
+  {
+    name: 'dead-job'
     displayName: 'A copy job crashed its worker too often'
     description: 'Its message came to the poison queue. Its record says what was asked; docs/operate.md#a-job-is-dead says what to do.'
+    query: loadTextContent('../alerts/dead-jobs.kql')
+    column: ''
+    threshold: 0
     severity: 1
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: 'PT5M'
-    windowSize: 'PT5M'
-    autoMitigate: true
-    // The tables appear with the first telemetry, after this.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: deadJobs
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [people.id]
-    }
+    every: 'PT5M'
   }
-}
-
-resource failing 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-failing-runs'
-  location: location
-  kind: 'LogAlert'
-  tags: tags
-  properties: {
+  {
+    name: 'failing-runs'
     displayName: 'Functions of the mirror fail'
     description: 'Runs end in an exception, so the platform repeats them. docs/operate.md#functions-fail says what to do.'
+    query: loadTextContent('../alerts/failing-runs.kql')
+    column: ''
+    threshold: 5
     severity: 2
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    autoMitigate: true
-    // The tables appear with the first telemetry, after this.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: failingRuns
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 5
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [people.id]
-    }
+    every: 'PT15M'
   }
-}
-
-resource late 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-late-pushes'
-  location: location
-  kind: 'LogAlert'
-  tags: tags
-  properties: {
+  {
+    name: 'late-pushes'
     displayName: 'Pushes arrive late in the mirror'
     description: 'From push to mirror took longer than the deployment allows. docs/operate.md#pushes-are-late says what to do.'
+    query: loadTextContent('../alerts/late-pushes.kql')
+    column: ''
+    threshold: 0
     severity: 2
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    autoMitigate: true
-    // The tables appear with the first telemetry, after this.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: latePushes
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [people.id]
-    }
+    every: 'PT15M'
   }
-}
-
-resource failed 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-failed-jobs'
-  location: location
-  kind: 'LogAlert'
-  tags: tags
-  properties: {
+  {
+    name: 'failed-jobs'
     displayName: 'Copy jobs fail'
     description: 'Jobs ended as failed; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    query: loadTextContent('../alerts/failed-jobs.kql')
+    column: 'jobs'
+    threshold: 0
     severity: 2
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    autoMitigate: true
-    // The tables appear with the first telemetry, after this.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: failedJobs
-          metricMeasureColumn: 'jobs'
-          dimensions: [
-            {
-              name: 'cause'
-              operator: 'Include'
-              values: ['*']
-            }
-          ]
-          timeAggregation: 'Total'
-          operator: 'GreaterThan'
-          threshold: 0
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [people.id]
-    }
+    every: 'PT15M'
   }
-}
-
-resource retrying 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-retries'
-  location: location
-  kind: 'LogAlert'
-  tags: tags
-  properties: {
+  {
+    name: 'retries'
     displayName: 'Copy jobs are tried again and again'
     description: 'Runs end in another attempt; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    query: loadTextContent('../alerts/retries.kql')
+    column: 'runs'
+    threshold: 20
     severity: 2
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    autoMitigate: true
-    // The tables appear with the first telemetry, after this.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: retries
-          metricMeasureColumn: 'runs'
-          dimensions: [
-            {
-              name: 'cause'
-              operator: 'Include'
-              values: ['*']
-            }
-          ]
-          timeAggregation: 'Total'
-          operator: 'GreaterThan'
-          threshold: 20
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
-          }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [people.id]
-    }
+    every: 'PT15M'
   }
-}
+  {
+    name: 'quiet'
+    displayName: 'No event for longer than usual'
+    description: 'Nothing is pushed, or events no longer arrive. docs/operate.md#no-events says how to tell.'
+    query: loadTextContent('../alerts/quiet.kql')
+    column: ''
+    threshold: 0
+    severity: 3
+    every: 'PT1H'
+  }
+]
+var byCause = [
+  {
+    name: 'cause'
+    operator: 'Include'
+    values: ['*']
+  }
+]
 
-resource silence 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
-  name: '${namePrefix}-quiet'
+resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
+  name: '${namePrefix}-${alert.name}'
   location: location
   kind: 'LogAlert'
   tags: tags
   properties: {
-    displayName: 'No event for longer than usual'
-    description: 'Nothing is pushed, or events no longer arrive. docs/operate.md#no-events says how to tell.'
-    severity: 3
+    displayName: alert.displayName
+    description: alert.description
+    severity: alert.severity
     enabled: true
     scopes: [workspaceId]
-    evaluationFrequency: 'PT1H'
-    windowSize: 'PT1H'
-    overrideQueryTimeRange: 'P2D'
+    evaluationFrequency: alert.every
+    windowSize: alert.every
+    // What is usual shows in days.
+    overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
     autoMitigate: true
     // The tables appear with the first telemetry, after this.
     skipQueryValidation: true
     criteria: {
       allOf: [
         {
-          query: quiet
-          timeAggregation: 'Count'
+          query: replace(replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)), '{hours}', string(quietHours))
+          metricMeasureColumn: empty(alert.column) ? null : alert.column
+          dimensions: empty(alert.column) ? [] : byCause
+          timeAggregation: empty(alert.column) ? 'Count' : 'Total'
           operator: 'GreaterThan'
-          threshold: 0
+          threshold: alert.threshold
           failingPeriods: {
             numberOfEvaluationPeriods: 1
             minFailingPeriodsToAlert: 1
@@ -280,7 +151,7 @@ resource silence 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
       actionGroups: [people.id]
     }
   }
-}
+}]
 
 // The only one that also tells when the app itself is dead. Storage measures queues once an hour.
 resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {

@@ -57,7 +57,8 @@ def telemetry(view: View) -> None:
         asked: dict[str, object] = {
             "query": _query(view, file),
             "timeAggregation": "Total" if measured else "Count",
-            **({"metricMeasureColumn": measured, "dimensions": by_cause} if measured else {}),
+            "metricMeasureColumn": measured or None,
+            "dimensions": by_cause if measured else [],
             "operator": "GreaterThan",
             "threshold": threshold,
             "failingPeriods": {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1},
