@@ -27,9 +27,10 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 22  # what Azurite 3.37 asks for
 STAMP = "made-of.txt"
 PACKAGES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
-# What only the checks of infra/ need, which is large: the demo does without it.
+# What only checks need, which is large: the demo does without it.
 CHECKS_STAMP = "made-of-checks.txt"
-CHECKS_PACKAGES = ("requirements-infra.txt", *PACKAGES)
+CHECKS_LISTS = ("requirements-infra.txt", "requirements-interop.txt")
+CHECKS_PACKAGES = (*CHECKS_LISTS, *PACKAGES)
 COMMANDS = {
     "demo": "push an image to a local registry, watch it being mirrored, pull it back and verify it",
     "test": "run the tests (arguments go to pytest)",
@@ -160,7 +161,7 @@ def make_environment(interpreter: Path, environment: Path) -> None:
 
 
 def install_packages(environment: Path, version: str, *, with_checks: bool) -> None:
-    lists = ["requirements-dev.txt", *(["requirements-infra.txt"] if with_checks else [])]
+    lists = ["requirements-dev.txt", *(CHECKS_LISTS if with_checks else ())]
     wanted = [word for name in lists for word in ("-r", ROOT / name)]
     with step(f"Python packages into {environment.name}"):
         run(

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from acrmirror.errors import Malformed
-from acrmirror.reference import shown
+from acrmirror.reference import HOST_GRAMMAR, shown
 
-_REPOSITORY = re.compile(r"[a-z0-9._/*-]{1,255}", re.ASCII)
-_TAG = re.compile(r"[A-Za-z0-9._*-]{1,128}", re.ASCII)
+_REPOSITORY = r"[a-z0-9._/*-]{1,255}"
+_TAG = r"[A-Za-z0-9._*-]{1,128}"
+PATTERN_GRAMMAR = f"!?(?:{HOST_GRAMMAR}/)?{_REPOSITORY}(?::{_TAG})?"
+_PARTS = re.compile(f"({_REPOSITORY})(?::({_TAG}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,15 @@ def _without_host(text: str, registry: str) -> str:
 
 
 def _parsed(text: str) -> _Pattern:
-    repository, colon, tag = text.partition(":")
-    if not _REPOSITORY.fullmatch(repository) or (colon and not _TAG.fullmatch(tag)):
+    parts = _PARTS.fullmatch(text)
+    if parts is None:
         raise Malformed(
             f"read the pattern {shown(text)}",
             "it is no repository with an optional tag in which * stands for any characters",
             "Write it as team/*, team/app:v* or !team/tmp-*.",
         )
-    return _Pattern(tuple(repository.split("*")), tuple(tag.split("*")) if colon else None)
+    repository, tag = parts.groups()
+    return _Pattern(tuple(repository.split("*")), tuple(tag.split("*")) if tag is not None else None)
 
 
 def _fits(glob: tuple[str, ...], text: str) -> bool:

@@ -14,7 +14,9 @@ from acrmirror.reference import shown
 
 DEFAULT_PLATFORM = Platform("linux", "amd64")
 
-_PART = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_PART = r"[A-Za-z0-9_.-]{1,64}"
+PLATFORM_GRAMMAR = f"{_PART}(?:/{_PART}){{0,2}}"
+_PLATFORM = re.compile(PLATFORM_GRAMMAR, re.ASCII)
 _ALIASES = {
     "x86_64": ("amd64", None),
     "x86-64": ("amd64", None),
@@ -30,7 +32,7 @@ _T = TypeVar("_T")
 def parse_platform(text: str) -> Platform:
     """`os/architecture` or `os/architecture/variant`; an architecture alone is linux's. Raises Malformed."""
     parts = text.lower().split("/")
-    if not 1 <= len(parts) <= 3 or not all(_PART.fullmatch(part) for part in parts):
+    if not _PLATFORM.fullmatch(text):
         raise Malformed(
             f"read the platform {shown(text)}",
             "it is not of the form os/architecture or os/architecture/variant",

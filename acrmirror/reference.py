@@ -13,11 +13,14 @@ from acrmirror.errors import InvalidReference, Refused
 REPOSITORY_LIMIT = 255
 """Longest repository name that clients and registries take, the mirror's prefix included."""
 
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-REPOSITORY_GRAMMAR = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+REPOSITORY_GRAMMAR = r"[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
+"""The specification's components and the slashes between them, as one list of words and what may part them."""
 TAG_GRAMMAR = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 DIGEST_GRAMMAR = "|".join(f"{algorithm}:[0-9a-f]{{{length}}}" for algorithm, length in _HEX_LENGTHS.items())
+HOST_GRAMMAR = r"[A-Za-z0-9.:\[\]-]+"
+REFERENCE_GRAMMAR = rf"(?:{HOST_GRAMMAR}/)?{REPOSITORY_GRAMMAR}(?::{TAG_GRAMMAR})?(?:@(?:{DIGEST_GRAMMAR}))?"
+"""What `Reference.parse` may take: the registry's host is looked at, and lengths are, once it is parsed."""
 _REPOSITORY = re.compile(REPOSITORY_GRAMMAR, re.ASCII)
 _TAG = re.compile(TAG_GRAMMAR, re.ASCII)
 _HOST = re.compile(

@@ -84,7 +84,7 @@ OPERATIONS = (
         "listPulls",
         "Jobs, newest first",
         {200: models.PullPage},
-        (400, 409, 503),
+        (400, 503),
         query=models.PullsQuery,
         headers={200: (_MORE,)},
     ),

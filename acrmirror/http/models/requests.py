@@ -2,12 +2,21 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from acrmirror.application.pulls import ID_GRAMMAR
 from acrmirror.http.models.base import Model, State
+from acrmirror.patterns import PATTERN_GRAMMAR
+from acrmirror.platforms import PLATFORM_GRAMMAR
+from acrmirror.reference import REFERENCE_GRAMMAR
 
 WAIT_LIMIT = 60
 PAGE_LIMIT = 1000
+
+
+def _told(grammar: str) -> dict[str, JsonValue]:
+    """A pattern that the document tells of; what parses the value says what is wrong with it, better than a pattern."""
+    return {"pattern": f"^(?:{grammar})$"}
 
 
 class Given(BaseModel):
@@ -26,10 +35,11 @@ class PullRequest(Given):
             max_length=600,
             description="Repository with a tag or a digest, with or without the registry's host; no tag is `latest`.",
             examples=["team/app:1.2"],
+            json_schema_extra=_told(REFERENCE_GRAMMAR),
         ),
     ]
     platforms: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=100)]],
+        list[Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_told(PLATFORM_GRAMMAR))]],
         Field(max_length=20, description="Of an index, only the images for these, such as `linux/arm64`."),
     ] = []
     wait: Annotated[int, Field(ge=0, le=WAIT_LIMIT, description="Seconds to wait for the end of the pull.")] = 0
@@ -40,7 +50,7 @@ class MatchRequest(Given):
     """Many images: what the registry has of them and the mirror lacks."""
 
     match: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=400)]],
+        list[Annotated[str, Field(min_length=1, max_length=400, json_schema_extra=_told(PATTERN_GRAMMAR))]],
         Field(
             min_length=1,
             max_length=50,
@@ -55,9 +65,9 @@ class PullsQuery(Model):
     state: Annotated[State | None, Field(description="Only those in this state.")] = None
     repository: Annotated[str | None, Field(max_length=255, description="Only those of this repository.")] = None
     n: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="At most so many.")] = 50
-    last: Annotated[str | None, Field(max_length=64, description="Those behind this one, as the page before said.")] = (
-        None
-    )
+    last: Annotated[
+        str | None, Field(pattern=f"^{ID_GRAMMAR}$", description="Those behind this one, as the page before said.")
+    ] = None
 
 
 class PageQuery(Model):
@@ -74,7 +84,11 @@ class RepositoriesQuery(PageQuery):
 class ContentQuery(Model):
     platform: Annotated[
         str | None,
-        Field(max_length=100, description="The one image that docker would take there; all of it if left out."),
+        Field(
+            max_length=100,
+            description="The one image that docker would take there; all of it if left out.",
+            json_schema_extra=_told(PLATFORM_GRAMMAR),
+        ),
     ] = None
 
 
