@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,8 +57,7 @@ class Relay:
         self.ask: Callable[[Request], Request | Answer] = _pass
         self.heard: Callable[[Request, int], None] = _forget
         self._trust = ssl.create_default_context(cafile=str(ca))
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
@@ -78,6 +78,14 @@ class Relay:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), OSError):  # a client that went away is its own business
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:

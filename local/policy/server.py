@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,7 +36,7 @@ class Layer:
             for service, url in upstreams.items()
         }
         for service, relay in self._relays.items():
-            relay.ask = self._asker(service)
+            relay.ask = partial(self._ask, service)
         self._ends = ExitStack()
 
     @property
@@ -63,11 +64,8 @@ class Layer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ends.close()
 
-    def _asker(self, service: str):  # type: ignore[no-untyped-def]
-        def ask(request: Request) -> Request | Answer:
-            return self._decide(service, request) or request
-
-        return ask
+    def _ask(self, service: str, request: Request) -> Request | Answer:
+        return self._decide(service, request) or request
 
     def _decide(self, service: str, request: Request) -> Answer | None:
         path, _, text = request.target.partition("?")

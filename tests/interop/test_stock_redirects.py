@@ -11,8 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from acrmirror.reference import Digest
-from local.foundation import CONTAINER, Foundation
+from infra.checks.permissions import PERMISSIONS, SERVER, Assignment, assignments, policy, scope
+from local.foundation import CONTAINER, Account, Foundation
 from local.images import Image, multi_arch
+from local.policy.server import Layer
 from local.stack import Stack
 from tests.integration.mirroring import Mirroring
 from tests.interop.clients import CLIENTS, Clients
@@ -27,26 +29,33 @@ LAYER = 3_000_000
 
 @dataclass(frozen=True, slots=True)
 class Redirecting:
-    """A stock registry and the two ways to storage: the registry's own, and the clients'."""
+    """A stock registry and the two ways to storage: the registry's own, and the clients'. Both lead through a layer
+    that refuses what the deployment's registry is granted no role for."""
 
     host: str
     storage: str
     own: Tunnels
     clients: Tunnels
+    layer: Layer
 
 
 @pytest.fixture(scope="module")
 def redirecting(
     shared_stack: Stack, foundation: Foundation, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Redirecting]:
-    account = shared_stack.account
+    account, certificates = shared_stack.account, foundation.certificates
     folder = tmp_path_factory.mktemp("redirecting")
     with (
         Tunnels() as own,
         Tunnels() as clients,
-        stock_registry(account, foundation.certificates, CONTAINER, folder, own) as host,
+        Layer(account.ca, certificates.server, {"blob": account.blob_endpoint}, policy(SERVER)) as layer,
+        stock_registry(layered(account, layer), certificates, CONTAINER, folder, own) as host,
     ):
-        yield Redirecting(host, f"{account.name}.blob.localhost", own, clients)
+        yield Redirecting(host, f"{account.name}.blob.localhost", own, clients, layer)
+
+
+def layered(account: Account, layer: Layer) -> Account:
+    return replace(account, blob_endpoint=layer.endpoints["blob"])
 
 
 @pytest.fixture
@@ -106,3 +115,38 @@ def test_layers_come_to_clients_straight_from_storage(
     assert contents(tmp_path / program) >= closure(image)
     assert redirecting.clients.received[redirecting.storage] - before >= LAYER
     assert redirecting.own.received[redirecting.storage] - own < LAYER
+
+
+def test_the_roles_that_are_assigned_to_it_are_enough_and_all_that_it_needs(
+    clients: Clients, mirror: Mirroring, redirecting: Redirecting, image: Image, tmp_path: Path
+) -> None:
+    given = policy(SERVER)
+    outside = replace(clients, proxy=redirecting.clients.url)
+    outside.pull("crane", f"{redirecting.host}/straight/app:latest", tmp_path / "all")
+    assert get(redirecting.host, mirror.stack.ca, "/v2/straight/app/tags/list")[0] == 200
+    seen = redirecting.layer.seen()
+    assert [it for it in seen if not it.allowed] == []
+    used = {(it.operation, given.places.resource("blob", it.container)) for it in seen}
+    listed = {
+        (operation, scope(permission))
+        for permission in PERMISSIONS
+        if permission.who == SERVER
+        for operation in permission.operations
+    }
+    assert used == listed
+
+
+@pytest.mark.parametrize("role", [it for it in assignments() if it.who == SERVER], ids=lambda it: it.role)
+def test_without_one_of_them_no_layer_is_had(
+    mirror: Mirroring, foundation: Foundation, image: Image, tmp_path: Path, role: Assignment
+) -> None:
+    account, certificates = mirror.stack.account, foundation.certificates
+    without = policy(SERVER, without=role)
+    with (
+        Tunnels() as own,
+        Layer(account.ca, certificates.server, {"blob": account.blob_endpoint}, without) as layer,
+        stock_registry(layered(account, layer), certificates, CONTAINER, tmp_path, own) as host,
+    ):
+        status, _, _ = get(host, account.ca, f"/v2/straight/app/blobs/{shared_layer(image)}")
+        assert status >= 400
+        assert [it for it in layer.seen() if not it.allowed]
