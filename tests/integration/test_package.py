@@ -42,7 +42,9 @@ def test_the_zip_holds_the_app_and_nothing_else(tmp_path: Path) -> None:
         "host.json",
         "requirements.txt",
     }
-    assert {Path(name).suffix for name in names if name.startswith("acrmirror/")} == {".py"}
+    clone = tmp_path / "clone"
+    app = {str(it.relative_to(clone)) for it in (clone / "acrmirror").rglob("*") if it.is_file()}
+    assert {name for name in names if name.startswith("acrmirror/")} == app
 
 
 def test_an_app_that_brings_its_packages_has_these_alone(foundation: Foundation, tmp_path: Path) -> None:
