@@ -116,3 +116,38 @@ def test_the_deploy_workflow_gives_what_the_parameter_file_reads() -> None:
     )
     given = set(workflow["jobs"]["deploy"]["env"]) - {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
     assert given <= read_there
+
+
+def test_what_costs_come_to_follows_from_the_prices_beside_them() -> None:
+    """And each price says of where and when it is; what has no figure says so."""
+    prices = {row[0]: row for row in rows("cost.md", 5) if len(row[0]) == 1}
+    assert set(prices) == set("FAaXSWRQTELPBK")
+    for symbol, row in prices.items():
+        assert (row[2] == "—") == (row[3] == ""), symbol
+        assert row[2] == "—" or re.search(r", (after )?20\d\d-\d\d-\d\d \[\d\]$", row[3]), symbol
+    price = {symbol: float(row[2]) for symbol, row in prices.items() if row[2] != "—"}
+    m, n, gigabytes, speed, memory = 1, 4, 0.25, 0.1, 2
+    costs = {
+        "events": 2 * m * price["E"] / 1000,
+        "executions": 2 * m * price["X"] / 1000,
+        "run time": (gigabytes / speed + m) * memory * 1000 * price["F"],
+        "queue": 4000 * m * price["Q"] / 10_000,
+        "job records": (3 * m + gigabytes / speed) * 1000 * price["T"] / 10_000,
+        "writes to the mirror": (128 * gigabytes + 2 * n + 5 * m) * 1000 * price["W"] / 10_000,
+        "reads of the mirror": (2 * n + 4 * m) * 1000 * price["R"] / 10_000,
+        "telemetry": 0.03 * m * price["L"],
+    }
+    listed = {row[0].strip("*"): row[1].strip("*") for row in rows("cost.md", 2)}
+    assert {name: listed[name] for name in costs} == {name: f"{cost:.4f}" for name, cost in costs.items()}
+    assert listed["all of it"] == f"{sum(costs.values()):.2f}"
+    text = " ".join((DOCS / "cost.md").read_text(encoding="utf-8").split())
+    stored, ready = 1000 * gigabytes * price["S"], 10_512_000 * price["A"]
+    assert f"from then on {stored:.2f} a month" in text
+    written, run = 12.8 * price["W"], 1000 / speed * memory * price["F"]
+    assert (
+        f"{written:.2f} for the writes and {run:.2f} for the run time, once, and {1000 * price['S']:.2f} a month"
+        in text
+    )
+    polling, endpoints = 2 * 262.8 * price["Q"], 4 * price["P"]
+    assert f"{ready:.2f} for the two always-ready instances, {polling:.2f} for their polling" in text
+    assert f"{endpoints:.2f} for four private endpoints" in text
