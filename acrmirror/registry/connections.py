@@ -25,6 +25,8 @@ KEPT = 64
 """Unused connections kept at most for each host."""
 LEAST_PROGRESS = 64 * 1024
 """Bytes that have to arrive within the time that a request is given, again and again until its answer is whole."""
+FULL_RECORD = 16 * 1024
+"""Bytes of content in a TLS record at most (RFC 8446, 5.1), which is what one read gives."""
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?", re.ASCII)
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -99,10 +101,13 @@ class Connection:
             self._early = self._early[count:]
         else:
             count = self._socket.recv_into(view)
-            self._arrived(count)
         if count == 0:
             raise BrokenAnswer("the body ended early")
         self.remaining -= count
+        self._owed -= count
+        # Full records come from a host in haste: of those, it is enough to look at the clock now and then.
+        if self.remaining and (self._owed <= 0 or count < FULL_RECORD):
+            self._look_at_the_clock()
         return count
 
     def drain(self, limit: int = DRAIN_LIMIT) -> bytes:
@@ -130,14 +135,13 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
-    def _arrived(self, count: int) -> None:
+    def _look_at_the_clock(self) -> None:
         """Holds the host to its least progress."""
-        self._owed -= count
         now = time.monotonic()
+        if now > self._due:
+            raise TooSlow(f"fewer than {LEAST_PROGRESS} bytes came in {self._within:.0f} s")
         if self._owed <= 0:
             self._owed, self._due = LEAST_PROGRESS, now + self._within
-        elif now > self._due:
-            raise TooSlow(f"fewer than {LEAST_PROGRESS} bytes came in {self._within:.0f} s")
 
     def _read_head(self) -> int:
         received = bytearray(self._early)
@@ -147,7 +151,7 @@ class Connection:
             piece = self._socket.recv(16 * 1024)
             if not piece:
                 raise BrokenAnswer("the connection ended before the answer")
-            self._arrived(len(piece))
+            self._look_at_the_clock()
             received += piece
         first, _, rest = bytes(received[: end + 4]).partition(b"\r\n")
         match = _STATUS.fullmatch(first)

@@ -1,0 +1,133 @@
+"""Two workers on one layer at the same moment that cut it into blocks of different sizes, as two versions of the app
+would during a deployment: whoever commits first, one whole layer stands."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from acrmirror.copying import Context, copy_image
+from acrmirror.errors import Unavailable
+from acrmirror.oci import Descriptor
+from acrmirror.reference import Digest, Reference
+from acrmirror.registry import Registry
+from acrmirror.settings import Settings
+from acrmirror.store import Ingest, MirrorStore, layout
+from local.foundation import CONTAINER
+from local.images import oci_image
+from local.push import Pusher
+from local.reader import MirrorReader, verify_repository
+from local.stack import Stack
+
+MIB = 1024 * 1024
+SIZE = 36 * MIB
+"""The last block has 4 MiB or 6, and the running hash is the same at its end."""
+AT = "2026-04-25T21:39:47.276585742Z"
+
+
+class Worker(MirrorStore):
+    """A store that cuts large blobs into blocks of its own size, and tells before it stages and commits."""
+
+    block_size = layout.BLOCK_SIZE
+    before_stage: Callable[[int], object] = staticmethod(lambda index: None)
+    before_commit: Callable[[], object] = staticmethod(lambda: None)
+
+    def ingest(
+        self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
+    ) -> Ingest | None:
+        way_in = super().ingest(descriptor, resume=resume, verify=verify)
+        if way_in is None or way_in.count == 1:
+            return way_in
+        way_in.block_size = self.block_size
+        way_in.count = -(-descriptor.size // self.block_size)
+        way_in._ids = [None] * way_in.count
+        stage, commit = way_in.stage, way_in.commit
+
+        def told(index: int, data: memoryview, running: bytes) -> bool:
+            self.before_stage(index)
+            return stage(index, data, running)
+
+        def committed(digest: Digest, restage: Callable[[list[int]], None]) -> bool:
+            self.before_commit()
+            return commit(digest, restage)
+
+        way_in.stage, way_in.commit = told, committed  # type: ignore[method-assign]
+        return way_in
+
+
+@contextmanager
+def workers(stack: Stack, *sizes: int) -> Iterator[list[Worker]]:
+    credential = stack.identity.credential()
+    opened = []
+    for size in sizes:
+        worker = Worker.open(stack.blob_endpoint, CONTAINER, credential, trust_bundle=stack.ca)
+        assert isinstance(worker, Worker)
+        worker.block_size = size * MIB
+        opened.append(worker)
+    try:
+        yield opened
+    finally:
+        for worker in opened:
+            worker.close()
+
+
+@pytest.fixture
+def pushed(bare_stack: Stack, repository: str) -> Iterator[tuple[Reference, Registry]]:
+    """An image with one large layer, and the registry that has it."""
+    registry = bare_stack.registry
+    image = oci_image(repository, layers=[SIZE])
+    with Pusher(registry.host, registry.username, registry.password, bare_stack.ca) as pusher:
+        pusher.image(repository, image)
+    settings = Settings.from_environment(bare_stack.app_environment())
+    with Registry(settings, bare_stack.identity.credential()) as opened:
+        yield Reference(repository, image.tag, image.root.digest), opened
+
+
+def copy(registry: Registry, worker: Worker, reference: Reference) -> None:
+    copied = copy_image(registry, worker, reference, Context("job", AT, threads=4))
+    assert copied.failures == []
+
+
+def assert_whole(stack: Stack, repository: str) -> None:
+    with ContainerClient(stack.blob_endpoint, CONTAINER, **stack.account.client_options) as container:
+        report = verify_repository(MirrorReader(container), repository)
+    assert report.is_whole, str(report)
+
+
+@pytest.mark.parametrize("sizes", [(8, 10), (10, 8), (8, 8)], ids=str)
+def test_two_workers_at_once_end_in_one_whole_layer_whatever_their_blocks(
+    bare_stack: Stack, pushed: tuple[Reference, Registry], sizes: tuple[int, int]
+) -> None:
+    """Both come to their last block before either stages it, and have staged it before either commits."""
+    reference, registry = pushed
+    last, end = threading.Barrier(2), threading.Barrier(2)
+    with workers(bare_stack, *sizes) as pair:
+        for worker in pair:
+            number = -(-SIZE // worker.block_size) - 1
+            worker.before_stage = lambda index, number=number: last.wait(60) if index == number else None
+            worker.before_commit = lambda: end.wait(60)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda worker: copy(registry, worker, reference), pair))
+    assert_whole(bare_stack, reference.repository)
+
+
+def test_what_a_worker_with_other_blocks_left_behind_is_not_taken_for_ones_own(
+    bare_stack: Stack, pushed: tuple[Reference, Registry]
+) -> None:
+    """The first dies with everything staged."""
+    reference, registry = pushed
+    staged: list[int] = []
+
+    def die() -> None:
+        raise Unavailable("commit", "the worker dies here", "Again.")
+
+    with workers(bare_stack, 8, 10) as (first, second):
+        first.before_commit = die
+        assert copy_image(registry, first, reference, Context("job", AT, threads=4)).failures
+        second.before_stage = staged.append
+        copy(registry, second, reference)
+    assert sorted(staged) == list(range(4))
+    assert_whole(bare_stack, reference.repository)
