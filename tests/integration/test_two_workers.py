@@ -114,6 +114,25 @@ def test_two_workers_at_once_end_in_one_whole_layer_whatever_their_blocks(
     assert_whole(bare_stack, reference.repository)
 
 
+@pytest.mark.parametrize("sizes", [(8, 10), (10, 8), (8, 8)], ids=str)
+def test_whoever_commits_first_takes_nothing_of_what_the_other_staged_last(
+    bare_stack: Stack, pushed: tuple[Reference, Registry], sizes: tuple[int, int]
+) -> None:
+    """All of the first, then all of the second is staged; the first commits, which drops the second's blocks."""
+    reference, registry = pushed
+    first_staged, second_staged, committed = threading.Event(), threading.Event(), threading.Event()
+    with workers(bare_stack, *sizes) as (first, second):
+        second.before_stage = lambda index: first_staged.wait(60)
+        first.before_commit = lambda: (first_staged.set(), second_staged.wait(60))
+        second.before_commit = lambda: (second_staged.set(), committed.wait(60))
+        with ThreadPoolExecutor(2) as pool:
+            later = pool.submit(copy, registry, second, reference)
+            copy(registry, first, reference)
+            committed.set()
+            later.result()
+    assert_whole(bare_stack, reference.repository)
+
+
 def test_what_a_worker_with_other_blocks_left_behind_is_not_taken_for_ones_own(
     bare_stack: Stack, pushed: tuple[Reference, Registry]
 ) -> None:
