@@ -5,15 +5,18 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from acrmirror.cli.exporting import here
 from local.images import SHAPES, Image
 from local.reader import verify_tag
 from local.stack import ROOT
 from tests.integration.mirroring import Mirroring
+from tests.interop.podman import Podman
 from tests.interop.tools import tool
 
 SHAPES_EXPORTED = (
@@ -42,11 +45,17 @@ def export(mirror: Mirroring, tmp_path: Path) -> Export:
         "PYTHONPATH": str(ROOT),
     }
 
-    def run(*arguments: str) -> None:
+    def run(*arguments: str, stdout: Any = None) -> None:
         command = [sys.executable, "-m", "acrmirror.cli", "export", *arguments]
-        subprocess.run(command, env=environment, cwd=tmp_path, check=True, timeout=120)
+        subprocess.run(command, env=environment, cwd=tmp_path, check=True, timeout=120, stdout=stdout)
 
     return run
+
+
+@pytest.fixture
+def podman() -> Iterator[Podman]:
+    with Podman.started() as one:
+        yield one
 
 
 def pushed(mirror: Mirroring, shape: str) -> tuple[str, Image]:
@@ -78,6 +87,28 @@ def test_skopeo_takes_an_archive_either_way(mirror: Mirroring, export: Export, t
     assert [layer["digest"] for layer in loaded["layers"]] == config["rootfs"]["diff_ids"]
 
 
+@pytest.mark.parametrize("shape", ["docker", "oci-index", "same-layer-twice", "no-layers"])
+def test_podman_loads_an_archive(mirror: Mirroring, export: Export, podman: Podman, tmp_path: Path, shape: str) -> None:
+    repository, image = pushed(mirror, shape)
+    export(repository, "-o", "image.tar")
+    podman("load", "--input", str(tmp_path / "image.tar"))
+    (loaded,) = json.loads(podman("image", "inspect", f"{mirror.stack.registry.host}/{repository}:latest"))
+    configs = {str(it.descriptor.digest): it.content for it in image.blobs}
+    config = json.loads(configs[f"sha256:{loaded['Id']}"].read())
+    assert config["architecture"] == here().architecture
+    assert loaded["RootFS"].get("Layers", []) == config["rootfs"]["diff_ids"]
+
+
+def test_an_archive_is_piped_into_podman(mirror: Mirroring, export: Export, podman: Podman) -> None:
+    repository, image = pushed(mirror, "oci")
+    with subprocess.Popen([*podman.line, "load"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as load:
+        export(repository, "-o", "-", stdout=load.stdin)
+        load.communicate(timeout=60)
+    assert load.returncode == 0
+    (loaded,) = json.loads(podman("image", "inspect", f"{mirror.stack.registry.host}/{repository}:latest"))
+    assert f"sha256:{loaded['Id']}" in image.manifest(image.root.digest).raw.decode()
+
+
 def test_skopeo_takes_a_folder_with_all_platforms(mirror: Mirroring, export: Export, tmp_path: Path) -> None:
     repository, image = pushed(mirror, "oci-index")
     export(repository, "-o", "layout/", "--platform", "all")
@@ -86,12 +117,22 @@ def test_skopeo_takes_a_folder_with_all_platforms(mirror: Mirroring, export: Exp
 
 
 def test_crane_pushes_an_archive(mirror: Mirroring, export: Export, tmp_path: Path) -> None:
-    repository, _ = pushed(mirror, "oci")
+    repository, image = pushed(mirror, "oci")
     export(repository, "-o", "image.tar")
     registry = mirror.stack.registry
     environment = {**os.environ, "SSL_CERT_FILE": str(mirror.stack.ca), "DOCKER_CONFIG": str(tmp_path)}
-    login = [tool("crane"), "auth", "login", registry.host, "-u", registry.username, "-p", registry.password]
-    subprocess.run(login, env=environment, check=True, timeout=60)
-    push = [tool("crane"), "push", "image.tar", f"{registry.host}/{repository}-back:1"]
-    done = subprocess.run(push, env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+
+    def crane(*arguments: str) -> str:
+        command = [tool("crane"), *arguments]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    crane("auth", "login", registry.host, "-u", registry.username, "-p", registry.password)
+    crane("push", "image.tar", f"{registry.host}/{repository}-back:1")
+    back = json.loads(crane("manifest", f"{registry.host}/{repository}-back:1"))
+    original = json.loads(image.manifest(image.root.digest).raw)
+    assert back["config"]["digest"] == original["config"]["digest"]
+    assert [it["digest"] for it in back["layers"]] == [it["digest"] for it in original["layers"]]
