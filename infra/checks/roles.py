@@ -20,11 +20,6 @@ class Role:
     actions: tuple[str, ...]
     """Control plane and data plane together; `*` stands for any rest."""
 
-    def grants(self, action: str) -> bool:
-        return any(
-            action == granted or (granted.endswith("*") and action.startswith(granted[:-1])) for granted in self.actions
-        )
-
 
 ROLES = {
     "acrPull": Role("AcrPull", "7f951dda-4ed3-4680-a7ca-43fe172d538d", (f"{_REGISTRY}/pull/read",)),

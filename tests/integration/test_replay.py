@@ -2,14 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from acrmirror.jobs import JOB_QUEUE
+from infra.checks.permissions import places
+from infra.checks.roles import ROLES
+from local.foundation import Foundation
+from local.policy import Grant, Policy
+from local.policy.server import Layer
 from local.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,9 +47,10 @@ def letter(repository: str, host: str, topic: str) -> bytes:
     return json.dumps([event]).encode()
 
 
-def run(stack: Stack, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infra.replay", "--endpoint", stack.blob_endpoint, "--container", "letters", *more]
-    environment = {**os.environ, **stack.app_environment()}
+def run(stack: Stack, *more: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **stack.app_environment(), **settings}
+    endpoint = environment["MIRROR_BLOB_ENDPOINT"]
+    command = [sys.executable, "-m", "infra.replay", "--endpoint", endpoint, "--container", "letters", *more]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -53,7 +61,8 @@ def test_a_dead_letter_becomes_a_job_and_what_is_none_stays(bare_stack: Stack) -
         ContainerClient(account.blob_endpoint, "letters", **account.client_options) as letters,
         QueueClient(account.queue_endpoint, JOB_QUEUE, **account.client_options) as queue,
     ):
-        letters.create_container()
+        if not letters.exists():
+            letters.create_container()
         letters.upload_blob("topic/1.json", letter("replayed/app", bare_stack.registry.host, topic))
         letters.upload_blob("topic/2.json", letter("replayed/app", "another.azurecr.io", topic))
         letters.upload_blob("topic/3.json", b"{")
@@ -71,6 +80,36 @@ def test_a_dead_letter_becomes_a_job_and_what_is_none_stays(bare_stack: Stack) -
         assert "topic/2.json stays" in ended.stderr
         assert "topic/3.json stays" in ended.stderr
         assert queue.get_queue_properties().approximate_message_count == before + 1
+
+
+# "Azure built-in roles", of the one that no template assigns.
+SENDER = ("Microsoft.Storage/storageAccounts/queueServices/queues/messages/add/action",)
+
+
+def test_the_roles_that_the_docs_have_you_assign_yourself_are_enough(bare_stack: Stack, foundation: Foundation) -> None:
+    text = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8").partition("### Dead letters")[2]
+    named = re.findall(r'--role "([^"]+)" --scope <ARM id of the account>', text)
+    actions = {role.name: role.actions for role in ROLES.values()} | {"Storage Queue Data Message Sender": SENDER}
+    host = places().queue
+    account = bare_stack.account
+    # The letters are in the app's own account, with its queue.
+    here = replace(places(), blob=host)
+    given = Policy(here, tuple(Grant(name, host, actions[name]) for name in named))
+    upstreams = {"blob": account.blob_endpoint, "queue": account.queue_endpoint, "table": account.table_endpoint}
+    topic = bare_stack.app_environment()["MIRROR_REGISTRY_RESOURCE_ID"]
+    with (
+        Layer(account.ca, foundation.certificates.server, upstreams, given) as layer,
+        ContainerClient(account.blob_endpoint, "letters", **account.client_options) as letters,
+    ):
+        if not letters.exists():
+            letters.create_container()
+        letters.upload_blob("topic/4.json", letter("replayed/app", bare_stack.registry.host, topic))
+        blob, queue, table = (layer.endpoints[service] for service in ("blob", "queue", "table"))
+        settings = {"MIRROR_BLOB_ENDPOINT": blob, "MIRROR_QUEUE__queueServiceUri": queue}
+        ended = run(bare_stack, **settings, MIRROR_TABLE_ENDPOINT=table)
+        assert "topic/4.json" not in [found.name for found in letters.list_blobs()], ended.stderr
+        assert [it for it in layer.seen() if not it.allowed] == []
+        assert {it.operation for it in layer.seen()} >= {"Get Blob", "Delete Blob", "Put Message", "Insert Entity"}
 
 
 def test_without_settings_it_says_what_is_missing() -> None:
