@@ -114,23 +114,67 @@ def test_powershell_parses(path: Path) -> None:
     assert not root.has_error
 
 
-def az_commands(path: Path) -> set[tuple[str, frozenset[str]]]:
-    """(command, flags) of each call of `az`."""
+def script(path: Path) -> str:
+    """One command a line, without comments."""
     text = re.sub(r"(?m)^\s*#.*$", "", path.read_text(encoding="utf-8"))
-    text = re.sub(r"[\\`]\n\s*", " ", text)
-    found = set()
-    for call in re.findall(r"(?<![\w-])az ((?:[a-z-]+ )+)(--[^\n;)|]*)", text):
-        flags = frozenset(re.findall(r"(?<!\S)--[a-z-]+", call[1]))
-        found.add((call[0].strip(), flags))
-    return found
+    return re.sub(r"[\\`]\n\s*", " ", text)
+
+
+def meant(text: str, assigned: dict[str, str]) -> str:
+    """What a value stands for, in either shell: environment variables, files and plain words, in order. In which
+    format an answer is read is each shell's own business."""
+    for name, value in assigned.items():
+        text = re.sub(rf"\${name}\b", value.replace("\\", ""), text)
+    words = re.findall(r"\b(?:[A-Z][A-Z_]+[A-Z]|\w+(?==)|\w+\.bicep)\b", text)
+    words = words or re.findall(r"^\s*'?((?!tsv|json)[a-z_]+)\b", text)
+    return " ".join(dict.fromkeys(words))
+
+
+def az_calls(path: Path) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each call of `az`, in order: its command, and its flags in order with what they are given."""
+    text = script(path)
+    assigned = dict(re.findall(r"(?m)^\$?([a-z_]\w*) ?= ?(.*)$", text))
+    return [
+        (command.strip(), [(flag, meant(value, assigned)) for flag, value in FLAG.findall(flags)])
+        for command, flags in AZ.findall(text)
+    ]
+
+
+def told(path: Path) -> list[str]:
+    """What a person is told, in order, whatever each shell calls its variables."""
+    said = re.findall(r"""(?:\bsay|throw|Write-Warning|Write-Output) (?:"([^\n]*)"|'([^\n]*)')(?=\s|$)""", script(path))
+    texts = [
+        re.sub(r"\$\([^)]*\)|\$(?:env:)?[\w.{}:-]+?(?=[\s'.,:]|$)", "…", double or single) for double, single in said
+    ]
+    return [text for text in texts if not text.startswith("…=")]
+
+
+AZ = re.compile(r"(?<![\w-])az ((?:[a-z-]+ )+)(--[^\n;|]*)")
+FLAG = re.compile(r"(?<!\S)(--[a-z-]+)((?:(?!\s--[a-z]).)*)")
 
 
 @pytest.mark.parametrize("path", SHELL, ids=lambda path: path.stem)
-def test_both_shells_have_the_same_hook_that_calls_the_same_commands(path: Path) -> None:
+def test_both_shells_have_the_same_hook_that_gives_the_same_commands(path: Path) -> None:
+    """No PowerShell can be had where these tests have to run: its hooks are parsed, and held to those that are run."""
     other = path.with_suffix(".ps1")
-    assert az_commands(path)
-    assert az_commands(path) == az_commands(other)
+    assert az_calls(path)
+    assert az_calls(path) == az_calls(other)
+    # Where this shell stops by itself, the other has to say what failed.
+    remaining = iter(told(other))
+    assert all(text in remaining for text in told(path))
     assert {item.stem for item in SHELL} == {item.stem for item in POWERSHELL}
+    keep = r"(?m)^\s*[Kk]eep '?([A-Z_]+)"
+    assert re.findall(keep, script(path)) == re.findall(keep, script(other))
+
+
+@pytest.mark.parametrize("path", POWERSHELL, ids=lambda path: path.name)
+def test_powershell_looks_how_each_command_ended(path: Path) -> None:
+    """It goes on after one that failed, whatever its error preference is."""
+    lines = [line.strip() for line in script(path).splitlines() if line.strip()]
+    calls = [index for index, line in enumerate(lines) if re.match(r"(?:\$\w+ = )?azd? ", line)]
+    assert len(calls) >= len(az_calls(path))
+    for index in calls:
+        assert "$LASTEXITCODE" in lines[index + 1], lines[index]
 
 
 def test_azd_finds_its_hooks_and_its_template() -> None:
