@@ -9,13 +9,14 @@ from typing import Any
 
 from command import Command
 from mirroring import Mirroring
+from typer.testing import Result
 
 from local.images import multi_arch, oci_image
 
 MIB = 1024 * 1024
 
 
-def loaded(done: subprocess.CompletedProcess[bytes]) -> Any:
+def loaded(done: subprocess.CompletedProcess[bytes] | Result) -> Any:
     return json.loads(done.stdout)
 
 
@@ -23,29 +24,29 @@ def test_an_image_is_pulled_looked_at_and_listed(mirror: Mirroring, run: Command
     image = mirror.push(repository, oci_image(repository, tag="1.2"))
     (pulled,) = loaded(run("pull", f"{repository}:1.2", "--wait", "--output", "json"))
     assert pulled["state"] == "done"
-    assert f"{pulled['id']}  done" in run("status", pulled["id"]).stdout.decode()
-    assert pulled["id"] in run("status", "--repository", repository).stdout.decode()
-    assert repository in run("ls").stdout.decode()
-    assert run("ls", repository).stdout.decode().split("\t")[:2] == ["1.2", str(image.root.digest)]
-    told = run("inspect", f"{repository}:1.2").stdout.decode()
+    assert f"{pulled['id']}  done" in run.inside("status", pulled["id"]).stdout
+    assert pulled["id"] in run.inside("status", "--repository", repository).stdout
+    assert repository in run.inside("ls").stdout
+    assert run.inside("ls", repository).stdout.split("\t")[:2] == ["1.2", str(image.root.digest)]
+    told = run.inside("inspect", f"{repository}:1.2").stdout
     assert "linux/amd64" in told
     assert "history" in told
-    assert loaded(run("inspect", f"{repository}:1.2", "--output", "json"))["digest"] == str(image.root.digest)
-    assert "registry\tok" in run("health").stdout.decode()
+    assert loaded(run.inside("inspect", f"{repository}:1.2", "--output", "json"))["digest"] == str(image.root.digest)
+    assert "registry\tok" in run.inside("health").stdout
 
 
 def test_patterns_bring_many_after_a_dry_run(mirror: Mirroring, run: Command, repository: str) -> None:
     for tag in ("v1", "v2", "tmp"):
         mirror.push(repository, oci_image(f"{repository}{tag}", tag=tag))
     patterns = [f"{repository}:*", f"!{repository}:tmp"]
-    dry = run("pull", *patterns, "--dry-run").stdout.decode()
+    dry = run.inside("pull", *patterns, "--dry-run").stdout
     assert "2 would be asked for" in dry
     assert f"{repository}:v1" in dry
     assert mirror.jobs(repository) == []
-    (found,) = loaded(run("pull", *patterns, "--wait", "--output", "json"))
+    (found,) = loaded(run.inside("pull", *patterns, "--wait", "--output", "json"))
     assert found["match"]["jobs"] == {"done": 2}
-    assert run("ls", repository).stdout.decode().count("\n") == 2
-    run("pull", *patterns, "--force", code=2)
+    assert run.inside("ls", repository).stdout.count("\n") == 2
+    run.inside("pull", *patterns, "--force", code=2)
 
 
 def test_an_archive_is_a_layout_and_for_docker(

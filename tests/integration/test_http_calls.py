@@ -68,3 +68,9 @@ def test_head_answers_as_get_does_without_the_body(mirror: Mirroring, call: Call
         assert (head.status, head.raw) == (got.status, b""), path
         for name in ("Content-Type", "Link", "Location", "Cache-Control"):
             assert head.headers.get(name) == got.headers.get(name), path
+
+
+def test_what_is_no_call_is_not_there(call: Caller) -> None:
+    for method, path in (("GET", "nonsense"), ("PUT", "pulls"), ("DELETE", "images/team/app")):
+        got = call(method, path)
+        assert (got.status, got.raw) == (404, b"")

@@ -116,3 +116,26 @@ def test_content_is_links_that_read_one_blob_each(mirror: Mirroring, call: Calle
 def test_what_does_not_stand_or_makes_no_sense(call: Caller, path: str, status: int, code: str | None) -> None:
     got = call("GET", path)
     assert (got.status, got.json.get("code")) == (status, code)
+
+
+def paged(call: Caller, path: str, name: str) -> list[str]:
+    """What the pages of a listing have, one entry each, by following `Link` to its end."""
+    found: list[str] = []
+    following: str | None = path
+    while following is not None:
+        got = call("GET", following)
+        assert (got.status, len(got.json[name]) <= 1) == (200, True)
+        found += [it["tag"] if isinstance(it, dict) else it for it in got.json[name]]
+        link = got.headers.get("Link")
+        assert (link is None) == (got.json["last"] is None)
+        following = link.split(">")[0].removeprefix("</api/") if link else None
+    return found
+
+
+def test_repositories_and_tags_are_listed_page_by_page(mirror: Mirroring, call: Caller, repository: str) -> None:
+    for name in ("a", "b"):
+        for tag in ("v1", "v10", "v2"):
+            bring(mirror, call, f"{repository}/{name}", oci_image(f"{repository}{name}{tag}", tag=tag), tag)
+    assert paged(call, f"images?n=1&contains={repository}", "repositories") == [f"{repository}/a", f"{repository}/b"]
+    assert paged(call, f"images/{repository}/a?n=1", "tags") == ["v1", "v10", "v2"]
+    assert call("GET", f"images/{repository}/a?last=no-cursor").status == 400
