@@ -91,6 +91,15 @@ def test_a_link_to_what_is_not_there_says_so(status: Watched) -> None:
     expect(status.page.get_by_role("heading", name="Nothing here")).to_be_visible()
 
 
+def test_what_does_not_stand_yet_is_pulled_from_there(status: Watched, mirror: Mirroring, repository: str) -> None:
+    mirror.push(repository, oci_image(repository))
+    status.go(f"#/image/{repository}:latest")
+    status.page.get_by_role("button", name="Pull it").click()
+    expect(status.page.locator(".badge")).to_have_text("done")
+    status.page.get_by_role("link", name="See the image").click()
+    expect(status.page.locator("details.variant")).to_have_count(1)
+
+
 def test_tags_are_paged(status: Watched, mirror: Mirroring, call: Caller, repository: str) -> None:
     image = bring(mirror, call, repository, oci_image(repository))
     root = image.manifest(image.root.digest)

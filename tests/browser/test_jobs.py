@@ -1,5 +1,6 @@
 """Jobs: followed live, filtered, paged, cancelled and tried again."""
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -52,8 +53,10 @@ def test_progress_moves_while_an_image_is_copied(
         seen.append(bar.evaluate("it => it.value"))
     assert seen == sorted(set(seen))
     mirror.stack.registry.clear_faults()
+    begun = time.monotonic()
     page = job_page(status, identity)
     expect(page.locator(".badge")).to_have_text("done")
+    assert status.calls.count(f"pulls/{identity}") <= time.monotonic() - begun + 2
     expect(page.get_by_role("status")).to_have_text(f"{repository}:latest is done.")
     layers = page.get_by_role("table", name="Layers and configs").get_by_role("row")
     expect(layers).to_have_count(4)

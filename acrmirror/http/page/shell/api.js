@@ -32,7 +32,7 @@ function count(change) {
   document.dispatchEvent(new CustomEvent("asked", { detail: asked }));
 }
 
-/** The answer's JSON; that with the status `reports` counts as one. Throws Failure; after a 401 the key is forgotten. */
+/** The answer's JSON; that with the status `reports` is one, too. Throws Failure; after a 401 the key is forgotten. */
 async function call(method, path, { query = {}, body, signal, reports } = {}) {
   const url = new URL(`/api/${path}`, location.origin);
   for (const [name, value] of Object.entries(query)) {
@@ -57,7 +57,12 @@ async function call(method, path, { query = {}, body, signal, reports } = {}) {
   if (response.status === 401) {
     key.forget();
     const remedy = "Give one of its function keys.";
-    const failure = new Failure({ status: 401, asked: what, answered: "the function app did not take this key", remedy });
+    const failure = new Failure({
+      status: 401,
+      asked: what,
+      answered: "the function app did not take this key",
+      remedy,
+    });
     document.dispatchEvent(new CustomEvent("locked", { detail: failure }));
     throw failure;
   }
@@ -84,6 +89,13 @@ function failureOf(response, told, what) {
   }
   const end = `. ${told.remedy}`;
   const answered = told.detail.endsWith(end) ? told.detail.slice(0, -end.length) : told.detail;
-  return new Failure({ status, code: told.code, asked: told.asked, answered, remedy: told.remedy,
-    fields: told.errors ?? [], retryAfter });
+  return new Failure({
+    status,
+    code: told.code,
+    asked: told.asked,
+    answered,
+    remedy: told.remedy,
+    fields: told.errors ?? [],
+    retryAfter,
+  });
 }

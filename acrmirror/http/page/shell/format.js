@@ -13,7 +13,7 @@ export function bytes(size) {
 }
 
 /** `counted(2, "layer")` is "2 layers". */
-export const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 /** The API's moments have nine digits of a second, which not every browser reads. */
 export function dateOf(moment) {

@@ -21,29 +21,51 @@ export function health({ signal, say }) {
   const found = h("div");
   const fill = slot(found);
   let known = null;
-  poll(async () => {
-    const report = await api.health(signal);
-    if (signal.aborted) return null;
-    fill(report, () => shown(report));
-    if (known !== report.ok) say(report.ok ? "All is well." : "Something is wrong.");
-    known = report.ok;
-    return SECONDS;
-  }, signal, failed.show);
+  poll(
+    async () => {
+      const report = await api.health(signal);
+      if (signal.aborted) return null;
+      fill(report, () => shown(report));
+      if (known !== report.ok) say(report.ok ? "All is well." : "Something is wrong.");
+      known = report.ok;
+      return SECONDS;
+    },
+    signal,
+    failed.show,
+  );
   return { title: "Health", nodes: [title("Health"), failed.element, found] };
 }
 
 function shown({ ok, checks, queue_messages: messages, oldest_message_seconds: oldest, dead_messages: dead }) {
   return [
-    h("p", { class: `verdict ${ok ? "done" : "failed"}` }, glyph(ok ? "done" : "failed"), ok ? "All is well." : "Something is wrong."),
+    h(
+      "p",
+      { class: `verdict ${ok ? "done" : "failed"}` },
+      glyph(ok ? "done" : "failed"),
+      ok ? "All is well." : "Something is wrong.",
+    ),
     facts([
       ["Jobs in the queue", messages === null ? null : messages.toLocaleString("en")],
       ["The oldest", oldest === null ? null : `${duration(oldest)} old`],
       ["Dead, and not in a record yet", dead ? dead.toLocaleString("en") : null],
     ]),
-    h("ul", { class: "checks" }, checks.map((it) =>
-      h("li", {},
-        h("p", { class: `check-name ${it.ok ? "done" : "failed"}` }, glyph(it.ok ? "done" : "failed"),
-          h("strong", {}, it.name), h("span", {}, it.ok ? MEANING[it.name] ?? "" : "failed")),
-        it.error ? trouble(it.error) : null))),
+    h(
+      "ul",
+      { class: "checks" },
+      checks.map((it) =>
+        h(
+          "li",
+          {},
+          h(
+            "p",
+            { class: `check-name ${it.ok ? "done" : "failed"}` },
+            glyph(it.ok ? "done" : "failed"),
+            h("strong", {}, it.name),
+            h("span", {}, it.ok ? (MEANING[it.name] ?? "") : "failed"),
+          ),
+          it.error ? trouble(it.error) : null,
+        ),
+      ),
+    ),
   ];
 }

@@ -3,8 +3,22 @@
 import * as api from "./api.js";
 import { h, keyed, patch, slot } from "./dom.js";
 import { bytes, counted, kindName, lasted } from "./format.js";
-import { actions, alertBox, badge, digest, facts, imageLink, isFinal, moment, nameOf, progress, speedometer, table, title,
-  trouble } from "./parts.js";
+import {
+  actions,
+  alertBox,
+  badge,
+  digest,
+  facts,
+  imageLink,
+  isFinal,
+  moment,
+  nameOf,
+  progress,
+  speedometer,
+  table,
+  title,
+  trouble,
+} from "./parts.js";
 import { poll } from "./poll.js";
 import { askMany } from "./pull.js";
 import { parseReference, route } from "./routes.js";
@@ -25,8 +39,12 @@ export function job({ rest: id, signal, say }) {
   const many = h("div");
   const notes = h("div");
   const fill = {
-    heading: slot(heading), state: slot(state), error: slot(error), many: slot(many),
-    notes: slot(notes), buttons: slot(buttons, () => heading),
+    heading: slot(heading),
+    state: slot(state),
+    error: slot(error),
+    many: slot(many),
+    notes: slot(notes),
+    buttons: slot(buttons, () => heading),
   };
   const speed = speedometer();
   let known = null;
@@ -35,9 +53,7 @@ export function job({ rest: id, signal, say }) {
     fill.heading(nameOf(pull), () => nameOf(pull));
     document.title = `${nameOf(pull)} · acrmirror`;
     fill.state(pull.state, () => badge(pull.state));
-    fill.buttons([pull.state, pull.cancel_requested], () => [
-      ...actions(pull, after), inMirror(pull),
-    ]);
+    fill.buttons([pull.state, pull.cancel_requested], () => [...actions(pull, after), inMirror(pull)]);
     bar.update(pull, speed(pull));
     fill.error(pull.error, () => pull.error && trouble(pull.error));
     patch(about, facts(aboutJob(pull)));
@@ -48,13 +64,17 @@ export function job({ rest: id, signal, say }) {
     known = pull.state;
   }
 
-  const again = poll(async () => {
-    const pull = await api.pull(id, signal);
-    if (signal.aborted) return null;
-    show(pull);
-    if (pull.state === "running") return RUNNING_SECONDS;
-    return isFinal(pull) && childrenAreOver(pull) ? null : PENDING_SECONDS;
-  }, signal, failed.show);
+  const again = poll(
+    async () => {
+      const pull = await api.pull(id, signal);
+      if (signal.aborted) return null;
+      show(pull);
+      if (pull.state === "running") return RUNNING_SECONDS;
+      return isFinal(pull) && childrenAreOver(pull) ? null : PENDING_SECONDS;
+    },
+    signal,
+    failed.show,
+  );
 
   function after(pull, failure) {
     refused.show(failure);
@@ -67,7 +87,14 @@ export function job({ rest: id, signal, say }) {
     nodes: [
       h("p", { class: "trail" }, h("a", { href: route("") }, "Jobs")),
       h("div", { class: "head" }, heading, state, buttons),
-      failed.element, refused.element, bar.element, error, about, many, layers.element, notes,
+      failed.element,
+      refused.element,
+      bar.element,
+      error,
+      about,
+      many,
+      layers.element,
+      notes,
     ],
   };
 }
@@ -85,7 +112,9 @@ function inMirror(pull) {
 }
 
 function aboutJob(pull) {
-  const kinds = Object.entries(pull.requests_by_kind).map(([kind, count]) => `${count} ${kind}`).join(", ");
+  const kinds = Object.entries(pull.requests_by_kind)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(", ");
   const { layers_skipped: skipped, bytes_read: read, bytes_written: written, manifests } = pull.progress;
   const moved = read > 0 || written > 0 ? `${bytes(read)} read, ${bytes(written)} written` : null;
   return [
@@ -111,7 +140,11 @@ function aboutJob(pull) {
 }
 
 function layersTable() {
-  const { body, wrapped } = table("Layers and configs", [["Blob"], ["Size", "number"], ["Progress", "progress-cell"], ["State"]], "layers stacking");
+  const { body, wrapped } = table(
+    "Layers and configs",
+    [["Blob"], ["Size", "number"], ["Progress", "progress-cell"], ["State"]],
+    "layers stacking",
+  );
   const heading = h("h2", {}, "Layers");
   const element = h("section", { hidden: true }, heading, wrapped);
   const rows = keyed(body, (layer) => layer.digest, layerRow);
@@ -129,9 +162,14 @@ function layerRow(first) {
   const bar = h("progress", { max: "1", "aria-label": `Progress of ${first.digest.slice(0, 19)}` });
   const state = h("td", { role: "cell", class: "layer-state" });
   const size = h("td", { role: "cell", class: "number" });
-  const element = h("tr", { role: "row" },
-    h("th", { role: "rowheader", scope: "row" }, digest(first.digest)), size,
-    h("td", { role: "cell", class: "progress-cell" }, bar), state);
+  const element = h(
+    "tr",
+    { role: "row" },
+    h("th", { role: "rowheader", scope: "row" }, digest(first.digest)),
+    size,
+    h("td", { role: "cell", class: "progress-cell" }, bar),
+    state,
+  );
   return {
     element,
     update: (layer) => {
@@ -148,31 +186,81 @@ function matched(pull, say) {
   const { match } = pull;
   const jobs = Object.entries(match.jobs ?? {});
   const failed = alertBox();
-  const now = match.dry_run && pull.state === "done" && match.asked > 0
-    ? h("p", {}, h("button", { type: "button", class: "main", onclick: () => askMany(match.patterns, false, failed, say) },
-      `Pull ${match.asked === 1 ? "it" : `these ${match.asked.toLocaleString("en")}`} now`))
-    : null;
-  return h("section", {},
+  const now =
+    match.dry_run && pull.state === "done" && match.asked > 0
+      ? h(
+          "p",
+          {},
+          h(
+            "button",
+            { type: "button", class: "main", onclick: () => askMany(match.patterns, false, failed, say) },
+            `Pull ${match.asked === 1 ? "it" : `these ${match.asked.toLocaleString("en")}`} now`,
+          ),
+        )
+      : null;
+  return h(
+    "section",
+    {},
     h("h2", {}, match.dry_run ? "What would be asked for" : "What was asked for"),
     facts([
       ["Repositories", match.repositories.toLocaleString("en")],
       ["Tags meant", match.listed.toLocaleString("en")],
       ["Stand already", match.standing.toLocaleString("en")],
       [match.dry_run ? "Would be asked for" : "Asked for", match.asked.toLocaleString("en")],
-      ["Their jobs", jobs.length ? h("ul", { class: "counts" }, jobs.map(([state, count]) =>
-        h("li", {}, badge(state), ` ${count.toLocaleString("en")}`))) : null],
+      [
+        "Their jobs",
+        jobs.length
+          ? h(
+              "ul",
+              { class: "counts" },
+              jobs.map(([state, count]) => h("li", {}, badge(state), ` ${count.toLocaleString("en")}`)),
+            )
+          : null,
+      ],
     ]),
-    failed.element, now,
-    match.sample.length ? h("details", { open: match.sample.length <= 20 },
-      h("summary", {}, match.sample.length < match.asked ? `Some of them (${match.sample.length})` : "All of them"),
-      h("ul", { class: "names" }, match.sample.map((it) => h("li", {}, it)))) : null);
+    failed.element,
+    now,
+    match.sample.length
+      ? h(
+          "details",
+          { open: match.sample.length <= 20 },
+          h("summary", {}, match.sample.length < match.asked ? `Some of them (${match.sample.length})` : "All of them"),
+          h(
+            "ul",
+            { class: "names" },
+            match.sample.map((it) => h("li", {}, it)),
+          ),
+        )
+      : null,
+  );
 }
 
 function remarks(pull) {
   const left = Object.entries(pull.left_out);
   return [
-    pull.notes.length ? h("section", {}, h("h2", {}, "Notes"), h("ul", {}, pull.notes.map((it) => h("li", {}, it)))) : null,
-    left.length ? h("section", {}, h("h2", {}, "Left out"),
-      h("ul", {}, left.map(([blob, why]) => h("li", {}, digest(blob), ` ${why}`)))) : null,
+    pull.notes.length
+      ? h(
+          "section",
+          {},
+          h("h2", {}, "Notes"),
+          h(
+            "ul",
+            {},
+            pull.notes.map((it) => h("li", {}, it)),
+          ),
+        )
+      : null,
+    left.length
+      ? h(
+          "section",
+          {},
+          h("h2", {}, "Left out"),
+          h(
+            "ul",
+            {},
+            left.map(([blob, why]) => h("li", {}, digest(blob), ` ${why}`)),
+          ),
+        )
+      : null,
   ];
 }

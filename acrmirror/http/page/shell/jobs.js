@@ -3,7 +3,20 @@
 import * as api from "./api.js";
 import { h, keyed, slot } from "./dom.js";
 import { kindName, lasted, shortened } from "./format.js";
-import { STATES, actions, alertBox, badge, isFinal, jobLink, moment, nameOf, paging, progress, table, title } from "./parts.js";
+import {
+  STATES,
+  actions,
+  alertBox,
+  badge,
+  isFinal,
+  jobLink,
+  moment,
+  nameOf,
+  paging,
+  progress,
+  table,
+  title,
+} from "./parts.js";
 import { poll } from "./poll.js";
 import { askField } from "./pull.js";
 import { route } from "./routes.js";
@@ -17,28 +30,42 @@ export function jobs({ query, signal, say }) {
   const { state = "", repository = "", last = "" } = query;
   const failed = alertBox();
   const refused = alertBox();
-  const { element, body, wrapped } = table("Jobs, newest first", [
-    ["Image"], ["State"], ["Progress", "progress-cell"], ["Asked"], ["Took"], ["Action", "unseen-narrow"],
-  ], "jobs stacking");
+  const { element, body, wrapped } = table(
+    "Jobs, newest first",
+    [["Image"], ["State"], ["Progress", "progress-cell"], ["Asked"], ["Took", "number"], ["Action", "action"]],
+    "jobs stacking",
+  );
   const empty = h("p", { class: "empty", hidden: true });
   const more = h("div");
   const fillMore = slot(more);
-  const rows = keyed(body, (pull) => pull.id, (pull) => jobRow(pull, after));
+  const rows = keyed(
+    body,
+    (pull) => pull.id,
+    (pull) => jobRow(pull, after),
+  );
 
-  const again = poll(async () => {
-    const page = await api.pulls({ n: PAGE, state, repository, last }, signal);
-    if (signal.aborted) return null;
-    rows(page.pulls);
-    element.hidden = page.pulls.length === 0;
-    empty.hidden = page.pulls.length > 0;
-    empty.textContent = state || repository ? "There is no such job." : "There are no jobs yet.";
-    fillMore([page.last, last], () => paging({
-      first: last && route("", "", { state, repository }), firstText: "Newest",
-      more: page.last && route("", "", { state, repository, last: page.last }), moreText: "Older",
-    }));
-    if (page.pulls.some((it) => it.state === "running")) return RUNNING_SECONDS;
-    return page.pulls.every(isFinal) ? QUIET_SECONDS : PENDING_SECONDS;
-  }, signal, failed.show);
+  const again = poll(
+    async () => {
+      const page = await api.pulls({ n: PAGE, state, repository, last }, signal);
+      if (signal.aborted) return null;
+      rows(page.pulls);
+      element.hidden = page.pulls.length === 0;
+      empty.hidden = page.pulls.length > 0;
+      empty.textContent = state || repository ? "There is no such job." : "There are no jobs yet.";
+      fillMore([page.last, last], () =>
+        paging({
+          first: last && route("", "", { state, repository }),
+          firstText: "Newest",
+          more: page.last && route("", "", { state, repository, last: page.last }),
+          moreText: "Older",
+        }),
+      );
+      if (page.pulls.some((it) => it.state === "running")) return RUNNING_SECONDS;
+      return page.pulls.every(isFinal) ? QUIET_SECONDS : PENDING_SECONDS;
+    },
+    signal,
+    failed.show,
+  );
 
   function after(pull, failure) {
     refused.show(failure);
@@ -48,25 +75,68 @@ export function jobs({ query, signal, say }) {
 
   return {
     title: "Jobs",
-    nodes: [title("Jobs"), askField({ say }), filters(state, repository), failed.element, refused.element, wrapped, empty, more],
+    nodes: [
+      title("Jobs"),
+      askField({ say }),
+      filters(state, repository),
+      failed.element,
+      refused.element,
+      wrapped,
+      empty,
+      more,
+    ],
   };
 }
 
 function filters(state, repository) {
-  const one = (name, text) => h("a", {
-    href: route("", "", { state: name, repository }), id: `filter-${name || "all"}`, class: name,
-    "aria-current": name === state ? "true" : null,
-  }, text);
-  const field = h("input", { id: "repository", type: "text", value: repository, spellcheck: "false",
-    autocapitalize: "none", autocomplete: "off", placeholder: "team/app" });
-  const form = h("form", { role: "search", class: "inline", onsubmit: (event) => {
-    event.preventDefault();
-    location.hash = route("", "", { state, repository: field.value.trim() });
-  } }, h("label", { for: "repository" }, "Repository"), field, h("button", { type: "submit", id: "repository-go" }, "Filter"));
-  return h("div", { class: "filters" },
-    h("nav", { "aria-label": "Jobs by state" },
-      h("ul", { class: "chips" }, [["", "all"], ...STATES.map((it) => [it, it])].map(([name, text]) => h("li", {}, one(name, text))))),
-    form);
+  const one = (name, text) =>
+    h(
+      "a",
+      {
+        href: route("", "", { state: name, repository }),
+        id: `filter-${name || "all"}`,
+        class: name,
+        "aria-current": name === state ? "true" : null,
+      },
+      text,
+    );
+  const field = h("input", {
+    id: "repository",
+    type: "text",
+    value: repository,
+    spellcheck: "false",
+    autocapitalize: "none",
+    autocomplete: "off",
+    placeholder: "team/app",
+  });
+  const form = h(
+    "form",
+    {
+      role: "search",
+      class: "inline",
+      onsubmit: (event) => {
+        event.preventDefault();
+        location.hash = route("", "", { state, repository: field.value.trim() });
+      },
+    },
+    h("label", { for: "repository" }, "Repository"),
+    field,
+    h("button", { type: "submit", id: "repository-go" }, "Filter"),
+  );
+  return h(
+    "div",
+    { class: "filters" },
+    h(
+      "nav",
+      { "aria-label": "Jobs by state" },
+      h(
+        "ul",
+        { class: "chips" },
+        [["", "all"], ...STATES.map((it) => [it, it])].map(([name, text]) => h("li", {}, one(name, text))),
+      ),
+    ),
+    form,
+  );
 }
 
 function jobRow(first, after) {
@@ -92,7 +162,11 @@ function jobRow(first, after) {
     fillWhy([pull.kind, pull.error, pull.parent, pull.state], () => [
       h("span", { class: "kind" }, pull.parent ? "by a pull of many" : kindName(pull.kind)),
       pull.error && pull.state !== "cancelled"
-        ? [h("p", { class: `cause ${pull.state}` }, shortened(`${pull.error.asked}: ${pull.error.answered}`)), h("p", { class: "remedy" }, pull.error.remedy)] : null,
+        ? [
+            h("p", { class: `cause ${pull.state}` }, shortened(`${pull.error.asked}: ${pull.error.answered}`)),
+            h("p", { class: "remedy" }, pull.error.remedy),
+          ]
+        : null,
     ]);
     bar.update(pull);
     cells.took.textContent = lasted(pull.started, pull.finished) ?? "";

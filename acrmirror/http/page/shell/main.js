@@ -65,13 +65,22 @@ function focusSensibly(view, identity) {
 }
 
 function missing() {
-  return { title: "Nothing here", nodes: [title("Nothing here"), h("p", {}, "This address names no page. ", h("a", { href: route("") }, "To the jobs"))] };
+  return {
+    title: "Nothing here",
+    nodes: [
+      title("Nothing here"),
+      h("p", {}, "This address names no page. ", h("a", { href: route("") }, "To the jobs")),
+    ],
+  };
 }
 
 let patience = 0;
 document.addEventListener("asked", ({ detail: count }) => {
   clearTimeout(patience);
-  if (count > 0) patience = setTimeout(() => { asking.hidden = false; }, PATIENCE_MS);
+  if (count > 0)
+    patience = setTimeout(() => {
+      asking.hidden = false;
+    }, PATIENCE_MS);
   else asking.hidden = true;
 });
 

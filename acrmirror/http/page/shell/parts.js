@@ -25,47 +25,73 @@ export function moment(text) {
 export const digest = (text) => h("code", { class: "digest", title: text }, shortened(text));
 
 /** What a job is of, as a person names it. */
-export const nameOf = (pull) =>
-  (pull.match ? pull.match.patterns.join("  ") : shortened(pull.image)) || pull.id;
+export const nameOf = (pull) => (pull.match ? pull.match.patterns.join("  ") : shortened(pull.image)) || pull.id;
 
 /** Terms and what they are; pairs whose second is null are left out. */
 export function facts(pairs) {
   const told = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return h("dl", { class: "facts" }, told.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    told.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+  );
 }
 
 /** Roles are said outright, since the narrow layout makes blocks of rows. `headings` are `[text, class]`. */
 export function table(caption, headings, name = "") {
   const body = h("tbody", { role: "rowgroup" });
   const head = headings.map(([text, kind]) => h("th", { role: "columnheader", scope: "col", class: kind }, text));
-  const element = h("table", { role: "table", class: name },
+  const element = h(
+    "table",
+    { role: "table", class: name },
     h("caption", { class: "unseen" }, caption),
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
-    body);
+    body,
+  );
   return { element, body, wrapped: h("div", { class: "wide" }, element) };
 }
 
 /** Cells in the order of the headings; the first names the row. `label` is shown where the layout has no headings. */
 export function row(cells) {
-  return h("tr", { role: "row" }, cells.map(({ class: kind, label, content }, index) =>
-    h(index ? "td" : "th", { role: index ? "cell" : "rowheader", scope: index ? null : "row", class: kind,
-      "data-label": label }, content)));
+  return h(
+    "tr",
+    { role: "row" },
+    cells.map(({ class: kind, label, content }, index) =>
+      h(
+        index ? "td" : "th",
+        { role: index ? "cell" : "rowheader", scope: index ? null : "row", class: kind, "data-label": label },
+        content,
+      ),
+    ),
+  );
 }
 
 /** A failure or a job's error: what came back, what was asked, what to do. */
 export function trouble({ asked, answered, remedy, code, fields = [] }) {
-  return h("div", { class: "trouble" },
+  return h(
+    "div",
+    { class: "trouble" },
     h("p", { class: "cause" }, glyph("failed"), h("strong", {}, sentence(answered)), code ? h("code", {}, code) : null),
-    fields.length > 1 ? h("ul", {}, fields.map((it) => h("li", {}, h("code", {}, it.field), ` ${it.problem}`))) : null,
+    fields.length > 1
+      ? h(
+          "ul",
+          {},
+          fields.map((it) => h("li", {}, h("code", {}, it.field), ` ${it.problem}`)),
+        )
+      : null,
     h("p", { class: "asked" }, h("span", {}, "Asked: "), asked),
-    h("p", { class: "remedy" }, h("span", {}, "What to do: "), remedy));
+    h("p", { class: "remedy" }, h("span", {}, "What to do: "), remedy),
+  );
 }
 
 /** A place for a Failure, which a screen reader says at once. */
 export function alertBox() {
   const element = h("div", { role: "alert", class: "alert" });
   const fill = slot(element);
-  return { element, show: (failure) => fill(failure && [failure.message, failure.status], () => failure && trouble(failure)) };
+  return {
+    element,
+    show: (failure) => fill(failure && [failure.message, failure.status], () => failure && trouble(failure)),
+  };
 }
 
 /** How far a job is: a bar while it is under way, then figures. */
@@ -97,16 +123,24 @@ function figures(pull, done, total, layers) {
 /** The buttons that a job's state allows; `after` gets the job as it is then, or the Failure. */
 export function actions(pull, after) {
   const act = (word, send) =>
-    h("button", { type: "button", "aria-label": `${word} ${nameOf(pull)}`, onclick: async ({ currentTarget }) => {
-      currentTarget.setAttribute("aria-disabled", "true");
-      try {
-        after(await send(pull.id), null);
-      } catch (error) {
-        if (!(error instanceof api.Failure)) throw error;
-        currentTarget.removeAttribute("aria-disabled");
-        after(null, error);
-      }
-    } }, word);
+    h(
+      "button",
+      {
+        type: "button",
+        "aria-label": `${word} ${nameOf(pull)}`,
+        onclick: async ({ currentTarget }) => {
+          currentTarget.setAttribute("aria-disabled", "true");
+          try {
+            after(await send(pull.id), null);
+          } catch (error) {
+            if (!(error instanceof api.Failure)) throw error;
+            currentTarget.removeAttribute("aria-disabled");
+            after(null, error);
+          }
+        },
+      },
+      word,
+    );
   if (pull.state === "done") return [];
   if (isFinal(pull)) return pull.kind === "unreadable" ? [] : [act("Retry", api.retry)];
   return pull.cancel_requested ? [h("span", { class: "none" }, "stopping…")] : [act("Cancel", api.cancel)];
@@ -119,9 +153,12 @@ export const imageLink = (reference, ...children) => h("a", { href: route("image
 /** A link to what follows, and one back to the beginning. */
 export function paging({ first, more, firstText, moreText }) {
   if (!first && !more) return null;
-  return h("nav", { class: "paging", "aria-label": "More of the list" },
+  return h(
+    "nav",
+    { class: "paging", "aria-label": "More of the list" },
     first ? h("a", { href: first, id: "paging-first" }, firstText) : null,
-    more ? h("a", { href: more, id: "paging-more" }, moreText) : null);
+    more ? h("a", { href: more, id: "paging-more" }, moreText) : null,
+  );
 }
 
 /** Since when a job is under way and how fast it is, from one look at it to the next. */

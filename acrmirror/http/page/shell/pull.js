@@ -5,7 +5,14 @@ import { h } from "./dom.js";
 import { alertBox, nameOf, title } from "./parts.js";
 import { route } from "./routes.js";
 
-const NAME = { type: "text", spellcheck: "false", autocapitalize: "none", autocomplete: "off", required: true, maxlength: "600" };
+const NAME = {
+  type: "text",
+  spellcheck: "false",
+  autocapitalize: "none",
+  autocomplete: "off",
+  required: true,
+  maxlength: "600",
+};
 
 /** Both forms. */
 export function pull({ say }) {
@@ -16,68 +23,127 @@ export function pull({ say }) {
 export function askField({ say }) {
   const failed = alertBox();
   const field = h("input", { ...NAME, id: "image", placeholder: "team/app:1.2" });
-  const form = formOf("inline ask", () => askOne({ image: field.value.trim() }, failed, say), field,
-    h("label", { for: "image" }, "Pull an image"), field, h("button", { type: "submit", class: "main" }, "Pull"),
-    h("a", { href: route("pull") }, "Many, or some platforms"));
+  const form = formOf(
+    "inline ask",
+    () => askOne({ image: field.value.trim() }, failed, say),
+    field,
+    h("label", { for: "image" }, "Pull an image"),
+    field,
+    h("button", { type: "submit", class: "main" }, "Pull"),
+    h("a", { href: route("pull") }, "Many, or some platforms"),
+  );
   return h("div", {}, form, failed.element);
 }
 
 function oneImage(say) {
   const failed = alertBox();
   const image = h("input", { ...NAME, id: "image", placeholder: "team/app:1.2", "aria-describedby": "image-help" });
-  const platforms = h("input", { ...NAME, required: false, id: "platforms", placeholder: "linux/amd64, linux/arm64", "aria-describedby": "platforms-help" });
+  const platforms = h("input", {
+    ...NAME,
+    required: false,
+    id: "platforms",
+    placeholder: "linux/amd64, linux/arm64",
+    "aria-describedby": "platforms-help",
+  });
   const force = h("input", { type: "checkbox", id: "force", "aria-describedby": "force-help" });
   const body = () => ({
     image: image.value.trim(),
     platforms: platforms.value.split(/[\s,]+/).filter(Boolean),
     force: force.checked,
   });
-  return formOf("card", () => askOne(body(), failed, say), image,
+  return formOf(
+    "card",
+    () => askOne(body(), failed, say),
+    image,
     h("h2", {}, "One image"),
     field(image, "Image", "Repository with a tag or a digest, with or without the registry's host. No tag is latest."),
     field(platforms, "Only these platforms", "Of a multi-arch image. Leave it empty for all of them."),
-    h("div", { class: "field check" }, force, h("label", { for: "force" }, "Look at everything again"),
-      h("p", { id: "force-help", class: "help" }, "Whatever stands in the mirror is hashed anew, and damage put right.")),
-    failed.element, h("button", { type: "submit", class: "main" }, "Pull"));
+    h(
+      "div",
+      { class: "field check" },
+      force,
+      h("label", { for: "force" }, "Look at everything again"),
+      h(
+        "p",
+        { id: "force-help", class: "help" },
+        "Whatever stands in the mirror is hashed anew, and damage put right.",
+      ),
+    ),
+    failed.element,
+    h("button", { type: "submit", class: "main" }, "Pull"),
+  );
 }
 
 function manyImages(say) {
   const failed = alertBox();
-  const patterns = h("textarea", { id: "patterns", rows: "4", required: true, spellcheck: "false", autocapitalize: "none",
-    placeholder: "team/*\n!team/tmp-*\nbase/os:v*", "aria-describedby": "patterns-help" });
+  const patterns = h("textarea", {
+    id: "patterns",
+    rows: "4",
+    required: true,
+    spellcheck: "false",
+    autocapitalize: "none",
+    placeholder: "team/*\n!team/tmp-*\nbase/os:v*",
+    "aria-describedby": "patterns-help",
+  });
   const dry = h("input", { type: "checkbox", id: "dry", checked: true, "aria-describedby": "dry-help" });
   const lines = () => patterns.value.split(/\s+/).filter(Boolean);
-  return formOf("card", () => askMany(lines(), dry.checked, failed, say), patterns,
+  return formOf(
+    "card",
+    () => askMany(lines(), dry.checked, failed, say),
+    patterns,
     h("h2", {}, "Many images"),
-    field(patterns, "Patterns, one a line", "* is any characters, a ! in front takes away, no tag means all tags. * alone is the whole registry."),
-    h("div", { class: "field check" }, dry, h("label", { for: "dry" }, "Dry run"),
-      h("p", { id: "dry-help", class: "help" }, "Only say what would be asked for.")),
-    failed.element, h("button", { type: "submit", class: "main" }, "Ask"));
+    field(
+      patterns,
+      "Patterns, one a line",
+      "* is any characters, a ! in front takes away, no tag means all tags. * alone is the whole registry.",
+    ),
+    h(
+      "div",
+      { class: "field check" },
+      dry,
+      h("label", { for: "dry" }, "Dry run"),
+      h("p", { id: "dry-help", class: "help" }, "Only say what would be asked for."),
+    ),
+    failed.element,
+    h("button", { type: "submit", class: "main" }, "Ask"),
+  );
 }
 
 /** A form that can't be sent twice at once; a refusal gives the focus back to its field. */
 function formOf(name, send, first, ...children) {
   let busy = false;
-  return h("form", { class: name, onsubmit: async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    busy = true;
-    const accepted = await send();
-    busy = false;
-    first.toggleAttribute("aria-invalid", false);
-    if (!accepted) {
-      first.setAttribute("aria-invalid", "true");
-      first.focus();
-    }
-  } }, ...children);
+  return h(
+    "form",
+    {
+      class: name,
+      onsubmit: async (event) => {
+        event.preventDefault();
+        if (busy) return;
+        busy = true;
+        const accepted = await send();
+        busy = false;
+        first.toggleAttribute("aria-invalid", false);
+        if (!accepted) {
+          first.setAttribute("aria-invalid", "true");
+          first.focus();
+        }
+      },
+    },
+    ...children,
+  );
 }
 
 function field(input, label, help) {
-  return h("div", { class: "field" }, h("label", { for: input.id }, label), input,
-    h("p", { id: `${input.id}-help`, class: "help" }, help));
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: input.id }, label),
+    input,
+    h("p", { id: `${input.id}-help`, class: "help" }, help),
+  );
 }
 
-const askOne = (body, failed, say) => send(body, failed, say);
+export const askOne = (body, failed, say) => send(body, failed, say);
 
 export const askMany = (match, dry, failed, say) => send({ match, dry_run: dry }, failed, say);
 
