@@ -211,17 +211,6 @@ module registryRoles 'modules/registry-roles.bicep' = if (registryAuth == 'ident
   }
 }
 
-module network 'modules/network.bicep' = if (needsNetwork) {
-  name: 'network-${token}'
-  scope: group
-  params: {
-    name: 'vnet-mirror-${token}'
-    location: location
-    prefix: networkPrefix
-    tags: allTags
-  }
-}
-
 module hostStorage 'modules/host-storage.bicep' = {
   name: 'host-storage-${token}'
   scope: group
@@ -259,53 +248,22 @@ module mirrorRoles 'modules/mirror-roles.bicep' = {
     containerName: mirrorContainer
     principalId: identity.outputs.principalId
   }
-  dependsOn: [
-    mirrorStorage
-  ]
+  dependsOn: [mirrorStorage]
 }
 
-module hostEndpoints 'modules/storage-endpoints.bicep' = if (privateNetworking) {
-  name: 'host-endpoints-${token}'
+module private 'modules/private.bicep' = if (needsNetwork) {
+  name: 'private-${token}'
   scope: group
   params: {
-    accountName: hostAccount
-    services: ['blob', 'queue', 'table']
-    subnetId: network.?outputs.endpointSubnetId ?? ''
-    zoneIds: network.?outputs.zoneIds ?? {}
+    name: 'vnet-mirror-${token}'
     location: location
+    prefix: networkPrefix
+    hostAccount: privateNetworking ? hostAccount : ''
+    mirrorAccount: privateNetworking && ownsMirror ? mirrorAccount : ''
+    registryId: registryPrivateEndpoint ? registryId : ''
     tags: allTags
   }
-  dependsOn: [
-    hostStorage
-  ]
-}
-
-module mirrorEndpoints 'modules/storage-endpoints.bicep' = if (privateNetworking && ownsMirror) {
-  name: 'mirror-endpoints-${token}'
-  scope: group
-  params: {
-    accountName: mirrorAccount
-    services: ['blob']
-    subnetId: network.?outputs.endpointSubnetId ?? ''
-    zoneIds: network.?outputs.zoneIds ?? {}
-    location: location
-    tags: allTags
-  }
-  dependsOn: [
-    mirrorStorage
-  ]
-}
-
-module registryEndpoint 'modules/registry-endpoint.bicep' = if (registryPrivateEndpoint) {
-  name: 'registry-endpoint-${token}'
-  scope: group
-  params: {
-    registryId: registryId
-    subnetId: network.?outputs.endpointSubnetId ?? ''
-    zoneIds: network.?outputs.zoneIds ?? {}
-    location: location
-    tags: allTags
-  }
+  dependsOn: [hostStorage, mirrorStorage]
 }
 
 module telemetry 'modules/telemetry.bicep' = {
@@ -316,6 +274,7 @@ module telemetry 'modules/telemetry.bicep' = {
     componentName: 'appi-mirror-${token}'
     location: location
     retentionDays: telemetryDays
+    workbookTitle: 'Mirror of ${registryName}'
     principalId: identity.outputs.principalId
     tags: allTags
   }
@@ -351,45 +310,25 @@ module functions 'modules/functions.bicep' = {
     alwaysReadyEvents: alwaysReadyEvents
     alwaysReadyJobs: alwaysReadyJobs
     siteUpdateStrategy: siteUpdateStrategy
-    subnetId: needsNetwork ? network.?outputs.appSubnetId ?? '' : ''
+    subnetId: needsNetwork ? private.?outputs.appSubnetId ?? '' : ''
     allowedCallers: allowedCallers
     tags: allTags
   }
-  dependsOn: [
-    hostEndpoints
-    mirrorEndpoints
-    mirrorRoles
-    registryRoles
-    registryEndpoint
-  ]
+  dependsOn: [mirrorRoles, private, registryRoles]
 }
 
-module newTopic 'modules/topic.bicep' = if (ownsTopic) {
-  name: 'topic-${token}'
-  scope: resourceGroup(registrySubscription, registryResourceGroup)
-  params: {
-    name: topicName
-    registryId: registryId
-    location: registry.outputs.location
-    tags: allTags
-  }
-}
-
-module foundTopic 'modules/topic-existing.bicep' = if (!ownsTopic) {
-  name: 'topic-existing-${token}'
-  scope: resourceGroup(registrySubscription, topicResourceGroup)
-  params: {
-    name: topicName
-  }
-}
-
-module deadLetterRole 'modules/dead-letter-role.bicep' = {
-  name: 'dead-letter-role-${token}'
+module events 'modules/events.bicep' = {
+  name: 'events-${token}'
   scope: group
   params: {
-    accountName: hostAccount
-    containerName: hostStorage.outputs.deadLetterContainer
-    principalId: ownsTopic ? newTopic.?outputs.principalId ?? '' : foundTopic.?outputs.principalId ?? ''
+    registryId: registryId
+    registryLocation: registry.outputs.location
+    topicName: topicName
+    topicResourceGroup: topicResourceGroup
+    makesTopic: ownsTopic
+    hostAccount: hostAccount
+    deadLetterContainer: hostStorage.outputs.deadLetterContainer
+    tags: allTags
   }
 }
 
@@ -401,40 +340,16 @@ module alerts 'modules/alerts.bicep' = {
     location: location
     workspaceId: telemetry.outputs.workspaceId
     hostAccount: hostAccount
+    topicName: topicName
+    topicSubscription: registrySubscription
+    topicResourceGroup: topicResourceGroup
     appName: appName
     emails: alertEmails
     lagMinutes: lagMinutes
     quietHours: quietHours
     tags: allTags
   }
-  dependsOn: [
-    hostStorage
-  ]
-}
-
-module topicAlerts 'modules/topic-alerts.bicep' = {
-  name: 'topic-alerts-${token}'
-  scope: resourceGroup(registrySubscription, topicResourceGroup)
-  params: {
-    namePrefix: 'mirror-${token}'
-    topicName: topicName
-    actionGroupId: alerts.outputs.actionGroupId
-    tags: allTags
-  }
-  dependsOn: [
-    newTopic
-  ]
-}
-
-module workbook 'modules/workbook.bicep' = {
-  name: 'workbook-${token}'
-  scope: group
-  params: {
-    location: location
-    displayName: 'Mirror of ${registryName}'
-    workspaceId: telemetry.outputs.workspaceId
-    tags: allTags
-  }
+  dependsOn: [events, hostStorage]
 }
 
 module serve 'modules/serve.bicep' = if (serveMirror) {
@@ -444,27 +359,17 @@ module serve 'modules/serve.bicep' = if (serveMirror) {
     name: 'ca-mirror-${token}'
     location: privateNetworking ? location : mirrorLocation
     identityName: 'id-serve-${token}'
+    mirrorSubscription: mirrorSubscription
+    mirrorResourceGroup: mirrorResourceGroup
     mirrorAccount: mirrorAccount
     mirrorContainer: mirrorContainer
     image: serveImage
     users: serveUsers
     redirect: !privateNetworking
-    subnetId: privateNetworking ? network.?outputs.serveSubnetId ?? '' : ''
+    subnetId: privateNetworking ? private.?outputs.serveSubnetId ?? '' : ''
     tags: allTags
   }
-}
-
-module serveRoles 'modules/serve-roles.bicep' = if (serveMirror) {
-  name: 'serve-roles-${token}'
-  scope: resourceGroup(mirrorSubscription, mirrorResourceGroup)
-  params: {
-    accountName: mirrorAccount
-    containerName: mirrorContainer
-    principalId: serve.?outputs.principalId ?? ''
-  }
-  dependsOn: [
-    mirrorStorage
-  ]
+  dependsOn: [mirrorStorage]
 }
 
 // What the hooks and docs/operate.md read.

@@ -238,8 +238,7 @@ class _Run:
                 self.touched |= {resource.id for resource in item.all_resources()}
 
     def all_resources(self) -> list[Deployed]:
-        for declaration in self.file.deployables:
-            self.named(declaration.name)
+        self.everything()
         return [item for item in self.deployed() if not item.existing]
 
     def member(self, base: Any, name: str, safe: bool, node: syntax.Node) -> Any:

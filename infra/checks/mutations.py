@@ -71,7 +71,7 @@ def _changes(file: syntax.File, body: syntax.Node, deployable: syntax.Deployable
                 yield Mutation(file.path, node.line, f"{node.name} left out", _cut(file, node))
         elif isinstance(node, syntax.Literal) and id(node) not in labels and not _is_key(body, node):
             yield from _of_literal(file, node)
-        elif isinstance(node, syntax.Name):
+        elif isinstance(node, syntax.Name) and id(node) not in labels:
             yield from _of_name(file, node)
         elif isinstance(node, syntax.Choice):
             swapped = f"!({_source(file, node.condition)})"

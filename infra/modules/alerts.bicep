@@ -12,6 +12,15 @@ param workspaceId string
 @description('The app\'s own account in this resource group.')
 param hostAccount string
 
+@description('Name of the registry\'s topic.')
+param topicName string
+
+@description('Subscription of the topic.')
+param topicSubscription string
+
+@description('Resource group of the topic.')
+param topicResourceGroup string
+
 @description('Name of the app, by which it is known in telemetry.')
 param appName string
 
@@ -188,4 +197,13 @@ resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   }
 }
 
-output actionGroupId string = people.id
+module onTopic 'topic-alerts.bicep' = {
+  name: '${namePrefix}-topic-alerts'
+  scope: resourceGroup(topicSubscription, topicResourceGroup)
+  params: {
+    namePrefix: namePrefix
+    topicName: topicName
+    actionGroupId: people.id
+    tags: tags
+  }
+}

@@ -11,6 +11,12 @@ param location string
 @description('Name of its own identity, which can read and nothing else.')
 param identityName string
 
+@description('Subscription of the mirror.')
+param mirrorSubscription string
+
+@description('Resource group of the mirror.')
+param mirrorResourceGroup string
+
 @description('Account of the mirror.')
 param mirrorAccount string
 
@@ -156,5 +162,14 @@ resource app 'Microsoft.App/containerApps@2026-01-01' = {
   }
 }
 
-output principalId string = identity.properties.principalId
+module roles 'serve-roles.bicep' = {
+  name: '${name}-roles'
+  scope: resourceGroup(mirrorSubscription, mirrorResourceGroup)
+  params: {
+    accountName: mirrorAccount
+    containerName: mirrorContainer
+    principalId: identity.properties.principalId
+  }
+}
+
 output url string = 'https://${app.properties.configuration.ingress.fqdn}'

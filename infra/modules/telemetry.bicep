@@ -12,6 +12,9 @@ param location string
 @description('Days for which telemetry is kept.')
 param retentionDays int
 
+@description('Title of the workbook that shows how the mirror keeps up.')
+param workbookTitle string
+
 @description('Principal of the app\'s identity.')
 param principalId string
 
@@ -56,6 +59,20 @@ resource publish 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
     principalId: principalId
     principalType: 'ServicePrincipal'
+  }
+}
+
+resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+  name: guid(resourceGroup().id, 'mirror')
+  location: location
+  kind: 'shared'
+  tags: tags
+  properties: {
+    displayName: workbookTitle
+    category: 'workbook'
+    version: 'Notebook/1.0'
+    sourceId: workspace.id
+    serializedData: loadTextContent('../workbook/mirror.json')
   }
 }
 
