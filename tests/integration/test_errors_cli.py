@@ -5,16 +5,22 @@ import os
 import pty
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from command import Command
 from error_rows import command_rows
-from mirroring import Mirroring
+from mirroring import Mirroring, mirroring
+from storage_proxy import StorageProxy
 
-from local.images import multi_arch, oci_image
+from acrmirror.store import layout
+from local.foundation import Foundation
+from local.images import Image, multi_arch, oci_image
 from local.process import wait_for
+from local.stack import Stack
 from tests.documentation import table
 
 MIB = 1024 * 1024
@@ -28,10 +34,13 @@ class Terminal:
     mirror: Mirroring
     run: Command
     repository: str
+    foundation: Foundation
+    make_stack: Callable[..., Stack]
 
-    def bring(self, size: int = 20_000) -> None:
-        self.mirror.push(self.repository, oci_image(self.repository, (size,)))
+    def bring(self, size: int = 20_000) -> Image:
+        image = self.mirror.push(self.repository, oci_image(self.repository, (size,)))
         self.run.inside("pull", self.repository, "--wait")
+        return image
 
     def slow(self) -> None:
         """An image that takes longer than a test."""
@@ -72,6 +81,60 @@ def usage(at: Terminal, code: int) -> str:
 
 
 @says
+def misconfigured(at: Terminal, code: int) -> str:
+    return at.told("ls", code=code, ACRMIRROR_CONFIG=str(at.run.folder / "none"), ACRMIRROR_URL="")
+
+
+@says
+def unavailable(at: Terminal, code: int) -> str:
+    return at.told("ls", code=code, ACRMIRROR_URL="http://127.0.0.1:1")
+
+
+@says
+def malformed(at: Terminal, code: int) -> str:
+    """The URL of a web server that has a page for everything."""
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        told = at.told("ls", code=code, ACRMIRROR_URL=f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        serving.join()
+    return told
+
+
+@says
+def denied(at: Terminal, code: int) -> str:
+    """Links to another account than the one they are signed for."""
+    certificates = at.foundation.certificates
+    with StorageProxy(certificates.ca, certificates.server) as proxy:
+        stack = at.make_stack(settings={"MIRROR_BLOB_ENDPOINT": proxy.endpoint})
+        proxy.upstream = stack.account.blob_endpoint
+        with mirroring(stack) as mirror:
+            elsewhere = replace(at, mirror=mirror, run=Command.of(stack, at.run.folder))
+            elsewhere.bring()
+            return elsewhere.told("export", at.repository, "-o", str(at.run.folder / "x.tar"), code=code)
+
+
+@says
+def digest_mismatch(at: Terminal, code: int) -> str:
+    image = at.bring()
+    damaged = max(image.blobs, key=lambda it: it.descriptor.size).descriptor
+    name = layout.blob_data(damaged.digest)
+    at.mirror.container.upload_blob(name, bytes(damaged.size), overwrite=True)
+    return at.told("export", at.repository, "-o", str(at.run.folder / "x.tar"), code=code)
+
+
+@says
 def cannot_write(at: Terminal, code: int) -> str:
     at.bring()
     return at.told("export", at.repository, "-o", str(at.run.folder / "no" / "image.tar"), code=code)
@@ -95,8 +158,10 @@ def reader_gone(at: Terminal, code: int) -> str:
 
 
 @pytest.fixture
-def terminal(mirror: Mirroring, run: Command, repository: str) -> Terminal:
-    return Terminal(mirror, run, repository)
+def terminal(
+    mirror: Mirroring, run: Command, repository: str, foundation: Foundation, make_stack: Callable[..., Stack]
+) -> Terminal:
+    return Terminal(mirror, run, repository, foundation, make_stack)
 
 
 def test_every_row_has_its_case() -> None:
