@@ -4,6 +4,7 @@ import fnmatch
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,17 @@ def test_it_is_self_contained_and_keeps_its_own_policy() -> None:
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", INDEX)
 
 
-def test_a_deployment_and_an_installation_carry_it(tmp_path: Path) -> None:
+def test_a_deployment_and_an_installation_carry_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    carried = project["tool"]["setuptools"]["package-data"]["acrmirror.http.page"]
+    assert all(any(fnmatch.fnmatch(f"shell/{name}", it) for it in carried) for name in FILES)
     ignored = (ROOT / ".funcignore").read_text("utf-8").split()
     for name in FILES:
         parts = (FOLDER / name).relative_to(ROOT).parts
         assert not [it for it in ignored if any(fnmatch.fnmatch(part, it) for part in parts)], name
+
+
+def test_it_costs_a_cold_start_nothing_else() -> None:
     code = "import sys; from acrmirror.http.page import shell; assert shell().status == 200; print(*sys.modules)"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert not {name.partition(".")[0] for name in names.split()} & {"azure", "pydantic", "requests"}
