@@ -95,14 +95,6 @@ def test_nobody_is_asked_while_the_tab_is_hidden(window: Open) -> None:
         hide(False)
 
 
-def test_what_takes_long_is_said_to_be_on_its_way(status: Watched, mirror: Mirroring) -> None:
-    mirror.stack.registry.set_faults([{"match": {"kind": "catalog"}, "do": {"latency_ms": 2500}}])
-    status.page.get_by_role("link", name="Health").click()
-    expect(status.page.get_by_text("Asking…")).to_be_visible()
-    expect(status.page.get_by_text("All is well.").first).to_be_visible()
-    expect(status.page.get_by_text("Asking…")).to_be_hidden()
-
-
 def test_a_failed_job_says_why_and_is_tried_again(
     status: Watched, mirror: Mirroring, call: Caller, repository: str
 ) -> None:
