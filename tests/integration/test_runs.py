@@ -135,6 +135,29 @@ def test_force_writes_damaged_links_of_layers_and_manifests_anew(mirror: Mirrori
     assert report.is_whole, str(report)
 
 
+def test_force_finds_damage_inside_a_large_layer_and_reads_that_one_anew(mirror: Mirroring) -> None:
+    size = 3 * layout.BLOCK_SIZE + 1
+    image = mirror.push("damaged/layer", oci_image("damaged layer", layers=[size, size + 1]))
+    damaged, whole = (it.descriptor.digest for it in image.blobs if it.descriptor.size in (size, size + 1))
+    with app_of(mirror) as app:
+        app.run_job(job_for("damaged/layer", image).to_json(), 1)
+        blob = mirror.container.get_blob_client(layout.blob_data(damaged))
+        content = bytearray(blob.download_blob().readall())
+        content[-1] ^= 1
+        blob.upload_blob(bytes(content), overwrite=True)
+        mirror.stack.registry.reset_requests()
+        job = Job.of_pull(Reference("damaged/layer", image.tag, image.root.digest), "mend", force=True)
+        app.run_job(job.to_json(), 1)
+    opened = [it["digest"] for it in mirror.stack.registry.requests(kind="blob", method="GET") if it["status"] != 401]
+    assert opened == [str(damaged)]
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert (record.state, record.fields["bytes_read"]) == ("done", blob.get_blob_properties().size)
+    assert str(damaged) in str(record.fields["notes"])
+    assert str(whole) not in str(record.fields["notes"])
+    assert verify_repository(mirror.reader, "damaged/layer").is_whole
+
+
 LONG = {"status": 429, "retry_after": 900}
 
 
