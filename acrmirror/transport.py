@@ -1,6 +1,7 @@
 """How connections are made: what is trusted, and for how long an answer is waited for."""
 
 import ssl
+import time
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,55 @@ from requests.adapters import HTTPAdapter
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
 """Seconds without a byte."""
+LEAST_PROGRESS = 64 * 1024
+"""Bytes of an answer that have to arrive within that time, again and again until it is whole."""
+FULL_RECORD = 16 * 1024
+"""Bytes of content in a TLS record at most (RFC 8446, 5.1), which is what one read gives."""
 
 
-def trust(bundle: Path | None) -> ssl.SSLContext:
-    """The system's certificate authorities, and those of the bundle besides."""
+class TooSlow(TimeoutError):
+    """Bytes keep coming, and next to none."""
+
+
+class PacedSocket(ssl.SSLSocket):
+    """A TLS connection whose reads raise TooSlow once `within` seconds go by with less than `LEAST_PROGRESS`, counted
+    anew from whatever is sent: a host that drips would never run into the time-out of a single read."""
+
+    within = READ_TIMEOUT
+    _due = float("inf")
+    _owed = 0
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self._due, self._owed = time.monotonic() + self.within, LEAST_PROGRESS
+        return super().send(data, flags)
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        data = super().recv(buflen, flags)
+        self._owed -= len(data)
+        self._look_at_the_clock()
+        return data
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        # A length that is given spares the class below most of what all of this costs.
+        count = super().recv_into(buffer, nbytes or len(buffer), flags)
+        self._owed -= count
+        # Full records come from a host in haste: of those, it is enough to look at the clock now and then.
+        if count < FULL_RECORD or self._owed <= 0:
+            self._look_at_the_clock()
+        return count
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        if now > self._due:
+            raise TooSlow(f"fewer than {LEAST_PROGRESS} bytes came in {self.within:.0f} s")
+        if self._owed <= 0:
+            self._due, self._owed = now + self.within, LEAST_PROGRESS
+
+
+def trust(bundle: Path | None, within: float = READ_TIMEOUT) -> ssl.SSLContext:
+    """The system's certificate authorities, and those of the bundle besides. `within` is as of `PacedSocket`."""
     context = ssl.create_default_context()
+    context.sslsocket_class = type("PacedSocket", (PacedSocket,), {"within": within})
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if bundle is not None:
         context.load_verify_locations(cafile=bundle)

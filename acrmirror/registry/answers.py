@@ -15,7 +15,7 @@ from typing import Protocol
 from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Refused, Throttled, Unavailable
 from acrmirror.moments import from_http_date, to_datetime
 from acrmirror.reference import shown
-from acrmirror.registry.connections import TooSlow
+from acrmirror.transport import TooSlow
 
 LONGEST_WAIT = 24 * 3600.0
 ERROR_BODY_LIMIT = 64 * 1024

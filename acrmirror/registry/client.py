@@ -28,7 +28,7 @@ from acrmirror.registry.redirects import check_redirect
 from acrmirror.registry.tokens import Tokens
 from acrmirror.registry.values import ListedManifest, ListedTag, ManifestBytes, Resolved
 from acrmirror.settings import Settings
-from acrmirror.transport import make_transport, trust
+from acrmirror.transport import READ_TIMEOUT, make_transport, trust
 
 PATIENCE = 30.0
 PAGE_LIMIT = 1000
@@ -53,7 +53,7 @@ class Registry:
         self._settings = settings
         self._patience = patience
         self._on_request: OnRequest | None = None
-        context = trust(settings.trust_bundle)
+        context = trust(settings.trust_bundle, min(READ_TIMEOUT, patience))
         self._connections = Connections(context)
         self._transport = make_transport(context)
         # Nothing of what passes is logged: headers and redirects carry credentials.

@@ -23,10 +23,6 @@ IDLE_LIMIT = 20.0
 """Seconds for which an unused connection is kept: less than storage keeps it."""
 KEPT = 64
 """Unused connections kept at most for each host."""
-LEAST_PROGRESS = 64 * 1024
-"""Bytes that have to arrive within the time that a request is given, again and again until its answer is whole."""
-FULL_RECORD = 16 * 1024
-"""Bytes of content in a TLS record at most (RFC 8446, 5.1), which is what one read gives."""
 
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?", re.ASCII)
 _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -34,10 +30,6 @@ _LENGTH = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 class BrokenAnswer(OSError):
     """An answer that ends early or is not HTTP."""
-
-
-class TooSlow(TimeoutError):
-    """Bytes keep coming, and next to none."""
 
 
 class Connection:
@@ -54,9 +46,6 @@ class Connection:
         """Bytes of the answer's body that have not been read."""
         self._early = memoryview(b"")
         self._reusable = False
-        self._within = READ_TIMEOUT
-        self._due = 0.0
-        self._owed = 0
         raw = socket.create_connection((host, port), CONNECT_TIMEOUT)
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,18 +60,12 @@ class Connection:
         """Whether it can take another request: the last answer was read to its end."""
         return self._reusable and self.remaining == 0
 
-    def get(self, target: str, headers: Mapping[str, str], within: float = READ_TIMEOUT) -> None:
-        """Sends a GET and reads the answer up to its body: `status`, `headers` and `remaining` are then set.
-
-        Whatever reads on raises TooSlow once `within` seconds go by with fewer than `LEAST_PROGRESS` bytes: a host that
-        drips would never run into the time-out of a single read.
-        """
+    def get(self, target: str, headers: Mapping[str, str]) -> None:
+        """Sends a GET and reads the answer up to its body: `status`, `headers` and `remaining` are then set."""
         host, port = self.address
         lines = [f"GET {target} HTTP/1.1", f"Host: {host if port == 443 else f'{host}:{port}'}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._reusable = False
-        self._within, self._owed = within, LEAST_PROGRESS
-        self._due = time.monotonic() + within
         self._socket.sendall("\r\n".join([*lines, "User-Agent: acrmirror", "", ""]).encode("ascii"))
         while True:
             version = self._read_head()
@@ -104,10 +87,6 @@ class Connection:
         if count == 0:
             raise BrokenAnswer("the body ended early")
         self.remaining -= count
-        self._owed -= count
-        # Full records come from a host in haste: of those, it is enough to look at the clock now and then.
-        if self.remaining and (self._owed <= 0 or count < FULL_RECORD):
-            self._look_at_the_clock()
         return count
 
     def drain(self, limit: int = DRAIN_LIMIT) -> bytes:
@@ -135,14 +114,6 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
-    def _look_at_the_clock(self) -> None:
-        """Holds the host to its least progress."""
-        now = time.monotonic()
-        if now > self._due:
-            raise TooSlow(f"fewer than {LEAST_PROGRESS} bytes came in {self._within:.0f} s")
-        if self._owed <= 0:
-            self._owed, self._due = LEAST_PROGRESS, now + self._within
-
     def _read_head(self) -> int:
         received = bytearray(self._early)
         while (end := received.find(b"\r\n\r\n")) < 0:
@@ -151,7 +122,6 @@ class Connection:
             piece = self._socket.recv(16 * 1024)
             if not piece:
                 raise BrokenAnswer("the connection ended before the answer")
-            self._look_at_the_clock()
             received += piece
         first, _, rest = bytes(received[: end + 4]).partition(b"\r\n")
         match = _STATUS.fullmatch(first)

@@ -13,8 +13,8 @@ from typing import Self
 from acrmirror.errors import Cancelled, Denied, DigestMismatch, MirrorError, Refused, Throttled, Transient, Unavailable
 from acrmirror.oci import Descriptor
 from acrmirror.registry.answers import network_failure, refusal
-from acrmirror.registry.connections import LEAST_PROGRESS, Connection, Connections
-from acrmirror.transport import READ_TIMEOUT
+from acrmirror.registry.connections import Connection, Connections
+from acrmirror.transport import LEAST_PROGRESS
 
 LONGEST_PAUSE = 5.0
 TOLD_BYTES = 128 * 1024
@@ -86,7 +86,6 @@ class BlobReader:
         self._open_origin = open_origin
         self._connections = connections
         self._patience = patience
-        self._within = min(READ_TIMEOUT, patience)
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._renewing = False
@@ -175,8 +174,7 @@ class BlobReader:
                 connection.close()
 
     def _fetch(self, connection: Connection, origin: Origin, fill: _Fill) -> None:
-        ranged = {"Range": f"bytes={fill.first}-{fill.last}", **origin.headers}
-        connection.get(origin.target, ranged, self._within)
+        connection.get(origin.target, {"Range": f"bytes={fill.first}-{fill.last}", **origin.headers})
         self._check_answer(connection, origin, fill)
         origin.served = True
         view, done, end = fill.view, fill.done, fill.done + min(connection.remaining, len(fill.view) - fill.done)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from acrmirror.errors import Unavailable
+from local.images import oci_image
 from tests.integration.registry.conftest import Bed, content
 from tests.integration.registry.oddities import odd_host, partial
 
@@ -57,6 +58,18 @@ def test_a_head_that_drips_is_given_up_as_well(bed: Bed) -> None:
             with pytest.raises(Unavailable):
                 reader.read_into(0, memoryview(bytearray(SIZE)))
         assert time.monotonic() - begun < LONG
+
+
+def test_a_manifest_that_drips_is_given_up_as_well(bed: Bed) -> None:
+    """It comes by way of the SDK."""
+    image = oci_image("drips")
+    with bed.pusher() as pusher:
+        pusher.image("drips/manifest", image)
+    bed.control.set_faults([{"match": {"kind": "manifest", "method": "GET"}, "do": {"drip_ms": 100}}])
+    begun = time.monotonic()
+    with bed.open(patience=1) as registry, pytest.raises(Unavailable, match="in time"):
+        registry.manifest("drips/manifest", image.root.digest)
+    assert time.monotonic() - begun < LONG
 
 
 def test_what_is_slow_and_comes_is_read(bed: Bed) -> None:
