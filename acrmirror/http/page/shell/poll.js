@@ -25,8 +25,12 @@ export function poll(load, signal, told) {
       return;
     }
     busy = true;
-    const seconds = await attempt();
-    busy = false;
+    let seconds;
+    try {
+      seconds = await attempt();
+    } finally {
+      busy = false;
+    }
     if (signal.aborted) return;
     if (again) {
       again = false;
