@@ -85,9 +85,13 @@ def test_what_it_says_cannot_be_changed(made: Links, account: Account, part: str
 
 
 def test_it_ends(made: Links, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "LIFETIME", timedelta(seconds=2))
-    link = made.blob(ONE)
-    assert ask(account, link.url) == (200, b"one")
-    assert wait_for(lambda: ask(account, link.url)[0] == 403, 10)
+    for seconds in (2, 8, 32):  # on a machine that is busy the first may be over before it is asked
+        monkeypatch.setattr(links, "LIFETIME", timedelta(seconds=seconds))
+        link = made.blob(ONE)
+        if ask(account, link.url) == (200, b"one"):
+            break
+    else:
+        pytest.fail("no link was ever good")
+    assert wait_for(lambda: ask(account, link.url)[0] == 403, 60)
     assert datetime.now(UTC) > link.expires - timedelta(seconds=1)
     assert ask(account, made.blob(ONE).url) == (200, b"one")
