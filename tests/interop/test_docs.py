@@ -85,20 +85,26 @@ def push(stack: Stack, repository: str, image: Image) -> None:
 
 
 @pytest.fixture(scope="module")
-def shell(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "clone").mkdir()
+    return Shell(folder, stack)
+
+
+@pytest.fixture(scope="module")
+def equipped(shell: Shell) -> Iterator[Shell]:
     """With what goes into the package as its clone, and the programs of an empty environment and `docker` on its path.
 
     `docker` is podman, which takes the same archives.
     """
-    folder = tmp_path_factory.mktemp("shell")
-    venv.create(folder, with_pip=True)
-    (folder / "clone").mkdir()
+    clone = shell.folder / "clone"
+    venv.create(shell.folder, with_pip=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / "clone")
-    shutil.copytree(ROOT / "acrmirror", folder / "clone" / "acrmirror", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / name, clone)
+    shutil.copytree(ROOT / "acrmirror", clone / "acrmirror", ignore=shutil.ignore_patterns("__pycache__"))
     with Podman.started() as podman:
-        podman.as_program("docker", folder / "bin")
-        yield Shell(folder, stack)
+        podman.as_program("docker", shell.folder / "bin")
+        yield shell
 
 
 def cancelled(stack: Stack, repository: str) -> str:
@@ -127,19 +133,19 @@ def test_every_call_of_the_http_api_is_answered(shell: Shell) -> None:
     assert any(it.get("live") for it in documents.values())
 
 
-def test_the_command_line_is_installed_and_does_what_its_page_says(shell: Shell) -> None:
+def test_the_command_line_is_installed_and_does_what_its_page_says(equipped: Shell) -> None:
     (block,) = blocks(CLI, "sh")
-    printed = shell.type(block, cancelled(shell.stack, "slow/cli"))
+    printed = equipped.type(block, cancelled(equipped.stack, "slow/cli"))
     assert "team/app" in printed
     assert "Loaded image" in printed
-    packages = {path.name for path in (shell.folder / "lib").glob("python*/site-packages/*")}
+    packages = {path.name for path in (equipped.folder / "lib").glob("python*/site-packages/*")}
     assert "typer" in packages
     assert not {name for name in packages if name.startswith(("azure", "msal"))}
 
 
-def test_what_readme_says_of_images_by_hand_works(shell: Shell) -> None:
+def test_what_readme_says_of_images_by_hand_works(equipped: Shell) -> None:
     (block,) = (it for it in blocks(README, "sh") if "acrmirror pull" in it)
-    assert "Loaded image" in shell.type(block)
+    assert "Loaded image" in equipped.type(block)
 
 
 def test_every_block_of_readme_is_typed_somewhere() -> None:
