@@ -17,12 +17,17 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from acrmirror.application import Mirror
+from acrmirror.application.running import Run
 from acrmirror.jobs import Job
+from acrmirror.jobs.records import error_fields
 from acrmirror.moments import from_datetime, to_datetime
-from acrmirror.reference import Reference
+from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
+from acrmirror.telemetry import Telemetry
 from acrmirror.telemetry.telemetry import CLOSE_SECONDS
 from infra.checks.requirements import SITE, at
 from infra.checks.scenarios import SCENARIOS, run
@@ -159,6 +164,30 @@ def test_jobs_do_without_telemetry_that_fails(
         assert time.monotonic() - ended < CLOSE_SECONDS + 5
     assert mirror.tagged(repository, image.tag or "") == image.root.digest
     assert caplog.records or trouble == "nobody answers", "nobody is told"
+
+
+def test_a_run_is_counted_if_the_job_is_its_own_and_a_look_at_the_tag_is_no_job(mirror: Mirroring) -> None:
+    reader = InMemoryMetricReader()
+    telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
+    job = Job.of_event(Reference("counted", "v1", Digest.of(b"x")), "counted", from_datetime(datetime.now(UTC)))
+    overtaken, own = Run(mirror.records, job, 1, telemetry), Run(mirror.records, job, 2, telemetry)
+    for one in (own, overtaken):
+        one.finish({"state": "done"} | error_fields(None))
+    Run(mirror.records, job.checking_again(), 1, telemetry).finish({"state": "done"} | error_fields(None))
+    data = reader.get_metrics_data()
+    telemetry.close()
+    assert data is not None
+    counts = {
+        (metric.name, *(point.attributes or {}).values()): getattr(point, "count", None)
+        or getattr(point, "value", None)
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+    }
+    assert counts == {
+        ("acrmirror.jobs", "event", "done"): 1,
+        ("acrmirror.jobs", "check", "done"): 1,
+        ("acrmirror.push.lag",): 1,
+    }
 
 
 ALONE = """
