@@ -80,7 +80,7 @@ class Listing:
         return sorted(found), is_repository
 
     def has_repository(self, repository: str) -> bool:
-        name = f"{layout.repository(self._name(repository))}/_manifests/"
+        name = f"{layout.revisions(self._name(repository))}/"
         with explained(f"look for {repository} in the mirror"):
             page = next(self._container.list_blobs(name_starts_with=name, results_per_page=1).by_page(), iter(()))
             return next(iter(page), None) is not None

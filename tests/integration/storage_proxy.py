@@ -1,8 +1,9 @@
 """A proxy before one of Azurite's services: counts what is staged, can cut the line at any write, and can refuse."""
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,14 +13,25 @@ from local.policy.refusals import refuse
 from local.relay import Answer, Relay, Request
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request; `at` is when it was answered, by the monotonic clock, `target` its path with its query."""
+
+    at: float
+    method: str
+    target: str
+    status: int
+
+
 class StorageProxy:
     """`with StorageProxy(ca, certificate) as proxy:` serves at `proxy.endpoint` what stands at `proxy.upstream`.
 
     That one is set once the storage account is known. `staged` sums the bytes of blocks that storage took; `writes`
-    counts requests that change something. `allows` is asked about each write by its number (from 1): what it does not
-    allow is answered 403 and does not happen, nor is it tried again. `alter` may make another path (with its query) and
-    another body of each request (method, path, body), as a storage with manners of its own would. `refuses` is asked
-    about each request (method, path): an answer that it gives is given, and the request does not happen.
+    counts requests that change something; `asked` has all that it answered. `allows` is asked about each write by its
+    number (from 1): what it does not allow is answered 403 and does not happen, nor is it tried again. `alter` may make
+    another path (with its query) and another body of each request (method, path, body), as a storage with manners of
+    its own would. `refuses` is asked about each request (method, path): an answer that it gives is given, and the
+    request does not happen.
     """
 
     def __init__(self, ca: Path, certificate: Path) -> None:
@@ -27,6 +39,7 @@ class StorageProxy:
         self.staged = 0
         self.blocks = 0
         self.writes = 0
+        self.asked: list[Asked] = []
         self.allows: Callable[[int], bool] = lambda number: True
         self.alter: Callable[[str, str, bytes], tuple[str, bytes]] = lambda method, path, body: (path, body)
         self.refuses: Callable[[str, str], Answer | None] = lambda method, path: None
@@ -64,6 +77,8 @@ class StorageProxy:
         return replace(request, target=target, body=body)
 
     def _count(self, request: Request, status: int) -> None:
+        with self._lock:
+            self.asked.append(Asked(time.monotonic(), request.method, request.target, status))
         if parse_qs(urlsplit(request.target).query).get("comp") == ["block"] and status == 201:
             with self._lock:
                 self.staged += len(request.body)
