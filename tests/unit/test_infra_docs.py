@@ -16,7 +16,7 @@ from infra.checks.syntax import Literal, Parameter
 
 ROOT = INFRA.parent
 DOCS = ROOT / "docs"
-PAGES = ("deploy.md", "operate.md", "cost.md", "security.md", "deployed.md", "roles.md")
+PAGES = ("deploy.md", "operate.md", "telemetry.md", "cost.md", "security.md", "deployed.md", "roles.md")
 WORKFLOWS = ROOT / ".github" / "workflows"
 
 
