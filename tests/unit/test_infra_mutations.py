@@ -36,7 +36,7 @@ def replaced(name: str, old: str, new: str) -> Mutation:
         lambda: replaced("modules/registry-roles.bicep", "if (!abac)", "if (abac)"),
         lambda: replaced("modules/mirror-roles.bicep", "scope: container", "scope: account"),
         lambda: replaced("modules/host-storage.bicep", "scope: queues[index]", "scope: account"),
-        lambda: replaced("main.bicep", "serve.?outputs.principalId ?? ''", "identity.outputs.principalId"),
+        lambda: replaced("modules/serve.bicep", "identity.properties.principalId", "identity.properties.clientId"),
         # settings: unset, unknown, refused, of another account
         lambda: replaced("modules/functions.bicep", "{ name: 'MIRROR_TABLE', value: jobsTable }\n", "\n"),
         lambda: replaced("modules/functions.bicep", "'MIRROR_THREADS'", "'MIRROR_THREAD'"),
@@ -46,7 +46,7 @@ def replaced(name: str, old: str, new: str) -> Mutation:
         # the serving registry's network, which is storage's and not the registry's
         lambda: replaced("main.bicep", "location: privateNetworking ?", "location: registryPrivateEndpoint ?"),
         lambda: replaced("main.bicep", "redirect: !privateNetworking", "redirect: !registryPrivateEndpoint"),
-        lambda: replaced("main.bicep", "privateNetworking ? network.?outputs.s", "needsNetwork ? network.?outputs.s"),
+        lambda: replaced("main.bicep", "privateNetworking ? private.?outputs.s", "needsNetwork ? private.?outputs.s"),
         # keys, and the open network
         lambda: replaced("modules/host-storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true"),
         lambda: replaced("modules/mirror-storage.bicep", "private ? 'Disabled' : 'Enabled'", "'Enabled'"),
