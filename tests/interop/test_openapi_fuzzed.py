@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -122,23 +123,23 @@ def test_every_answer_is_one_that_the_document_describes(make_stack: Any) -> Non
     schema = schemathesis.openapi.from_dict(known.call("GET", "openapi.json").json)
     schema.config.update(base_url=f"{stack.functions.url}/api")
     answers: Counter[tuple[str, int]] = Counter()
+    with requests.Session() as session:
 
-    def ask(case: Case, choice: random.Random) -> None:
-        known.put_into(case, choice)
-        response = case.call()
-        answers[case.operation.label, response.status_code] += 1
-        case.validate_response(response, checks=CHECKS)
+        def ask(case: Case, choice: random.Random) -> None:
+            known.put_into(case, choice)
+            response = case.call(session=session)
+            answers[case.operation.label, response.status_code] += 1
+            case.validate_response(response, checks=CHECKS)
 
-    for operation in (it.ok() for it in schema.get_all_operations()):
-        if operation.label == "DELETE /pulls/{id}":
-            known.block()
-        for mode, count in ((GenerationMode.POSITIVE, RIGHT), (GenerationMode.NEGATIVE, WRONG)):
-            begun = time.monotonic()
-            cases = operation.as_strategy(generation_mode=mode)
-            fuzz = given(case=cases, choice=st.randoms(use_true_random=False))(ask)
-            if operation.label != "GET /live" or mode is GenerationMode.POSITIVE:
+        for operation in (it.ok() for it in schema.get_all_operations()):
+            if operation.label == "DELETE /pulls/{id}":
+                known.block()
+            for mode, count in ((GenerationMode.POSITIVE, RIGHT), (GenerationMode.NEGATIVE, WRONG)):
+                if operation.label == "GET /live" and mode is GenerationMode.NEGATIVE:
+                    continue  # it takes nothing, so that nothing can be wrong
+                cases = operation.as_strategy(generation_mode=mode)
+                fuzz = given(case=cases, choice=st.randoms(use_true_random=False))(ask)
                 settings(max_examples=ALL_ALIKE.get(operation.label, count), **FUZZING)(fuzz)()
-            print(f"{operation.label} {mode.value}: {time.monotonic() - begun:.1f} s")
     for (label, status), count in sorted(answers.items()):
         print(f"{label:48} {status} {count:5}")
     print(f"{answers.total()} requests")
