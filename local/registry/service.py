@@ -98,7 +98,6 @@ class RegistrySite:
         # Seen on every answer of a registry.
         return [
             ("Server", "openresty"),
-            ("Connection", "keep-alive"),
             ("Docker-Distribution-Api-Version", "registry/2.0"),
             ("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),
             ("X-Content-Type-Options", "nosniff"),

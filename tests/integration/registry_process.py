@@ -166,6 +166,9 @@ class RegistryProcess:
             "PUT", f"/v2/{repository}/manifests/{tag or digest}", body=raw, headers={"Content-Type": media_type}
         )
         assert answer.status == 201, answer.body
+        # What it says of itself is required (distribution-spec, "pushing manifests").
+        assert answer.header("Location") == f"/v2/{repository}/manifests/{digest}"
+        assert answer.header("Docker-Content-Digest") == digest
         return digest
 
     def push_image(

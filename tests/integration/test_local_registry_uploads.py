@@ -169,7 +169,8 @@ def test_a_blob_in_another_repository_is_not_in_this_one(local_registry: Registr
     digest = local_registry.push_blob(f"{repository}/one", data)
     assert local_registry.ask("GET", f"/v2/{repository}/two/blobs/{digest}").code() == "BLOB_UNKNOWN"
     local_registry.push_blob(f"{repository}/two", data)
-    assert local_registry.ask("DELETE", f"/v2/{repository}/one/blobs/{digest}").status == 202
+    deleted = local_registry.ask("DELETE", f"/v2/{repository}/one/blobs/{digest}")
+    assert (deleted.status, deleted.header("Docker-Content-Digest")) == (202, digest)
     assert local_registry.ask("GET", f"/v2/{repository}/one/blobs/{digest}").status == 404
     assert blob(local_registry, f"{repository}/two", digest) == data
 

@@ -7,7 +7,8 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -207,6 +208,13 @@ def test_an_answer_without_one_of_its_headers_would_be_noticed(replayed: Replaye
     for header in headers:
         without = [one for one in answer.headers if one[0].lower() != header.lower()]
         assert problems(exchange, Answer(answer.status, without, answer.body), replayed.fits), header
+
+
+def test_every_answer_says_when_it_was_given(replayed: Replayed) -> None:
+    """No recording shows it, every server sends it (RFC 9110, 6.6.1), and history is written by it."""
+    for answer in replayed.answers.values():
+        given = parsedate_to_datetime(answer.header("Date") or "")
+        assert abs((datetime.now(UTC) - given).total_seconds()) < 600
 
 
 def test_an_answer_with_another_body_would_be_noticed(replayed: Replayed) -> None:
