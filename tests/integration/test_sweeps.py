@@ -1,0 +1,44 @@
+"""Runs of a sweep, in the test's own process."""
+
+from acrmirror.jobs import Sweep
+from local.images import oci_image
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, sent
+
+
+def test_a_sweep_that_begins_again_asks_for_the_same_jobs_and_for_each_once(bare_mirror: Mirroring) -> None:
+    """The first run gets through one of two repositories, and leaves the record that a killed one leaves."""
+    mirror = bare_mirror
+    for repository in ("sweep/a", "sweep/b"):
+        for tag in ("v1", "v2", "v3"):
+            mirror.push(repository, oci_image(f"{repository} {tag}", tag=tag))
+    sweep = Sweep.now(("sweep/*",), "seed", dry_run=False)
+    gone = {"match": {"path": "/acr/v1/sweep/b/_manifests"}, "do": {"status": 404}}
+    with app_of(mirror) as app:
+        mirror.stack.registry.set_faults([gone])
+        app.run_job(sweep.to_json(), 1)
+        first = {it["id"] for it in sent(mirror)}
+        assert len(first) == 3
+        mirror.records.change(sweep.id, {"state": "running", "finished": ""})
+        mirror.stack.registry.clear_faults()
+        app.run_job(sweep.to_json(), 2)
+        app.run_job(sweep.to_json(), 3)
+    asked = {it.id for it in mirror.jobs("sweep/a") + mirror.jobs("sweep/b")}
+    assert len(asked) == mirror.waiting_messages() == 6
+    assert first < asked
+    record = mirror.records.get(sweep.id)
+    assert record is not None
+    assert (record.state, record.fields["deliveries"], record.fields["match_asked"]) == ("done", 2, 6)
+    assert mirror.records.states_of_children(sweep.id) == {"queued": 6}
+
+
+def test_a_sweep_whose_run_was_overtaken_writes_no_more(bare_mirror: Mirroring) -> None:
+    mirror = bare_mirror
+    mirror.push("sweep/c", oci_image("sweep/c", tag="v1"))
+    sweep = Sweep.now(("sweep/c",), "overtaken", dry_run=True)
+    with app_of(mirror) as app:
+        app.run_job(sweep.to_json(), 3)
+        mirror.records.change(sweep.id, {"state": "running"})
+        before = mirror.records.get(sweep.id)
+        app.run_job(sweep.to_json(), 2)
+    assert mirror.records.get(sweep.id) == before
