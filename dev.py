@@ -280,8 +280,10 @@ def test_arguments(rest: Sequence[str]) -> list[str]:
     """Of pytest. Paths that are given replace the default ones."""
     given = [word for word in rest if not word.startswith("-") and (ROOT / word.partition("::")[0]).exists()]
     paths = [] if given else ["tests/unit", "tests/integration"]
-    # Each of the two begins with a half of its own, so that what a module's tests share is mostly started once.
-    return ["-n", "2", "--dist", "worksteal", *paths, *rest]
+    # Tests wait for leases and links for a part of their time, so somewhat more of them run than there are cores. Each
+    # process begins with a share of its own, so that what a module's tests share is mostly started once.
+    processes = max(2, min(8, (os.cpu_count() or 2) * 3 // 2))
+    return ["-n", str(processes), "--dist", "worksteal", *paths, *rest]
 
 
 def lint(python: Path) -> int:

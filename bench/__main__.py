@@ -40,7 +40,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small layers and 2 rounds: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="little and once: whether it runs, not how fast")
     parser.add_argument("--runs", type=int, help="rounds a course (default 5)")
     parser.add_argument("--size", type=int, metavar="MIB", help="the layer's size (default 1024)")
     parser.add_argument("--azurite-size", type=int, metavar="MIB", help="the same for Azurite, which is slow (256)")
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there too")
     arguments = parser.parse_args()
-    arguments.runs = arguments.runs or (2 if arguments.quick else 5)
+    arguments.runs = arguments.runs or (1 if arguments.quick else 5)
     arguments.size = (arguments.size or (128 if arguments.quick else 1024)) * MIB
     arguments.azurite_size = (arguments.azurite_size or (64 if arguments.quick else 256)) * MIB
     return arguments

@@ -14,7 +14,7 @@ import pytest
 
 import dev
 
-TWO = ("-n", "2", "--dist", "worksteal")
+ON_TWO_CORES = ("-n", "3", "--dist", "worksteal")
 ROOT = Path(dev.__file__).parent
 
 
@@ -114,13 +114,16 @@ def test_a_second_one_in_the_same_clone_waits_for_the_first(clone: ModuleType) -
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], [*TWO, "tests/unit", "tests/integration"]),
-        (["-k", "registry"], [*TWO, "tests/unit", "tests/integration", "-k", "registry"]),
-        (["tests/unit"], [*TWO, "tests/unit"]),
-        (["tests/unit/test_oci.py::test_x", "-n0"], [*TWO, "tests/unit/test_oci.py::test_x", "-n0"]),
+        ([], [*ON_TWO_CORES, "tests/unit", "tests/integration"]),
+        (["-k", "registry"], [*ON_TWO_CORES, "tests/unit", "tests/integration", "-k", "registry"]),
+        (["tests/unit"], [*ON_TWO_CORES, "tests/unit"]),
+        (["tests/unit/test_oci.py::test_x", "-n0"], [*ON_TWO_CORES, "tests/unit/test_oci.py::test_x", "-n0"]),
     ],
 )
-def test_paths_given_to_test_replace_the_default_ones(given: list[str], expected: list[str]) -> None:
+def test_paths_given_to_test_replace_the_default_ones(
+    given: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert dev.test_arguments(given) == expected
 
 
