@@ -47,6 +47,7 @@ class SetupFailed(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
+    keep_compiled_modules()
     try:
         with only_one_at_a_time():
             python = prepare(
@@ -84,6 +85,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="what the command itself takes")
     return parser.parse_args(argv)
+
+
+def keep_compiled_modules() -> None:
+    """Where the environment says not to write them, they go to `.tools` rather than beside each source: the stack
+    starts hundreds of processes, and each would spend a second on compiling what it imports.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(TOOLS / "compiled"))
 
 
 # What is made, and when

@@ -178,3 +178,14 @@ def test_it_runs_from_any_folder_and_tells_its_commands(tmp_path: Path) -> None:
 def test_it_is_of_the_standard_library_alone() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); import dev"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, str(ROOT)], check=True)
+
+
+def test_compiled_modules_are_kept_where_they_lie_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    dev.keep_compiled_modules()
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
+    assert os.environ["PYTHONPYCACHEPREFIX"] == str(ROOT / ".tools" / "compiled")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX")
+    dev.keep_compiled_modules()
+    assert "PYTHONPYCACHEPREFIX" not in os.environ
