@@ -54,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.runs = arguments.runs or (1 if arguments.quick else 5)
     arguments.size = (arguments.size or (128 if arguments.quick else 1024)) * MIB
-    arguments.azurite_size = (arguments.azurite_size or (64 if arguments.quick else 256)) * MIB
+    arguments.azurite_size = (arguments.azurite_size or (96 if arguments.quick else 256)) * MIB
     return arguments
 
 
