@@ -53,12 +53,12 @@ class Connection:
         lines = head.decode("latin-1").split("\r\n")
         try:
             method, target, _ = lines[0].split(" ")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+            headers = _headers(lines[1:])
             path, _, query = target.partition("?")
             if headers.get("transfer-encoding", "").lower() == "chunked":
                 self._unread = self._chunks()
             else:
-                self._unread = self._sized(int(headers.get("content-length", "0")))
+                self._unread = self._sized(_natural(headers.get("content-length", "0")))
         except ValueError:
             raise Closed(f"not HTTP/1.1: {lines[0][:80]!r}") from None
         if headers.get("expect", "").lower() == "100-continue":
@@ -130,11 +130,36 @@ class Connection:
             yield piece
 
     def _chunks(self) -> Iterator[memoryview]:
-        while size := int(self._read_until(b"\r\n").partition(b";")[0], 16):
+        while size := self._chunk_size():
             yield from self._sized(size)
-            self._read_until(b"\r\n")
+            if self._read_until(b"\r\n"):
+                raise Closed("a chunk does not end where its size says")
         while self._read_until(b"\r\n"):
             pass
+
+    def _chunk_size(self) -> int:
+        line = self._read_until(b"\r\n")
+        try:
+            return _natural(line.partition(b";")[0].decode("ascii"), 16)
+        except ValueError:
+            raise Closed(f"a chunk's size was cut, or is no number: {line[:20]!r}") from None
+
+
+def _headers(lines: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, _, value in (line.partition(":") for line in lines):
+        key = name.lower()
+        if key == "content-length" and found.get(key, value.strip()) != value.strip():
+            raise ValueError("two lengths")
+        found[key] = value.strip()
+    return found
+
+
+def _natural(text: str, base: int = 10) -> int:
+    """Python's own `int` takes signs, spaces and underscores as well."""
+    if not text.isalnum():
+        raise ValueError(f"{text!r} is no number")
+    return int(text, base)
 
 
 Handler = Callable[[Connection, Request], None]

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +28,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 from jwt.types import Options
 
+from local.incoming import WholeRequests
 from local.process import die_with_parent, wait_until_told_to_stop
 
 HEADER_VARIABLE = "LOCAL_IDENTITY_HEADER"
@@ -107,8 +108,7 @@ class IdentityServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}{PATH}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(WholeRequests):
     server: IdentityServer
 
     def do_GET(self) -> None:

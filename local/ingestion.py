@@ -19,17 +19,19 @@ import threading
 import uuid
 from datetime import datetime
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import jwt
 
 from local.identity import check_token, read_key
+from local.incoming import BadFraming, TooLong, WholeRequests
 from local.process import die_with_parent, wait_until_told_to_stop
 
 AUDIENCE = "https://monitor.azure.com/"
 TRACK = re.compile(r"/+v2(\.1)?/track")
+MAX_BODY = 64 << 20
 
 
 class IngestionServer(ThreadingHTTPServer):
@@ -60,12 +62,16 @@ class IngestionServer(ThreadingHTTPServer):
             file.write(lines)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(WholeRequests):
     server: IngestionServer
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            body = self.whole_body(MAX_BODY)
+        except (BadFraming, TooLong) as error:
+            self.close_connection = True
+            self._answer(HTTPStatus.BAD_REQUEST, {"message": f"The body can't be read: {error}."})
+            return
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if not TRACK.fullmatch(self.path):
             self._answer(HTTPStatus.NOT_FOUND, {"message": f"There is nothing at {self.path}."})

@@ -15,8 +15,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from local.incoming import BadFraming, TooLong, WholeRequests
+
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
 _PATIENCE = 60.0
+_LONGEST = 512 << 20  # bytes of a body, which is held in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Handler(WholeRequests):
         disable_nagle_algorithm = True
         wbufsize = -1  # head and body leave together
 
@@ -106,7 +108,12 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
             pass
 
         def relay(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            try:
+                body = self.whole_body(_LONGEST)
+            except (BadFraming, TooLong) as error:
+                self.close_connection = True
+                self.answer(Answer(413 if isinstance(error, TooLong) else 400, body=str(error).encode()))
+                return
             asked = relay.ask(Request(self.command, self.path.removeprefix(relay.root), self.headers, body))
             self.answer(asked if isinstance(asked, Answer) else self.forward(asked))
 

@@ -6,12 +6,13 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qsl
+
+from local.incoming import BadFraming, CutRequest, TooLong, WholeRequests
 
 # https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits
 MAX_BODY = 210_000_000
-_CHUNK_LINE = 1024
 _NO_BODY = (204, 304)
 
 
@@ -54,10 +55,6 @@ class Response:
         return cls(status, text.encode(), [("Content-Type", content_type)])
 
 
-class BodyRefused(Exception):
-    """A request body that is too long or malformed; its argument is the status to answer with."""
-
-
 class Server(ThreadingHTTPServer):
     """Serves until `close`; every request goes to `answer`, on its connection's thread."""
 
@@ -77,8 +74,7 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(WholeRequests):
     server: Server
     wbufsize = -1  # head and body leave together
     disable_nagle_algorithm = True
@@ -90,10 +86,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         try:
-            body = self._body()
-        except BodyRefused as refused:
+            body = self.whole_body(MAX_BODY)
+        except (BadFraming, CutRequest, TooLong) as error:
             self.close_connection = True
-            self._send(Response(int(refused.args[0])))
+            self._send(Response(413 if isinstance(error, TooLong) else 400))
             return
         path, _, query = self.path.partition("?")
         headers: dict[str, str] = {}
@@ -103,37 +99,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.server.answer(Request(self.command, path, query.partition("#")[0], headers, body)))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _serve
-
-    def _body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._chunks()
-        text = self.headers.get("Content-Length", "0")
-        if not text.isascii() or not text.isdigit():
-            raise BodyRefused(400)
-        length = int(text)
-        if length > MAX_BODY:
-            raise BodyRefused(413)
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise BodyRefused(400)
-        return body
-
-    def _chunks(self) -> bytes:
-        body = bytearray()
-        while True:
-            try:
-                size = int(self.rfile.readline(_CHUNK_LINE).partition(b";")[0], 16)
-            except ValueError:
-                raise BodyRefused(400) from None
-            if size < 0 or len(body) + size > MAX_BODY:
-                raise BodyRefused(413)
-            if size == 0:
-                break
-            body += self.rfile.read(size)
-            self.rfile.readline(_CHUNK_LINE)
-        while self.rfile.readline(_CHUNK_LINE).strip():
-            pass  # trailers
-        return bytes(body)
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)

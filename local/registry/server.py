@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
+
+from local.incoming import BadFraming, WholeRequests
 
 from .counters import Counters, Entry
 from .errors import RegistryError
@@ -59,8 +61,7 @@ class HangUp(Exception):
     """The connection ends here."""
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(WholeRequests):
     disable_nagle_algorithm = True
     rbufsize = 1 << 16
     timeout = IDLE_SECONDS
@@ -83,8 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         entry = self._describe(prepared.entry)
         try:
             body = Body(self.rfile, self.headers)
-        except ValueError:
-            self.send_error(400, "Content-Length is not a number")
+        except BadFraming as error:
+            self.send_error(400, str(error))
             self.close_connection = True
             return
         effects = NO_EFFECTS if prepared.open else self._effects(entry.kind)
@@ -136,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.site.failure(500)
 
     def _drain(self, body: Body) -> None:
-        for _ in body.pieces():
+        for _ in body.all_pieces():
             if body.received > DRAINED:
                 raise HangUp
 

@@ -30,7 +30,7 @@ class Upload:
 
     def append(self, body: Body) -> None:
         with self.path.open("ab", buffering=0) as file:
-            for piece in body.pieces():
+            for piece in body.all_pieces():
                 file.write(piece)
                 self.hasher.update(piece)
                 self.offset += len(piece)

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from io import BufferedIOBase
 from typing import BinaryIO
 from urllib.parse import parse_qs
+
+from local import incoming
 
 from .errors import RegistryError
 from .faults import Effects
@@ -28,49 +29,17 @@ def shared_buffer() -> memoryview:
     return buffer
 
 
-class Body:
-    """A request's body, by Content-Length or in chunks (RFC 9112, sections 6 and 7.1)."""
+class Body(incoming.Body):
+    """What a request carries."""
 
-    def __init__(self, stream: BufferedIOBase, headers: Message) -> None:
-        self._stream = stream
-        self._chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-        self.length = None if self._chunked else int(headers.get("Content-Length") or 0)
-        self._left = self.length or 0
-        self._ended = not self._chunked and self._left == 0
-        self.received = 0
-
-    def pieces(self) -> Iterator[memoryview]:
+    def all_pieces(self) -> Iterator[memoryview]:
         """The rest, in pieces of this thread's shared buffer. A peer that hangs up raises ConnectionError."""
-        buffer = shared_buffer()
-        while not self._ended:
-            if self._chunked and self._left == 0 and not self._next_chunk():
-                return
-            count = self._stream.readinto(buffer[: min(len(buffer), self._left)])
-            if not count:
-                raise ConnectionError("the request's body ended early")
-            self._left -= count
-            self.received += count
-            if self._chunked and self._left == 0:
-                self._stream.readline(4)
-            self._ended = not self._chunked and self._left == 0
-            yield buffer[:count]
-
-    def _next_chunk(self) -> bool:
-        line = self._stream.readline(64)
-        try:
-            self._left = int(line.split(b";")[0].strip(), 16)
-        except ValueError:
-            raise ConnectionError("a chunk's size is not a number") from None
-        if self._left == 0:
-            while self._stream.readline(8192) not in (b"\r\n", b"\n", b""):
-                pass
-            self._ended = True
-        return not self._ended
+        return self.pieces(shared_buffer())
 
     def read(self, limit: int) -> bytes:
         """The whole body; SIZE_INVALID if it is longer than `limit` bytes."""
         whole = bytearray()
-        for piece in self.pieces():
+        for piece in self.all_pieces():
             whole += piece
             if len(whole) > limit:
                 raise RegistryError("SIZE_INVALID", f"the body is longer than {limit} bytes")

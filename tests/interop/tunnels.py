@@ -23,9 +23,12 @@ class Tunnels:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                method, target, _ = self.rfile.readline().decode("ascii").split(" ")
-                while self.rfile.readline() not in (b"\r\n", b""):
-                    pass
+                head = [self.rfile.readline()]
+                while head[-1] not in (b"\r\n", b""):
+                    head.append(self.rfile.readline())
+                if head[-1] == b"":
+                    return  # the client went away in the middle of it
+                method, target, _ = head[0].decode("ascii").split(" ")
                 if method != "CONNECT":
                     self.wfile.write(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")
                     return
