@@ -3,10 +3,10 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import islice
 from typing import Any, cast, get_args
 from uuid import uuid4
@@ -16,7 +16,7 @@ from acrmirror.application.sweeps import sweep_of
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError
 from acrmirror.jobs import FINAL_STATES, Flights, Job, JobQueue, JobRecord, JobRecords
 from acrmirror.jobs.job import Kind
-from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.records import AGAIN, error_fields
 from acrmirror.jobs.sweep import KIND as MATCH
 from acrmirror.moments import from_datetime
 from acrmirror.platforms import parse_platform
@@ -25,6 +25,9 @@ from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 
 ROUNDS = 8
+GRACE_SECONDS = 2.0
+"""How long whoever asks for what another is just asking for waits for the record, before sending the job as well."""
+GRACE_POLL_SECONDS = 0.1
 ID_GRAMMAR = r"[0-9]{13}-[0-9a-f]{12}"
 _ID = re.compile(ID_GRAMMAR, re.ASCII)
 
@@ -60,8 +63,23 @@ class Pulls:
         self._check_there(reference)
         job = Job.of_pull(reference, uuid4().hex, force=force, platforms=wanted)
         flight = self._flights.board(job)
-        if not flight.mine:
-            return flight.record or JobRecord(flight.id, JobRecord.of(job).fields, "")
+        record = flight.record
+        if record is None and not flight.mine:
+            record = self._soon(flight.job.id)
+        if record is not None:
+            return self._sent_again(record) if record.unheard else record
+        return self._send(flight.job)
+
+    def _soon(self, identity: str) -> JobRecord | None:
+        """The record of a job that another asks for at this moment; None if that one seems to have died over it."""
+        until = time.monotonic() + GRACE_SECONDS
+        while (record := self._records.get(identity)) is None and time.monotonic() < until:
+            time.sleep(GRACE_POLL_SECONDS)
+        return record
+
+    def _send(self, job: Job) -> JobRecord:
+        """The message, then what refers to it (rule W6). The same job sent twice is one: its second message ends at
+        once while the first is being run, and finds everything done afterwards."""
         self._queue.send(job)
         _log.info("Enqueued %s %s of %s", job.id, job.kind, job.reference)
         try:
@@ -70,6 +88,14 @@ class Pulls:
             # The message is on its way, and its run writes the record.
             _log.warning("No record yet of %s: %s", job.id, error)
         return JobRecord.of(job)
+
+    def _sent_again(self, record: JobRecord) -> JobRecord:
+        """Of a job that nothing has been heard of since it was asked for: its message may be lost, or waits behind
+        others."""
+        self._queue.send(job_of(record))
+        _log.info("Enqueued %s again: nothing has been heard of it", record.id)
+        self._mark(record, {"heartbeat": _now()})
+        return record
 
     def _check_there(self, reference: Reference) -> None:
         try:
@@ -140,27 +166,33 @@ class Pulls:
         raise Conflict(f"cancel the pull {identity}", "its record kept changing", "Ask again.")
 
     def retry(self, identity: str) -> JobRecord:
-        """Sends a job that failed, was gone or was cancelled once more, from its record. Raises NotHere, WrongState."""
+        """Sends a job that failed, was gone or was cancelled once more, from its record; so it does with one that has
+        been queued for long, and never begun. Raises NotHere, WrongState.
+
+        The message goes first, and says how often the job was sent again: a run of it takes the record, whether or not
+        that says so yet (rule W6).
+        """
         record = self.get(identity)
         asked = f"retry the pull {identity}"
-        if record.state not in FINAL_STATES or record.state == "done":
+        if (record.state not in FINAL_STATES and not record.unheard) or record.state == "done":
             remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
-        send: Callable[[], None]
+        retries = record.retries + 1
         if record.fields.get("kind") == MATCH:
-            send = partial(self._queue.send_sweep, sweep_of(record))
+            self._queue.send_sweep(replace(sweep_of(record), retries=retries))
         else:
-            send = partial(self._queue.send, job_of(record))
-        fields = {"state": "queued", "cancel_requested": False, "finished": "", "next_attempt": "", "run": ""}
-        if not self._records.write(identity, fields | error_fields(None), record):
-            raise WrongState(asked, "its record has just changed", "Look at it again.")
-        try:
-            send()
-        except MirrorError as error:
-            self._records.change(identity, {"state": record.state} | error_fields(error))
-            raise
+            self._queue.send(replace(job_of(record), retries=retries))
         _log.info("Enqueued %s again", identity)
-        return self.get(identity)
+        return self._mark(record, AGAIN | {"state": "queued", "retries": retries, "heartbeat": _now()})
+
+    def _mark(self, record: JobRecord, fields: dict[str, Any]) -> JobRecord:
+        """Writes down that a job was sent again, unless its run was faster. The message is on its way in any case."""
+        try:
+            if self._records.write(record.id, fields, record) is None:
+                return self._records.get(record.id) or record
+        except MirrorError as error:
+            _log.warning("The record of %s is behind: %s", record.id, error)
+        return JobRecord(record.id, record.fields | fields, "")
 
 
 def job_of(record: JobRecord) -> Job:
@@ -180,6 +212,8 @@ def job_of(record: JobRecord) -> Job:
         event_id=fields.get("event_id") or None,
         force=bool(fields.get("force")),
         platforms=tuple(json.loads(fields.get("platforms") or "[]")),
+        parent=fields.get("parent") or None,
+        retries=record.retries,
     )
 
 

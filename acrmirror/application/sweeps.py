@@ -46,19 +46,18 @@ class Sweeps:
         return self.send(Sweep.now(parsed.texts, uuid4().hex, dry_run=dry_run))
 
     def send(self, sweep: Sweep) -> JobRecord:
-        record = JobRecord.of(sweep)
-        self._records.change(sweep.id, record.fields)
+        """The message, then the record, which its run writes if this does not (rule W6)."""
+        self._queue.send_sweep(sweep)
         try:
-            self._queue.send_sweep(sweep)
+            self._records.add(sweep)
         except MirrorError as error:
-            self._records.change(sweep.id, {"state": "failed", "finished": _now()} | error_fields(error))
-            raise
-        return record
+            _log.warning("No record yet of %s: %s", sweep.id, error)
+        return JobRecord.of(sweep)
 
     def run(self, sweep: Sweep, deliveries: int) -> None:
         """Runs to a final record. Killed and run again it asks for the same jobs, and for those only once."""
         record = self._records.get(sweep.id)
-        if record is not None and record.state in FINAL_STATES:
+        if record is not None and record.state in FINAL_STATES and record.retries >= sweep.retries:
             return
         recorder = Recorder(self._records, sweep, uuid4().hex, deliveries)
         recorder.begin()
@@ -95,7 +94,8 @@ class Sweeps:
 def sweep_of(record: JobRecord) -> Sweep:
     """The sweep behind a record of kind `match`."""
     fields = record.fields
-    return Sweep(record.id, tuple(json.loads(fields["patterns"])), str(fields["at"]), bool(fields.get("dry_run")))
+    patterns = tuple(json.loads(fields["patterns"]))
+    return Sweep(record.id, patterns, str(fields["at"]), bool(fields.get("dry_run")), record.retries)
 
 
 def _now() -> str:

@@ -4,7 +4,8 @@ from acrmirror.jobs.claims import TableClaims
 from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job, job_id
 from acrmirror.jobs.queue import Depth, JobQueue
-from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords, Recorder
+from acrmirror.jobs.recorder import Recorder
+from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.jobs.sweep import Sweep
 
 __all__ = [

@@ -9,23 +9,25 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableClient, UpdateMode
 
-from acrmirror.errors import Conflict
+from acrmirror.errors import Conflict, Malformed
 from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import Job
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
 
 ROUNDS = 8
 PARTITION = "pull"
-UNRECORDED = timedelta(seconds=15)
-"""How long an entry may be without its job's record: whoever wrote it is between the two writes, or died there."""
+UNRECORDED = timedelta(minutes=10)
+"""How long an entry without a record of its job is good for: whoever wrote it is about to send the job, or died before.
+Whoever comes later sends the same job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """The job under way: the caller's own, which it has to send (`mine`), or one that was there before, as its
-    record has it (None while that is being written)."""
+    """The job under way: the caller's own, which it has to send (`mine`), or one that was there before, and its record.
+    Records come after messages: without one the job may not have been sent, and is to be sent by whoever finds it so
+    (rule W6)."""
 
-    id: str
+    job: Job
     mine: bool
     record: JobRecord | None = None
 
@@ -44,12 +46,12 @@ class Flights:
         for _ in range(ROUNDS):
             entry = self._entry(key)
             if entry is not None:
-                identity = str(entry["job"])
-                record = self._records.get(identity)
-                if _under_way(entry, record):
-                    return Flight(identity, False, record)
-            if self._take(key, job.id, entry):
-                return Flight(job.id, True)
+                there = _job_of(entry)
+                record = self._records.get(there.id) if there is not None else None
+                if there is not None and _under_way(entry, record):
+                    return Flight(there, False, record)
+            if self._take(key, job, entry):
+                return Flight(job, True)
         raise Conflict(f"pull {job.reference}", "others kept asking for the same", "Ask again.")
 
     def _entry(self, key: str) -> Any | None:
@@ -59,8 +61,8 @@ class Flights:
             except ResourceNotFoundError:
                 return None
 
-    def _take(self, key: str, identity: str, entry: Any | None) -> bool:
-        entity = {"PartitionKey": PARTITION, "RowKey": key, "job": identity}
+    def _take(self, key: str, job: Job, entry: Any | None) -> bool:
+        entity = {"PartitionKey": PARTITION, "RowKey": key, "job": job.id, "message": job.to_json()}
         with _explained():
             try:
                 if entry is None:
@@ -85,7 +87,17 @@ def _under_way(entry: Any, record: JobRecord | None) -> bool:
     if record is None:
         written: datetime = entry.metadata["timestamp"]
         return datetime.now(UTC) - written < UNRECORDED
+    if record.fields.get("cancel_requested"):
+        return False
     return record.state not in FINAL_STATES and record.state != "interrupted"
+
+
+def _job_of(entry: Any) -> Job | None:
+    try:
+        return Job.from_json(str(entry.get("message", "")))
+    except Malformed:
+        # Of a version that kept the id alone.
+        return None
 
 
 def _key(job: Job) -> str:

@@ -33,7 +33,8 @@ class Job:
     (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing_since` is when the first
     of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the registry was asked
     again after an answer that may have come from a replica that lags. `platforms`: of an index, only these images.
-    `parent` is the sweep that asked for it.
+    `parent` is the sweep that asked for it. `retries`: how often a person has sent it again; a message with fewer than
+    the record counts is left to the later one.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Job:
     check: int = 0
     platforms: tuple[str, ...] = ()
     parent: str | None = None
+    retries: int = 0
 
     @classmethod
     def of_pull(cls, reference: Reference, seed: str, *, force: bool = False, platforms: tuple[str, ...] = ()) -> Self:
@@ -127,6 +129,7 @@ class Job:
             "check": self.check or None,
             "platforms": list(self.platforms) or None,
             "parent": self.parent,
+            "retries": self.retries or None,
         }
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
@@ -156,6 +159,7 @@ class Job:
                 check=int(fields.get("check", 0)),
                 platforms=tuple(_text(it) for it in fields.get("platforms", ())),
                 parent=fields.get("parent"),
+                retries=int(fields.get("retries", 0)),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Malformed(

@@ -26,6 +26,8 @@ STORAGE_AUDIENCE = "https://storage.azure.com"
 FINAL_STATES = frozenset({"done", "failed", "gone", "cancelled"})
 """`queued`, `running` and `waiting` (for its next attempt) are the others; `interrupted` is how a record reads whose
 run has not been heard of for `SILENT_AFTER`."""
+UNHEARD_AFTER = timedelta(seconds=60)
+"""How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
 SILENT_AFTER = timedelta(seconds=45)
 """A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
 WRITE_ROUNDS = 8
@@ -41,6 +43,10 @@ class Recorded(Protocol):
     @property
     def attempt(self) -> int: ...
     @property
+    def retries(self) -> int: ...
+    @property
+    def check(self) -> int: ...
+    @property
     def asked(self) -> dict[str, Any]: ...
 
 
@@ -55,7 +61,7 @@ class JobRecord:
     @classmethod
     def of(cls, job: Recorded) -> "JobRecord":
         """As it is first written."""
-        return cls(job.id, job.asked | {"state": "queued"}, "")
+        return cls(job.id, job.asked | {"state": "queued", "retries": job.retries, "heartbeat": _now()}, "")
 
     @property
     def state(self) -> str:
@@ -67,8 +73,21 @@ class JobRecord:
 
     @property
     def silent(self) -> bool:
-        beat = self.fields.get("heartbeat")
-        return isinstance(beat, str) and datetime.now(UTC) - to_datetime(beat) > SILENT_AFTER
+        return self._quiet_for(SILENT_AFTER)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it is `queued`, and no run of it has been heard of for so long that its message may be lost."""
+        return self.state == "queued" and self._quiet_for(UNHEARD_AFTER)
+
+    @property
+    def retries(self) -> int:
+        """How often a person has sent it again."""
+        return int(self.fields.get("retries") or 0)
+
+    def _quiet_for(self, span: timedelta) -> bool:
+        beat = self.fields.get("heartbeat") or self.fields.get("received")
+        return isinstance(beat, str) and datetime.now(UTC) - to_datetime(beat) > span
 
 
 class JobRecords:
@@ -181,91 +200,6 @@ class JobRecords:
                 raise
 
 
-class Recorder:
-    """The pen of one run of a job.
-
-    Every write is conditional, so that this run notices when a person asked to cancel (`cancel_requested`), or when
-    another worker has taken the job over (its lease was lost): then `superseded` is set, and this run writes no more.
-    """
-
-    def __init__(self, records: JobRecords, job: Recorded, run: str, deliveries: int) -> None:
-        self._records = records
-        self._job = job
-        self._run = run
-        self._record: JobRecord | None = None
-        self._begun = False
-        self._deliveries = deliveries
-        self.superseded = False
-        self.cancel_requested = False
-
-    def begin(self) -> None:
-        """Takes the record for this run, whoever had it before; but not from a later delivery of the same message: then
-        this run is one whose lease was lost, and is superseded. Raises Unavailable or Conflict; `write` tries again."""
-        fields = {
-            "state": "running",
-            "run": self._run,
-            "started": _now(),
-            "deliveries": self._deliveries,
-            "attempt": self._job.attempt,
-            "next_attempt": "",
-        }
-        for _ in range(WRITE_ROUNDS):
-            current = self._records.get(self._job.id)
-            if current is not None and current.fields.get("cancel_requested"):
-                self.cancel_requested = True
-            if current is not None and self._is_behind(current):
-                self.superseded = True
-                return
-            known = {} if current is not None else self._job.asked
-            first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
-            if self._put(known | first | fields, current):
-                self._begun = True
-                return
-        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
-
-    def write(self, fields: dict[str, Any]) -> None:
-        """Merges `fields`, unless this run was superseded. Raises Unavailable or Conflict."""
-        for _ in range(WRITE_ROUNDS):
-            if not self._begun:
-                self.begin()
-            if self.superseded:
-                return
-            if self._put(fields, self._record):
-                return
-            self.look()
-        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
-
-    def look(self) -> None:
-        """Reads the record, for what others wrote into it. Raises Unavailable."""
-        if not self._begun:
-            # A record that was not taken is another run's, or an earlier one's: nothing follows from what it says.
-            self.begin()
-            return
-        current = self._records.get(self._job.id)
-        if current is not None and current.fields.get("run") != self._run:
-            self.superseded = True
-            return
-        if current is not None and current.fields.get("cancel_requested"):
-            self.cancel_requested = True
-        self._record = current
-
-    def _is_behind(self, current: JobRecord) -> bool:
-        known = current.fields
-        return (
-            known.get("state") == "running"
-            and not current.silent
-            and known.get("attempt") == self._job.attempt
-            and int(known.get("deliveries") or 0) > self._deliveries
-        )
-
-    def _put(self, fields: dict[str, Any], expected: JobRecord | None) -> bool:
-        etag = self._records.write(self._job.id, fields | {"heartbeat": _now()}, expected)
-        if etag is None:
-            return False
-        self._record = JobRecord(self._job.id, fields, etag)
-        return True
-
-
 def error_fields(error: MirrorError | None) -> dict[str, str]:
     """An error as a record has it; empty fields where there is none, since a merge keeps what it does not name."""
     return {
@@ -274,6 +208,10 @@ def error_fields(error: MirrorError | None) -> dict[str, str]:
         "error_answered": error.answered if error else "",
         "error_remedy": error.remedy if error else "",
     }
+
+
+AGAIN = {"cancel_requested": False, "finished": "", "next_attempt": "", "run": ""} | error_fields(None)
+"""What a record says anew of a job that a person has sent again."""
 
 
 def _without_wait(response: PipelineResponse[Any, Any]) -> None:

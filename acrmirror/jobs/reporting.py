@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs.records import Recorder
+from acrmirror.jobs.recorder import Recorder
 
 TICK_SECONDS = 1.0
 HEARTBEAT_TICKS = 10

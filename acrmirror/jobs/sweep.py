@@ -15,12 +15,14 @@ KIND = "match"
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits)."""
+    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits); `retries` as for
+    a `Job`."""
 
     id: str
     patterns: tuple[str, ...]
     at: str
     dry_run: bool = False
+    retries: int = 0
 
     @classmethod
     def now(cls, patterns: tuple[str, ...], seed: str, *, dry_run: bool) -> Self:
@@ -35,6 +37,11 @@ class Sweep:
     @property
     def attempt(self) -> int:
         """It has one: what fails for a repository is said, and asked for again by another sweep."""
+        return 0
+
+    @property
+    def check(self) -> int:
+        """It is not asked about again."""
         return 0
 
     @property
@@ -56,6 +63,7 @@ class Sweep:
             "patterns": list(self.patterns),
             "at": self.at,
             "dryRun": self.dry_run,
+            "retries": self.retries,
         }
         return json.dumps(fields)
 
@@ -67,7 +75,13 @@ class Sweep:
             if not isinstance(fields, dict) or fields.get("kind") != KIND:
                 return None
             patterns = tuple(str(it) for it in fields["patterns"])
-            return cls(str(fields["id"]), patterns, nine_digits(str(fields["at"])), bool(fields.get("dryRun")))
+            return cls(
+                str(fields["id"]),
+                patterns,
+                nine_digits(str(fields["at"])),
+                bool(fields.get("dryRun")),
+                int(fields.get("retries", 0)),
+            )
         except (ValueError, RecursionError):
             return None
         except (KeyError, TypeError) as error:

@@ -33,7 +33,7 @@ def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, flig
         flight = flights.board(job)
         if flight.mine:
             records.add(job)
-        return flight.mine, flight.id
+        return flight.mine, flight.job.id
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(ask, jobs))

@@ -1,0 +1,106 @@
+"""How a run writes into the record of its job."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from acrmirror.errors import Conflict
+from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS, JobRecord, JobRecords, Recorded
+from acrmirror.moments import from_datetime
+
+
+class Recorder:
+    """The pen of one run of a job.
+
+    Every write is conditional, so that this run notices when a person asked to cancel (`cancel_requested`), or when
+    another worker has taken the job over (its lease was lost): then `superseded` is set, and this run writes no more.
+    """
+
+    def __init__(self, records: JobRecords, job: Recorded, run: str, deliveries: int) -> None:
+        self._records = records
+        self._job = job
+        self._run = run
+        self._record: JobRecord | None = None
+        self._begun = False
+        self._deliveries = deliveries
+        self.superseded = False
+        self.cancel_requested = False
+
+    def begin(self) -> None:
+        """Takes the record for this run, whoever had it before, or is superseded by it (`_is_behind`). A message that a
+        person sent again ends what was asked of the job before: a request to cancel it, its last failure. Raises
+        Unavailable or Conflict; `write` tries again."""
+        fields = {
+            "state": "running",
+            "run": self._run,
+            "started": _now(),
+            "deliveries": self._deliveries,
+            "attempt": self._job.attempt,
+            "check": self._job.check,
+            "retries": self._job.retries,
+            "next_attempt": "",
+        }
+        for _ in range(WRITE_ROUNDS):
+            current = self._records.get(self._job.id)
+            anew = current is not None and current.retries < self._job.retries
+            if current is not None and not anew:
+                self.cancel_requested = bool(current.fields.get("cancel_requested"))
+                if self._is_behind(current):
+                    self.superseded = True
+                    return
+            known: dict[str, Any] = AGAIN if anew else {} if current is not None else self._job.asked
+            first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
+            if self._put(known | first | fields, current):
+                self._begun = True
+                return
+        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
+
+    def write(self, fields: dict[str, Any]) -> None:
+        """Merges `fields`, unless this run was superseded. Raises Unavailable or Conflict."""
+        for _ in range(WRITE_ROUNDS):
+            if not self._begun:
+                self.begin()
+            if self.superseded:
+                return
+            if self._put(fields, self._record):
+                return
+            self.look()
+        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
+
+    def look(self) -> None:
+        """Reads the record, for what others wrote into it. Raises Unavailable."""
+        if not self._begun:
+            # A record that was not taken is another run's, or an earlier one's: nothing follows from what it says.
+            self.begin()
+            return
+        current = self._records.get(self._job.id)
+        if current is not None and current.fields.get("run") != self._run:
+            self.superseded = True
+            return
+        if current is not None and current.fields.get("cancel_requested"):
+            self.cancel_requested = True
+        self._record = current
+
+    def _is_behind(self, current: JobRecord) -> bool:
+        """Whether the job is in other hands: a person has sent it again since; or another run is at it that has a later
+        delivery of the same message (this run's lease was lost), or as many (this is a second message of the job). A
+        whole run is not left to one that only asks about the tag again."""
+        known = current.fields
+        return current.retries > self._job.retries or (
+            known.get("state") == "running"
+            and not current.silent
+            and known.get("attempt") == self._job.attempt
+            and int(known.get("check") or 0) <= self._job.check
+            and known.get("run") != self._run
+            and int(known.get("deliveries") or 0) >= self._deliveries
+        )
+
+    def _put(self, fields: dict[str, Any], expected: JobRecord | None) -> bool:
+        etag = self._records.write(self._job.id, fields | {"heartbeat": _now()}, expected)
+        if etag is None:
+            return False
+        self._record = JobRecord(self._job.id, fields, etag)
+        return True
+
+
+def _now() -> str:
+    return from_datetime(datetime.now(UTC))
