@@ -37,6 +37,7 @@ COMMANDS = {
     "up": "run the whole stack until Ctrl-C (--json prints one line when it is ready)",
     "bench": "compare the copy engine with other ways to copy",
     "lint": "ruff, mypy and the import contracts",
+    "infra": "check the Bicep templates, by the compiler where there is one (--write makes snapshots and docs anew)",
     "tools": "only make .venv and .tools",
 }
 
@@ -52,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with only_one_at_a_time():
             python = prepare(
                 arguments.python,
-                needs_tools=arguments.command != "lint",
-                needs_checks=arguments.command in ("test", "lint", "tools"),
+                needs_tools=arguments.command not in ("lint", "infra"),
+                needs_checks=arguments.command in ("test", "lint", "infra", "tools"),
             )
     except SetupFailed as error:
         print(f"dev.py: {error}", file=sys.stderr)
@@ -65,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "test":
         os.chdir(ROOT)
         return replace_process(python, ["-m", "pytest", *test_arguments(arguments.rest)])
-    module = {"demo": "local.demo", "up": "local.up", "bench": "bench"}[arguments.command]
-    return replace_process(python, ["-m", module, *arguments.rest])
+    modules = {"demo": "local.demo", "up": "local.up", "bench": "bench", "infra": "devtools.deployment"}
+    return replace_process(python, ["-m", modules[arguments.command], *arguments.rest])
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -288,7 +289,7 @@ def only_one_at_a_time() -> Iterator[None]:
 def test_arguments(rest: Sequence[str]) -> list[str]:
     """Of pytest. Paths that are given replace the default ones."""
     given = [word for word in rest if not word.startswith("-") and (ROOT / word.partition("::")[0]).exists()]
-    paths = [] if given else ["tests/unit", "tests/integration"]
+    paths = [] if given else ["tests/unit", "tests/infra", "tests/integration"]
     # Tests wait for leases and links for a part of their time, so somewhat more of them run than there are cores. Each
     # process begins with a share of its own, so that what a module's tests share is mostly started once.
     processes = max(2, min(8, (os.cpu_count() or 2) * 3 // 2))

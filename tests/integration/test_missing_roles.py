@@ -11,7 +11,7 @@ from acrmirror.jobs import DEAD_QUEUE, Job
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
-from infra.checks.permissions import APP, PERMISSIONS, RUN, Assignment, granted, policy
+from devtools.deployment.permissions import APP, PERMISSIONS, RUN, Assignment, granted, policy
 from local.foundation import Foundation
 from local.images import oci_image
 from local.stack import Stack

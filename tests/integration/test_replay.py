@@ -12,8 +12,8 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from acrmirror.jobs import JOB_QUEUE
-from infra.checks.permissions import places
-from infra.checks.roles import ROLES
+from devtools.deployment.permissions import places
+from devtools.deployment.roles import ROLES
 from local.foundation import Foundation
 from local.policy import Grant, Policy
 from local.policy.server import Layer

@@ -29,8 +29,9 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
 from acrmirror.telemetry.telemetry import CLOSE_SECONDS
-from infra.checks.requirements import SITE, at
-from infra.checks.scenarios import SCENARIOS, run
+from devtools.bicep.settled import at
+from devtools.deployment import SITE
+from devtools.deployment.scenarios import SCENARIOS, run
 from local.foundation import Foundation
 from local.images import oci_image
 from local.ingestion import AUDIENCE

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.checks import INFRA
+from devtools.deployment import INFRA
 from tests.interop.tools import tool
 
 pytestmark = pytest.mark.interop

@@ -15,7 +15,7 @@ from azure.storage.queue import QueueClient
 from acrmirror.jobs import DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from infra.checks.permissions import APP, PERMISSIONS, RUN, granted, policy, scope
+from devtools.deployment.permissions import APP, PERMISSIONS, RUN, granted, policy, scope
 from local.foundation import Foundation
 from local.images import Image, oci_image, signature, together
 from local.policy import ALL
@@ -64,8 +64,8 @@ def test_the_roles_that_are_assigned_are_enough_and_each_permission_listed_is_us
         if (permission.who, permission.checked) == (APP, RUN) and permission.abac in (None, given.places.abac)
         for operation in permission.operations
     }
-    assert used - listed == set(), "used, and not in infra/checks/permissions.py"
-    assert listed - used == set(), "in infra/checks/permissions.py, and not used"
+    assert used - listed == set(), "used, and not in devtools/deployment/permissions.py"
+    assert listed - used == set(), "in devtools/deployment/permissions.py, and not used"
 
 
 def test_a_role_that_arrives_late_is_waited_for(guarded: Stack) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from acrmirror.oci import MANIFEST_TYPES
-from infra.checks import INFRA
+from devtools.deployment import INFRA
 from local.foundation import CONTAINER
 from local.images import SHAPES
 from tests.integration.mirroring import Mirroring

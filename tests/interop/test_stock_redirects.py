@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from acrmirror.reference import Digest
-from infra.checks.permissions import PERMISSIONS, SERVER, Assignment, assignments, policy, scope
+from devtools.deployment.permissions import PERMISSIONS, SERVER, Assignment, assignments, policy, scope
 from local.foundation import CONTAINER, Account, Foundation
 from local.images import Image, multi_arch
 from local.policy.server import Layer

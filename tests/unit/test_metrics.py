@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from acrmirror.errors import Denied, Misconfigured
 from acrmirror.jobs.records import error_fields
 from acrmirror.telemetry import Telemetry
-from infra.checks import INFRA
+from devtools.deployment import INFRA
 
 PAGE = INFRA.parent / "docs" / "telemetry.md"
 PUSHED = {

@@ -1,0 +1,389 @@
+// Everything that one mirror of one registry needs. docs/deploy.md describes each parameter, docs/deployed.md draws it.
+targetScope = 'subscription'
+
+@description('Names the deployment. Resource names are derived from it, so the same name updates what stands.')
+@minLength(1)
+@maxLength(40)
+param environmentName string
+
+@description('Region of the function app and of its own storage. The registry\'s region keeps copies short and free of egress.')
+@minLength(3)
+param location string
+
+@description('ARM id of the registry to mirror. It may be in another resource group or subscription of the same tenant.')
+@minLength(80)
+param registryId string
+
+@description('How the app signs in at the registry: with its identity, or not at all where anyone may pull.')
+@allowed(['identity', 'anonymous'])
+param registryAuth string = 'identity'
+
+@description('Audience of the tokens that the registry takes.')
+param registryAudience string = 'https://containerregistry.azure.net'
+
+@description('Region of the mirror. Another region than the registry\'s is the point of a mirror: it survives the loss of the registry\'s region. Copies then cross regions, which costs bandwidth and a few milliseconds.')
+param mirrorLocation string = location
+
+@description('Redundancy of the mirror within and beyond its region.')
+@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
+param mirrorRedundancy string = 'Standard_LRS'
+
+@description('ARM id of a storage account that already holds a mirror: this registry is then mirrored into it as well. Empty makes an account.')
+param existingMirrorAccountId string = ''
+
+@description('Container of the mirror.')
+@minLength(3)
+@maxLength(63)
+param mirrorContainer string = 'mirror'
+
+@description('First path components before every repository name in the mirror. Give each registry its own if several share one mirror.')
+@maxLength(128)
+param mirrorPrefix string = ''
+
+@description('Days for which deleted blobs and containers of the mirror can be brought back.')
+@minValue(1)
+@maxValue(365)
+param softDeleteDays int = 30
+
+@description('Days for which every version in the mirror is immutable; 0 leaves immutability off. It can only be switched on for a new container.')
+@minValue(0)
+@maxValue(36500)
+param immutabilityDays int = 0
+
+@description('Days without a change after which layers and manifests go to the cool tier; 0 is never.')
+@minValue(0)
+@maxValue(3650)
+param coolAfterDays int = 0
+
+@description('Days without a change after which layers and manifests go to the cold tier; 0 is never.')
+@minValue(0)
+@maxValue(3650)
+param coldAfterDays int = 0
+
+@description('Memory of an instance in MB. Processor and bandwidth grow with it.')
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 2048
+
+@description('How many instances may run at once. Bounds the load on the registry as well as the bill.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Instances that always wait for events. With 0 the first event after a pause waits for a cold start.')
+@minValue(0)
+@maxValue(20)
+param alwaysReadyEvents int = 1
+
+@description('Instances that always wait for copy jobs. With 0 the first copy after a pause waits for a cold start.')
+@minValue(0)
+@maxValue(20)
+param alwaysReadyJobs int = 1
+
+@description('How a deployment replaces running instances. RollingUpdate lets copies finish for up to an hour; Recreate ends them at once, and they resume from what is staged.')
+@allowed(['RollingUpdate', 'Recreate'])
+param siteUpdateStrategy string = 'RollingUpdate'
+
+@description('Copy threads of one job.')
+@minValue(1)
+@maxValue(64)
+param copyThreads int = 11
+
+@description('Seconds after which a claim on a layer may be taken over if it did not move.')
+@minValue(1)
+@maxValue(3600)
+param claimStaleSeconds int = 60
+
+@description('Seconds for which a 404 of the registry is waited out: replicas lag, and images can be in quarantine.')
+@minValue(1)
+@maxValue(86400)
+param notFoundSeconds int = 900
+
+@description('Seconds for which every other failure that may go away is waited out.')
+@minValue(1)
+@maxValue(86400)
+param retrySeconds int = 21600
+
+@description('Seconds after which a tag is asked about again whose answer differed from its event, one after the other.')
+param recheckSeconds string = '60,600'
+
+@description('Name of the system topic that the registry already has; a registry can have only one. Empty makes it.')
+param existingTopicName string = ''
+
+@description('Resource group of that topic.')
+param existingTopicResourceGroup string = ''
+
+@description('Repository prefixes whose pushes and deletions are mirrored, such as team/. None means all.')
+@maxLength(25)
+param repositoryPrefixes array = []
+
+@description('Puts the app into a virtual network and storage behind private endpoints.')
+param privateNetworking bool = false
+
+@description('Address range of that network; /24 or larger.')
+param networkPrefix string = '10.80.0.0/24'
+
+@description('Reaches the registry by a private endpoint, for a registry with public access off (Premium).')
+param registryPrivateEndpoint bool = false
+
+@description('Address ranges that may call the app over HTTP, beside Event Grid. None means everyone who has a key.')
+param allowedCallers array = []
+
+@description('Runs a stock registry, read-only, on the mirror.')
+param serveMirror bool = false
+
+@description('Image of that registry. 3.0.0 does not sign in with managed identities.')
+param serveImage string = 'docker.io/library/registry:3.1.2'
+
+@description('Users of that registry: lines of an htpasswd file with bcrypt hashes.')
+@secure()
+param serveUsers string = ''
+
+@description('Addresses that alerts are sent to. With none the alerts only show in Azure Monitor.')
+param alertEmails array = []
+
+@description('Minutes from a push to its image in the mirror, beyond which an alert is raised.')
+@minValue(1)
+@maxValue(1440)
+param lagMinutes int = 15
+
+@description('Hours without any event beyond which an alert is raised; 0 compares with what is usual instead.')
+@minValue(0)
+@maxValue(48)
+param quietHours int = 0
+
+@description('Days for which telemetry is kept.')
+@minValue(30)
+@maxValue(730)
+param telemetryDays int = 30
+
+@description('Tags for every resource.')
+param tags object = {}
+
+var allTags = union(tags, { 'azd-env-name': environmentName })
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var registryParts = split(registryId, '/')
+var registrySubscription = registryParts[2]
+var registryResourceGroup = registryParts[4]
+var registryName = registryParts[8]
+var ownsMirror = empty(existingMirrorAccountId)
+var mirrorParts = split(existingMirrorAccountId, '/')
+var mirrorSubscription = ownsMirror ? subscription().subscriptionId : mirrorParts[2]
+var mirrorResourceGroup = ownsMirror ? group.name : mirrorParts[4]
+var mirrorAccount = ownsMirror ? 'stmirror${token}' : last(mirrorParts)
+var hostAccount = 'sthost${token}'
+var appName = 'func-mirror-${token}'
+var ownsTopic = empty(existingTopicName)
+var topicName = ownsTopic ? 'evgt-${registryName}' : existingTopicName
+var topicResourceGroup = ownsTopic ? registryResourceGroup : existingTopicResourceGroup
+var needsNetwork = privateNetworking || registryPrivateEndpoint
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: 'rg-${environmentName}'
+  location: location
+  tags: allTags
+}
+
+module registry 'modules/registry.bicep' = {
+  name: 'registry-${token}'
+  scope: resourceGroup(registrySubscription, registryResourceGroup)
+  params: {
+    registryName: registryName
+  }
+}
+
+module identity 'modules/identity.bicep' = {
+  name: 'identity-${token}'
+  scope: group
+  params: {
+    name: 'id-mirror-${token}'
+    location: location
+    tags: allTags
+  }
+}
+
+module registryRoles 'modules/registry-roles.bicep' = if (registryAuth == 'identity') {
+  name: 'registry-roles-${token}'
+  scope: resourceGroup(registrySubscription, registryResourceGroup)
+  params: {
+    registryName: registryName
+    abac: registry.outputs.abac
+    principalId: identity.outputs.principalId
+  }
+}
+
+module hostStorage 'modules/host-storage.bicep' = {
+  name: 'host-storage-${token}'
+  scope: group
+  params: {
+    accountName: hostAccount
+    location: location
+    private: privateNetworking
+    principalId: identity.outputs.principalId
+    tags: allTags
+  }
+}
+
+module mirrorStorage 'modules/mirror-storage.bicep' = if (ownsMirror) {
+  name: 'mirror-storage-${token}'
+  scope: group
+  params: {
+    accountName: mirrorAccount
+    containerName: mirrorContainer
+    location: mirrorLocation
+    redundancy: mirrorRedundancy
+    private: privateNetworking
+    softDeleteDays: softDeleteDays
+    immutabilityDays: immutabilityDays
+    coolAfterDays: coolAfterDays
+    coldAfterDays: coldAfterDays
+    tags: allTags
+  }
+}
+
+module mirrorRoles 'modules/mirror-roles.bicep' = {
+  name: 'mirror-roles-${token}'
+  scope: resourceGroup(mirrorSubscription, mirrorResourceGroup)
+  params: {
+    accountName: mirrorAccount
+    containerName: mirrorContainer
+    principalId: identity.outputs.principalId
+  }
+  dependsOn: [mirrorStorage]
+}
+
+module private 'modules/private.bicep' = if (needsNetwork) {
+  name: 'private-${token}'
+  scope: group
+  params: {
+    name: 'vnet-mirror-${token}'
+    location: location
+    prefix: networkPrefix
+    hostAccount: privateNetworking ? hostAccount : ''
+    mirrorAccount: privateNetworking && ownsMirror ? mirrorAccount : ''
+    registryId: registryPrivateEndpoint ? registryId : ''
+    tags: allTags
+  }
+  dependsOn: [hostStorage, mirrorStorage]
+}
+
+module telemetry 'modules/telemetry.bicep' = {
+  name: 'telemetry-${token}'
+  scope: group
+  params: {
+    workspaceName: 'log-mirror-${token}'
+    componentName: 'appi-mirror-${token}'
+    location: location
+    retentionDays: telemetryDays
+    workbookTitle: 'Mirror of ${registryName}'
+    principalId: identity.outputs.principalId
+    tags: allTags
+  }
+}
+
+module functions 'modules/functions.bicep' = {
+  name: 'functions-${token}'
+  scope: group
+  params: {
+    appName: appName
+    planName: 'plan-mirror-${token}'
+    location: location
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    hostAccount: hostAccount
+    packageContainer: hostStorage.outputs.packageContainer
+    connectionString: telemetry.outputs.connectionString
+    registryLoginServer: registry.outputs.loginServer
+    registryId: registryId
+    registryAuth: registryAuth
+    registryAudience: registryAudience
+    mirrorBlobEndpoint: 'https://${mirrorAccount}.blob.${environment().suffixes.storage}'
+    mirrorContainer: mirrorContainer
+    mirrorPrefix: mirrorPrefix
+    jobsTable: hostStorage.outputs.jobsTable
+    copyThreads: copyThreads
+    claimStaleSeconds: claimStaleSeconds
+    notFoundSeconds: notFoundSeconds
+    retrySeconds: retrySeconds
+    recheckSeconds: recheckSeconds
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    alwaysReadyEvents: alwaysReadyEvents
+    alwaysReadyJobs: alwaysReadyJobs
+    siteUpdateStrategy: siteUpdateStrategy
+    subnetId: needsNetwork ? private.?outputs.appSubnetId ?? '' : ''
+    allowedCallers: allowedCallers
+    tags: allTags
+  }
+  dependsOn: [mirrorRoles, registryRoles]
+}
+
+module events 'modules/events.bicep' = {
+  name: 'events-${token}'
+  scope: group
+  params: {
+    registryId: registryId
+    registryLocation: registry.outputs.location
+    topicName: topicName
+    topicResourceGroup: topicResourceGroup
+    makesTopic: ownsTopic
+    hostAccount: hostAccount
+    deadLetterContainer: hostStorage.outputs.deadLetterContainer
+    tags: allTags
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts-${token}'
+  scope: group
+  params: {
+    namePrefix: 'mirror-${token}'
+    location: location
+    workspaceId: telemetry.outputs.workspaceId
+    hostAccount: hostAccount
+    topicName: topicName
+    topicSubscription: registrySubscription
+    topicResourceGroup: topicResourceGroup
+    appName: appName
+    emails: alertEmails
+    lagMinutes: lagMinutes
+    quietHours: quietHours
+    tags: allTags
+  }
+  dependsOn: [events, hostStorage]
+}
+
+module serve 'modules/serve.bicep' = if (serveMirror) {
+  name: 'serve-${token}'
+  scope: group
+  params: {
+    name: 'ca-mirror-${token}'
+    location: privateNetworking ? location : mirrorLocation
+    identityName: 'id-serve-${token}'
+    mirrorSubscription: mirrorSubscription
+    mirrorResourceGroup: mirrorResourceGroup
+    mirrorAccount: mirrorAccount
+    mirrorContainer: mirrorContainer
+    image: serveImage
+    users: serveUsers
+    redirect: !privateNetworking
+    subnetId: privateNetworking ? private.?outputs.serveSubnetId ?? '' : ''
+    tags: allTags
+  }
+  dependsOn: [mirrorStorage]
+}
+
+// What the hooks and docs/operate.md read.
+output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_SUBSCRIPTION_ID string = subscription().subscriptionId
+output MIRROR_FUNCTION_APP string = appName
+output MIRROR_FUNCTION_APP_ID string = functions.outputs.appId
+output MIRROR_APP_URL string = 'https://${functions.outputs.hostName}'
+output MIRROR_BLOB_ENDPOINT string = 'https://${mirrorAccount}.blob.${environment().suffixes.storage}'
+output MIRROR_CONTAINER string = mirrorContainer
+output MIRROR_HOST_ACCOUNT_ID string = hostStorage.outputs.accountId
+output MIRROR_DEAD_LETTER_CONTAINER string = hostStorage.outputs.deadLetterContainer
+output MIRROR_TOPIC_NAME string = topicName
+output MIRROR_TOPIC_RESOURCE_GROUP string = topicResourceGroup
+output MIRROR_TOPIC_SUBSCRIPTION_ID string = registrySubscription
+output MIRROR_REPOSITORY_PREFIXES array = repositoryPrefixes
+output MIRROR_SERVED_AT string = serveMirror ? serve.?outputs.url ?? '' : ''

@@ -1,0 +1,209 @@
+// What somebody should be told of. docs/operate.md says for each what to do.
+
+@description('Begins the names of the rules.')
+param namePrefix string
+
+@description('Region of the workspace.')
+param location string
+
+@description('ARM id of the workspace.')
+param workspaceId string
+
+@description('The app\'s own account in this resource group.')
+param hostAccount string
+
+@description('Name of the registry\'s topic.')
+param topicName string
+
+@description('Subscription of the topic.')
+param topicSubscription string
+
+@description('Resource group of the topic.')
+param topicResourceGroup string
+
+@description('Name of the app, by which it is known in telemetry.')
+param appName string
+
+@description('Who is told.')
+param emails array
+
+@description('Minutes that a push may take to arrive.')
+param lagMinutes int
+
+@description('Hours that may pass without an event; 0 compares with what is usual.')
+param quietHours int
+
+@description('Tags.')
+param tags object
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: '${namePrefix}-people'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'mirror'
+    enabled: true
+    emailReceivers: [for (email, index) in emails: {
+      name: 'person-${index}'
+      emailAddress: email
+      useCommonAlertSchema: true
+    }]
+  }
+}
+
+// `column` is what is summed up, for each `cause` apart; without one, rows are counted.
+var logAlerts = [
+  {
+    name: 'dead-job'
+    displayName: 'A copy job crashed its worker too often'
+    description: 'Its message came to the poison queue. Its record says what was asked; docs/operate.md#a-job-is-dead says what to do.'
+    query: loadTextContent('../alerts/dead-jobs.kql')
+    column: ''
+    threshold: 0
+    severity: 1
+    every: 'PT5M'
+  }
+  {
+    name: 'failing-runs'
+    displayName: 'Functions of the mirror fail'
+    description: 'Runs end in an exception, so the platform repeats them. docs/operate.md#functions-fail says what to do.'
+    query: loadTextContent('../alerts/failing-runs.kql')
+    column: ''
+    threshold: 5
+    severity: 2
+    every: 'PT15M'
+  }
+  {
+    name: 'late-pushes'
+    displayName: 'Pushes arrive late in the mirror'
+    description: 'From push to mirror took longer than the deployment allows. docs/operate.md#pushes-are-late says what to do.'
+    query: loadTextContent('../alerts/late-pushes.kql')
+    column: ''
+    threshold: 0
+    severity: 2
+    every: 'PT15M'
+  }
+  {
+    name: 'failed-jobs'
+    displayName: 'Copy jobs fail'
+    description: 'Jobs ended as failed; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    query: loadTextContent('../alerts/failed-jobs.kql')
+    column: 'jobs'
+    threshold: 0
+    severity: 2
+    every: 'PT15M'
+  }
+  {
+    name: 'retries'
+    displayName: 'Copy jobs are tried again and again'
+    description: 'Runs end in another attempt; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    query: loadTextContent('../alerts/retries.kql')
+    column: 'runs'
+    threshold: 20
+    severity: 2
+    every: 'PT15M'
+  }
+  {
+    name: 'quiet'
+    displayName: 'No event for longer than usual'
+    description: 'Nothing is pushed, or events no longer arrive. docs/operate.md#no-events says how to tell.'
+    query: loadTextContent('../alerts/quiet.kql')
+    column: ''
+    threshold: 0
+    severity: 3
+    every: 'PT1H'
+  }
+]
+var byCause = [
+  {
+    name: 'cause'
+    operator: 'Include'
+    values: ['*']
+  }
+]
+
+resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
+  name: '${namePrefix}-${alert.name}'
+  location: location
+  kind: 'LogAlert'
+  tags: tags
+  properties: {
+    displayName: alert.displayName
+    description: alert.description
+    severity: alert.severity
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: alert.every
+    windowSize: alert.every
+    // What is usual shows in days.
+    overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
+    autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: replace(replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)), '{hours}', string(quietHours))
+          metricMeasureColumn: empty(alert.column) ? null : alert.column
+          dimensions: empty(alert.column) ? [] : byCause
+          timeAggregation: empty(alert.column) ? 'Count' : 'Total'
+          operator: 'GreaterThan'
+          threshold: alert.threshold
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [people.id]
+    }
+  }
+}]
+
+// The only one that also tells when the app itself is dead. Storage measures queues once an hour.
+resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: '${namePrefix}-backlog'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Messages pile up in the app\'s queues. docs/operate.md#jobs-pile-up says what to do.'
+    severity: 2
+    enabled: true
+    scopes: [resourceId('Microsoft.Storage/storageAccounts/queueServices', hostAccount, 'default')]
+    evaluationFrequency: 'PT1H'
+    windowSize: 'PT1H'
+    autoMitigate: true
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'messages'
+          metricNamespace: 'Microsoft.Storage/storageAccounts/queueServices'
+          metricName: 'QueueMessageCount'
+          timeAggregation: 'Average'
+          operator: 'GreaterThan'
+          threshold: 1000
+        }
+      ]
+    }
+    actions: [
+      {
+        actionGroupId: people.id
+      }
+    ]
+  }
+}
+
+module onTopic 'topic-alerts.bicep' = {
+  name: '${namePrefix}-topic-alerts'
+  scope: resourceGroup(topicSubscription, topicResourceGroup)
+  params: {
+    namePrefix: namePrefix
+    topicName: topicName
+    actionGroupId: people.id
+    tags: tags
+  }
+}

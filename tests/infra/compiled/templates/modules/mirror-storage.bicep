@@ -1,0 +1,127 @@
+// The mirror's account. It holds the mirror and nothing else, so that it can be locked, moved and restored by itself.
+
+@description('Name of the account.')
+@minLength(3)
+@maxLength(24)
+param accountName string
+
+@description('Container of the mirror.')
+param containerName string
+
+@description('Region. Another one than the registry\'s survives the loss of the registry\'s.')
+param location string
+
+@description('Redundancy.')
+param redundancy string
+
+@description('Whether only private endpoints may reach it.')
+param private bool
+
+@description('Days for which what was deleted can be brought back.')
+param softDeleteDays int
+
+@description('Days of version-level immutability; 0 is off.')
+param immutabilityDays int
+
+@description('Days until the cool tier; 0 is never.')
+param coolAfterDays int
+
+@description('Days until the cold tier; 0 is never.')
+param coldAfterDays int
+
+@description('Tags.')
+param tags object
+
+var toCool = coolAfterDays > 0 ? { tierToCool: { daysAfterModificationGreaterThan: coolAfterDays } } : {}
+var toCold = coldAfterDays > 0 ? { tierToCold: { daysAfterModificationGreaterThan: coldAfterDays } } : {}
+
+resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
+  name: accountName
+  location: location
+  kind: 'StorageV2'
+  sku: {
+    name: redundancy
+  }
+  tags: tags
+  properties: {
+    accessTier: 'Hot'
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    // With a hierarchical namespace, versions and immutability are not to be had.
+    isHnsEnabled: false
+    publicNetworkAccess: private ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      bypass: 'None'
+      defaultAction: private ? 'Deny' : 'Allow'
+    }
+  }
+}
+
+resource blobService 'Microsoft.Storage/storageAccounts/blobServices@2026-04-01' = {
+  parent: account
+  name: 'default'
+  properties: {
+    isVersioningEnabled: true
+    deleteRetentionPolicy: {
+      enabled: true
+      days: softDeleteDays
+    }
+    containerDeleteRetentionPolicy: {
+      enabled: true
+      days: softDeleteDays
+    }
+  }
+}
+
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+  parent: blobService
+  name: containerName
+  properties: {
+    publicAccess: 'None'
+    immutableStorageWithVersioning: {
+      enabled: immutabilityDays > 0
+    }
+  }
+}
+
+// Version-level: tags can still move, each move being a new version. A policy on the container itself would freeze them.
+resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2026-04-01' = if (immutabilityDays > 0) {
+  parent: container
+  name: 'default'
+  properties: {
+    immutabilityPeriodSinceCreationInDays: immutabilityDays
+  }
+}
+
+// Tiers only, and never the archive tier, which says that a blob is there and then fails to read it. Nothing is deleted.
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = if (coolAfterDays > 0 || coldAfterDays > 0) {
+  parent: account
+  name: 'default'
+  properties: {
+    policy: {
+      rules: [
+        {
+          name: 'content-to-cooler-tiers'
+          enabled: true
+          type: 'Lifecycle'
+          definition: {
+            filters: {
+              blobTypes: ['blockBlob']
+              prefixMatch: ['${containerName}/docker/registry/v2/blobs/']
+            }
+            actions: {
+              baseBlob: union(toCool, toCold)
+            }
+          }
+        }
+      ]
+    }
+  }
+  dependsOn: [
+    blobService
+  ]
+}

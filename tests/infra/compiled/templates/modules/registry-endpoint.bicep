@@ -1,0 +1,51 @@
+// Reaches the registry privately. One endpoint covers its login server and its dedicated data endpoints.
+
+@description('ARM id of the registry, which has to be Premium.')
+param registryId string
+
+@description('Subnet of the endpoint.')
+param subnetId string
+
+@description('ARM ids of the DNS zones by service.')
+param zoneIds object
+
+@description('Region of the network.')
+param location string
+
+@description('Tags.')
+param tags object
+
+resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
+  name: 'pep-${last(split(registryId, '/'))}-registry'
+  location: location
+  tags: tags
+  properties: {
+    subnet: {
+      id: subnetId
+    }
+    privateLinkServiceConnections: [
+      {
+        name: 'registry'
+        properties: {
+          privateLinkServiceId: registryId
+          groupIds: ['registry']
+        }
+      }
+    ]
+  }
+}
+
+resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-07-01' = {
+  parent: endpoint
+  name: 'default'
+  properties: {
+    privateDnsZoneConfigs: [
+      {
+        name: 'registry'
+        properties: {
+          privateDnsZoneId: zoneIds.registry
+        }
+      }
+    ]
+  }
+}

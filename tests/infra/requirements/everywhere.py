@@ -1,0 +1,97 @@
+"""What must hold of every resource: its name, its place, its tags."""
+
+import re
+
+from devtools.bicep.functions import unique_string
+from devtools.deployment import ACCOUNT, CONTAINER, ROLE, SITE
+from devtools.deployment.scenarios import HERE
+from tests.infra.requirements.view import View
+
+
+def everywhere(view: View) -> None:
+    """Tags, places, and names that Azure takes."""
+    tags = {**view.option("tags", {}), "azd-env-name": "check"}
+    location = view.given["location"]
+    mirror_location = view.option("mirrorLocation", location)
+    token = unique_string(f"/subscriptions/{HERE}", view.given["environmentName"], location)
+    view.holds(view.host.name == f"sthost{token}", "one deployed again keeps its names, and shares none")
+    ids = [item.id for item in view.deployment.resources]
+    view.holds(len(ids) == len(set(ids)), "two resources have one id")
+    view.holds(view.group in ids, "the resource group is made")
+    for item in view.deployment.resources:
+        parent = item.id.rpartition("/")[0].rpartition("/")[0]
+        view.holds(item.type.count("/") < 2 or parent in ids, f"{parent} is not made, and {item.name} is part of it")
+    for item in view.deployment.resources + view.events.resources:
+        pattern = NAMES.get(item.type)
+        view.holds(pattern and re.fullmatch(pattern, item.name), f"{item.type} may not be named {item.name}")
+        if "location" in item.body:
+            wanted = _PLACES.get(item.type, location)
+            if item.name.startswith("stmirror") or (item.type in _SERVED and not view.private):
+                wanted = mirror_location
+            if item.type.endswith("userAssignedIdentities") and item.name.startswith("id-serve") and not view.private:
+                wanted = mirror_location
+            view.holds(
+                item.body["location"] == wanted, f"{item.name} is in {item.body['location']} instead of {wanted}"
+            )
+        elif item.type in _NEED_PLACE:
+            view.holds(False, f"{item.name} has no location")
+        if item.type in _TAGGED:
+            found = dict(item.body.get("tags", {}))
+            if item.type == SITE:
+                view.holds(found.pop("azd-service-name", None) == "mirror", "azd finds the app by this tag")
+            view.holds(found == tags, f"{item.name} is tagged {found}")
+
+
+_SERVED = ("Microsoft.App/managedEnvironments", "Microsoft.App/containerApps")
+_PLACES = {
+    "Microsoft.EventGrid/systemTopics": "germanywestcentral",
+    "Microsoft.Insights/actionGroups": "global",
+    "Microsoft.Insights/metricAlerts": "global",
+    "Microsoft.Network/privateDnsZones": "global",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": "global",
+}
+_TAGGED = {
+    "Microsoft.Resources/resourceGroups",
+    ACCOUNT, SITE, "Microsoft.Web/serverfarms", "Microsoft.EventGrid/systemTopics", "Microsoft.Insights/actionGroups",
+    "Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/components",
+    "Microsoft.Insights/workbooks", "Microsoft.OperationalInsights/workspaces", "Microsoft.Network/virtualNetworks",
+    "Microsoft.Network/privateEndpoints", "Microsoft.Network/privateDnsZones", "Microsoft.App/managedEnvironments",
+    "Microsoft.App/containerApps", "Microsoft.ManagedIdentity/userAssignedIdentities",
+}  # fmt: skip
+_NEED_PLACE = {*_TAGGED, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"}
+
+_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|retries|quiet"
+_UNIQUE = "[a-z2-7]{13}"
+_GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+NAMES = {
+    "Microsoft.Resources/resourceGroups": "rg-check",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": f"id-(mirror|serve)-{_UNIQUE}",
+    ACCOUNT: f"st(host|mirror){_UNIQUE}",
+    f"{ACCOUNT}/blobServices": "default",
+    f"{ACCOUNT}/queueServices": "default",
+    f"{ACCOUNT}/tableServices": "default",
+    f"{ACCOUNT}/managementPolicies": "default",
+    CONTAINER: "app-package|dead-letters|mirror",
+    f"{CONTAINER}/immutabilityPolicies": "default",
+    f"{ACCOUNT}/queueServices/queues": "mirror-jobs(-poison)?",
+    f"{ACCOUNT}/tableServices/tables": "mirrorjobs",
+    ROLE: _GUID,
+    "Microsoft.Web/serverfarms": f"plan-mirror-{_UNIQUE}",
+    SITE: f"func-mirror-{_UNIQUE}",
+    f"{SITE}/basicPublishingCredentialsPolicies": "ftp|scm",
+    "Microsoft.EventGrid/systemTopics": "evgt-demo",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": f"func-mirror-{_UNIQUE}",
+    "Microsoft.OperationalInsights/workspaces": f"log-mirror-{_UNIQUE}",
+    "Microsoft.Insights/components": f"appi-mirror-{_UNIQUE}",
+    "Microsoft.Insights/workbooks": _GUID,
+    "Microsoft.Insights/actionGroups": f"mirror-{_UNIQUE}-people",
+    "Microsoft.Insights/scheduledQueryRules": f"mirror-{_UNIQUE}-({_LOG_ALERTS})",
+    "Microsoft.Insights/metricAlerts": f"mirror-{_UNIQUE}-(backlog|dead-letters|dropped-events)",
+    "Microsoft.Network/virtualNetworks": f"vnet-mirror-{_UNIQUE}",
+    "Microsoft.Network/privateDnsZones": r"privatelink\.((blob|queue|table)\.core\.windows\.net|azurecr\.io)",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": f"vnet-mirror-{_UNIQUE}",
+    "Microsoft.Network/privateEndpoints": f"pep-(st(host|mirror){_UNIQUE}-(blob|queue|table)|demo-registry)",
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "default",
+    "Microsoft.App/managedEnvironments": f"ca-mirror-{_UNIQUE}-env",
+    "Microsoft.App/containerApps": f"ca-mirror-{_UNIQUE}",
+}
