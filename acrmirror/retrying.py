@@ -4,7 +4,8 @@ Waiting is done by delayed messages, so that an instance is not blocked and the 
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from acrmirror.errors import (
@@ -16,22 +17,25 @@ from acrmirror.errors import (
     Permanent,
     Transient,
 )
-from acrmirror.moments import to_datetime
+from acrmirror.jobs.failing import Failing
+from acrmirror.moments import from_datetime, to_datetime
 
 DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds before each further attempt, the last one again and again; a quarter of jitter is added."""
 MISMATCH_ATTEMPTS = 3
+"""How often wrong bytes may come before they are final."""
 CLAIM_DELAY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Try again in `delay` seconds; `fresh` if nothing staged is to be believed. `counts`: the attempt failed, and did
-    not only wait for other workers."""
+    not only wait for other workers. `failing`: all that the job has failed by, this attempt included."""
 
     delay: float
     fresh: bool = False
     counts: bool = True
+    failing: tuple[Failing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +49,42 @@ class Final:
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """`not_found` bounds how long a 404 may be replica lag or quarantine, `others` how long everything else that may
-    go away is waited out; both count from the job's first failed attempt."""
+    go away is waited out. Each kind of failure (an error's code) counts from the first attempt that ended in it (rule
+    L9): an outage takes nothing away from what a 404 after it is given, or wrong bytes."""
 
     not_found: timedelta = timedelta(minutes=15)
     others: timedelta = timedelta(hours=6)
 
-    def decide(self, failures: list[MirrorError], attempt: int, failing_since: str, now: datetime) -> Retry | Final:
-        """What becomes of a job whose run ended in `failures` (one at least).
+    def decide(self, failures: list[MirrorError], failing: tuple[Failing, ...], now: datetime) -> Retry | Final:
+        """What becomes of a job whose run ended in `failures` (one at least), and that has failed by `failing` before.
 
         As long as any of them may go away the whole job is tried again: what stands is skipped.
         """
-        waited = now - to_datetime(failing_since)
-        waiting = [error for error in failures if self._may_pass(error, attempt, waited)]
+        known = _counted(failures, failing, now)
+        waiting = [error for error in failures if self._may_pass(error, known, now)]
         if not waiting:
             return self._final(failures)
         asked = max((error.retry_after or 0.0 for error in waiting if isinstance(error, Transient)), default=0.0)
-        claimed = all(isinstance(it, ClaimedElsewhere) for it in waiting)
-        usual = CLAIM_DELAY if claimed else _delay(attempt)
-        longest = max((self._window(error) for error in waiting), default=self.others)
-        left = max((longest - waited).total_seconds(), 1.0)
-        delay = min(max(asked, usual * random.uniform(1.0, 1.25)), max(left, asked))  # noqa: S311
-        return Retry(delay, fresh=any(isinstance(error, DigestMismatch) for error in waiting), counts=not claimed)
+        counted = [error for error in waiting if not isinstance(error, ClaimedElsewhere)]
+        usual = min((_delay(known[error.code].count) for error in counted), default=CLAIM_DELAY)
+        left = max((self._left(error, known, now) for error in counted), default=self.others).total_seconds()
+        delay = min(max(asked, usual * random.uniform(1.0, 1.25)), max(left, 1.0, asked))  # noqa: S311
+        return Retry(delay, DigestMismatch.code in known, bool(counted), tuple(known.values()))
 
-    def _may_pass(self, error: MirrorError, attempt: int, waited: timedelta) -> bool:
+    def _may_pass(self, error: MirrorError, known: Mapping[str, Failing], now: datetime) -> bool:
         if isinstance(error, (Permanent, Cancelled)):
             return False
         if isinstance(error, ClaimedElsewhere):
             # They are at work, or their claim goes stale.
             return True
         if isinstance(error, DigestMismatch):
-            return attempt + 1 < MISMATCH_ATTEMPTS
-        return waited < self._window(error)
+            return known[error.code].count < MISMATCH_ATTEMPTS
+        return self._left(error, known, now) > timedelta()
 
-    def _window(self, error: MirrorError) -> timedelta:
-        return self.not_found if isinstance(error, NotFound) else self.others
+    def _left(self, error: MirrorError, known: Mapping[str, Failing], now: datetime) -> timedelta:
+        """Of the window of this kind of failure."""
+        window = self.not_found if isinstance(error, NotFound) else self.others
+        return window - (now - to_datetime(known[error.code].since))
 
     @staticmethod
     def _final(failures: list[MirrorError]) -> Final:
@@ -91,5 +97,16 @@ class RetryPolicy:
         return Final("gone", failures[0])
 
 
-def _delay(attempt: int) -> float:
-    return DELAYS[min(attempt, len(DELAYS) - 1)]
+def _counted(failures: list[MirrorError], failing: tuple[Failing, ...], now: datetime) -> dict[str, Failing]:
+    """What the job has failed by, by code, with this run's failures, each kind once. To wait for other workers, or for
+    what will not go away, is none."""
+    known = {it.code: it for it in failing}
+    for code in sorted({it.code for it in failures if not isinstance(it, (ClaimedElsewhere, Permanent, Cancelled))}):
+        before = known.get(code, Failing(code, from_datetime(now), 0))
+        known[code] = replace(before, count=before.count + 1)
+    return known
+
+
+def _delay(count: int) -> float:
+    """Seconds after so many failures of one kind, one at least."""
+    return DELAYS[min(count, len(DELAYS)) - 1]

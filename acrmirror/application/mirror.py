@@ -214,15 +214,14 @@ class Mirror:
                 _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
-        since = job.failing_since or from_datetime(now)
-        decision = self._policy.decide(failures, job.attempt, since, now)
+        decision = self._policy.decide(failures, job.failing, now)
         if isinstance(decision, Retry):
             due = from_datetime(now + timedelta(seconds=decision.delay))
             # The record first: should the worker die in between, the message that it has comes again, and is one.
             run.wait(fields | {"state": "waiting", "next_attempt": due} | error_fields(failures[0]))
             if run.recorder.superseded:
                 return
-            again = job.later(since, fresh=decision.fresh) if decision.counts else job
+            again = job.later(decision.failing, fresh=decision.fresh) if decision.counts else job
             self._queue.send(again, decision.delay)
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
@@ -242,13 +241,11 @@ class Mirror:
         try:
             run.finish(fields)
         except MirrorError as error:
-            now = datetime.now(UTC)
-            since = job.failing_since or from_datetime(now)
             unwritten = Unavailable(error.asked, error.answered, error.remedy)
-            decision = self._policy.decide([unwritten], job.attempt, since, now)
+            decision = self._policy.decide([unwritten], job.failing, datetime.now(UTC))
             if not isinstance(decision, Retry):
                 raise
-            self._queue.send(job.later(since, fresh=job.fresh), decision.delay)
+            self._queue.send(job.later(decision.failing, fresh=decision.fresh), decision.delay)
             _log.warning("Waiting %.0f s with the record of %s: %s", decision.delay, job.id, error)
             return False
         return True

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Self, cast, get_args
 
 from acrmirror.errors import Malformed
+from acrmirror.jobs.failing import Failing, written
 from acrmirror.moments import from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference, shown
 
@@ -30,8 +31,8 @@ class Job:
     """Everything that a run needs: records say how jobs went, but no job depends on its record.
 
     `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it
-    (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing_since` is when the first
-    of them failed. `fresh`: nothing that was staged before is believed. `check`: how often the registry was asked
+    (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing` has what they failed by,
+    each kind apart. `fresh`: nothing that was staged before is believed. `check`: how often the registry was asked
     again after an answer that may have come from a replica that lags. `platforms`: of an index, only these images.
     `parent` is the sweep that asked for it. `retries`: how often a person has sent it again; a message with fewer than
     the record counts is left to the later one.
@@ -46,7 +47,7 @@ class Job:
     media_type: str | None = None
     size: int | None = None
     attempt: int = 0
-    failing_since: str | None = None
+    failing: tuple[Failing, ...] = ()
     fresh: bool = False
     force: bool = False
     check: int = 0
@@ -82,15 +83,15 @@ class Job:
         """What history calls it."""
         return self.event_id or self.id
 
-    def later(self, failing_since: str, *, fresh: bool) -> Self:
-        """The same job for one more attempt."""
-        return replace(self, attempt=self.attempt + 1, failing_since=failing_since, fresh=fresh)
+    def later(self, failing: tuple[Failing, ...], *, fresh: bool) -> Self:
+        """The same job for one more attempt; `failing` is all that it has failed by, this attempt included."""
+        return replace(self, attempt=self.attempt + 1, failing=failing, fresh=fresh)
 
     def checking_again(self, digest: Digest | None = None) -> Self:
         """The same job, for what may have been a replica's lag: its tag is asked about once more, and so is what was
         left out of `digest`."""
         asked = Reference(self.reference.repository, self.reference.tag, digest)
-        return replace(self, reference=asked, check=self.check + 1, attempt=0, failing_since=None, fresh=False)
+        return replace(self, reference=asked, check=self.check + 1, attempt=0, failing=(), fresh=False)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -109,7 +110,7 @@ class Job:
         }
 
     def to_json(self) -> str:
-        """At most about 1 KiB; a queue's message takes 64."""
+        """At most about 2 KiB; a queue's message takes 64."""
         fields = {
             "version": 1,
             "id": self.id,
@@ -123,7 +124,7 @@ class Job:
             "mediaType": self.media_type,
             "size": self.size,
             "attempt": self.attempt or None,
-            "failingSince": self.failing_since,
+            "failures": written(self.failing),
             "fresh": self.fresh or None,
             "force": self.force or None,
             "check": self.check or None,
@@ -153,7 +154,9 @@ class Job:
                 media_type=fields.get("mediaType"),
                 size=fields.get("size"),
                 attempt=int(fields.get("attempt", 0)),
-                failing_since=fields.get("failingSince"),
+                # Messages of older versions have one clock for all kinds (`failingSince`). Which failure set it going
+                # is not known, so that each kind begins anew.
+                failing=Failing.read(fields.get("failures")),
                 fresh=bool(fields.get("fresh")),
                 force=bool(fields.get("force")),
                 check=int(fields.get("check", 0)),

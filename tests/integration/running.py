@@ -11,6 +11,7 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.application import Mirror
 from acrmirror.jobs import Job, TableClaims
+from acrmirror.jobs.failing import Failing
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
@@ -28,6 +29,11 @@ def job_for(repository: str, image: Image, name: str = "event") -> Job:
     return Job.of_event(
         Reference(repository, image.tag, image.root.digest), f"{name}-{repository}", from_datetime(datetime.now(UTC))
     )
+
+
+def failing_since(code: str, at: datetime, count: int = 9) -> tuple[Failing, ...]:
+    """What a job has failed by that met one kind of failure since then."""
+    return (Failing(code, from_datetime(at), count),)
 
 
 def sent(mirror: Mirroring) -> list[dict[str, Any]]:

@@ -3,20 +3,19 @@
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from error_rows import rows
 from mirroring import Mirroring
-from running import app_of, at_work_elsewhere, job_for
+from running import app_of, at_work_elsewhere, failing_since, job_for
 from storage_proxy import StorageProxy
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
 from acrmirror.jobs import DEAD_QUEUE, Job, JobRecord
-from acrmirror.moments import from_datetime
 from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
 from local.foundation import Foundation
@@ -25,17 +24,17 @@ from local.images.build import add_image, add_index
 from local.images.values import Draft
 
 MANIFEST = {"kind": "manifest"}
-LONG_AGO = "2026-01-01T00:00:00.000000000Z"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the registry does to the requests that match, and whether the job's patience is at its end by then."""
+    """What the registry does to the requests that match, and how many runs of the job ended so before, the first of
+    them long ago."""
 
     effects: dict[str, Any]
     match: dict[str, Any] = field(default_factory=lambda: MANIFEST)
-    attempts: int = 0
-    over: bool = False
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +68,15 @@ FAULTS: dict[tuple[str, str], Fault] = {
     ("unsupported", "failed"): Fault({"headers": {"Content-Type": DOCKER_SCHEMA1_SIGNED}}),
     ("permanent", "failed"): Fault({"status": 405}),
     ("denied", "waiting"): Fault(REFUSES),
-    ("denied", "failed"): Fault(REFUSES, over=True),
+    ("denied", "failed"): Fault(REFUSES, before=9),
     ("not-found", "waiting"): Fault(MISSING),
-    ("not-found", "gone"): Fault(MISSING, over=True),
+    ("not-found", "gone"): Fault(MISSING, before=9),
     ("throttled", "waiting"): Fault({"status": 429, "retry_after": 900}),
-    ("throttled", "failed"): Fault(BUSY, over=True),
+    ("throttled", "failed"): Fault(BUSY, before=9),
     ("unavailable", "waiting"): Fault(BROKEN),
-    ("unavailable", "failed"): Fault(BROKEN, over=True),
+    ("unavailable", "failed"): Fault(BROKEN, before=9),
     ("digest-mismatch", "waiting"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}),
-    ("digest-mismatch", "failed"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}, attempts=2),
+    ("digest-mismatch", "failed"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}, before=2),
 }
 Case = Callable[[Work], JobRecord]
 CASES: dict[tuple[str, str], Case] = {}
@@ -92,12 +91,13 @@ def ends(code: str, state: str) -> Callable[[Case], Case]:
     return put
 
 
-def at_the_registry(work: Work, fault: Fault) -> JobRecord:
+def at_the_registry(work: Work, code: str, fault: Fault) -> JobRecord:
     _, job = work.push()
     match = {**fault.match, "path": f".*{work.repository}.*"}
     work.mirror.stack.registry.set_faults([{"match": match, "do": fault.effects}])
-    begun = LONG_AGO if fault.over else from_datetime(datetime.now(UTC))
-    return work.run(replace(job, attempt=fault.attempts or (9 if fault.over else 0), failing_since=begun))
+    if fault.before:
+        job = job.later(failing_since(code, LONG_AGO, fault.before), fresh=False)
+    return work.run(job)
 
 
 @ends("no-such-platform", "failed")
@@ -195,7 +195,7 @@ def test_every_state_has_its_case() -> None:
 @pytest.mark.parametrize(("code", "state"), sorted(EXPECTED))
 def test_what_the_row_says_is_in_the_record(work: Work, code: str, state: str) -> None:
     case = CASES.get((code, state))
-    record = case(work) if case is not None else at_the_registry(work, FAULTS[code, state])
+    record = case(work) if case is not None else at_the_registry(work, code, FAULTS[code, state])
     assert (record.fields["error_code"], record.state) == (code, state), record.fields
     told = str(record.fields["error_answered"])
     assert rows()[code].fits(told), told

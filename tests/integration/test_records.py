@@ -168,7 +168,7 @@ def test_a_run_that_went_silent_is_taken_over_whatever_its_delivery(records: Job
 
 def test_a_later_attempt_takes_the_record_whatever_its_delivery(records: JobRecords) -> None:
     Recorder(records, job(1), "second", 2).begin()
-    later = Recorder(records, job(1).later(from_datetime(START), fresh=False), "later", 1)
+    later = Recorder(records, job(1).later((), fresh=False), "later", 1)
     later.begin()
     assert not later.superseded
 

@@ -19,7 +19,7 @@ from acrmirror.telemetry import Telemetry
 from local.images import foreign_layer, oci_image
 from local.reader import verify_repository
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, at_work_elsewhere, job_for, sent
+from tests.integration.running import app_of, at_work_elsewhere, failing_since, job_for, sent
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_a_job_came_to_waits_for_its_record_by_delayed_messages(mirror: Mir
 def test_a_record_that_can_never_be_written_is_left_to_the_platform_in_the_end(mirror: Mirroring) -> None:
     image = mirror.push("unrecorded/ever", oci_image("unrecorded ever"))
     job = job_for("unrecorded/ever", image)
-    long_ago = job.later(from_datetime(datetime.now(UTC) - timedelta(hours=1)), fresh=False)
+    long_ago = job.later(failing_since("unavailable", datetime.now(UTC) - timedelta(hours=1)), fresh=False)
     with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_RETRY_SECONDS="60") as app, pytest.raises(MirrorError):
         app.run_job(long_ago.to_json(), 1)
     assert sent(mirror) == []

@@ -1,15 +1,19 @@
 """A job on its way through the queue."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from acrmirror.errors import Malformed
 from acrmirror.jobs import Job, job_id
+from acrmirror.jobs.failing import Failing
 from acrmirror.reference import Digest, Reference
 
 AT = "2026-04-25T21:39:47.276585742Z"
 REFERENCE = Reference("team/app", "v1", Digest.of(b"image"))
+FAILING = (Failing("unavailable", AT, 2), Failing("not-found", AT, 1))
+GOOD = Job.of_event(REFERENCE, "e1", AT).to_json()[:-1]
 
 
 def test_an_id_sorts_newest_first() -> None:
@@ -24,11 +28,20 @@ def test_the_same_event_makes_the_same_job() -> None:
 
 
 def test_a_job_survives_the_queue() -> None:
-    job = Job.of_event(REFERENCE, "e1", AT, "event", "application/json", 12).later(AT, fresh=True)
+    job = Job.of_event(REFERENCE, "e1", AT, "event", "application/json", 12).later(FAILING, fresh=True)
     assert Job.from_json(job.to_json()) == job
+    assert (job.attempt, job.failing) == (1, FAILING)
     check = job.checking_again()
     assert Job.from_json(check.to_json()) == check
-    assert (check.reference.digest, check.reference.tag, check.check, check.attempt) == (None, "v1", 1, 0)
+    assert (check.reference.digest, check.reference.tag, check.check) == (None, "v1", 1)
+    assert (check.attempt, check.failing) == (0, ())
+
+
+def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_anew() -> None:
+    """It has one clock for all kinds, and what set it going is not known."""
+    written = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"attempt": 4, "failingSince": AT}
+    job = Job.from_json(json.dumps(written))
+    assert (job.attempt, job.failing, job.reference) == (4, (), REFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +56,10 @@ def test_a_job_survives_the_queue() -> None:
         '{"version": 1, "kind": "event", "id": "x", "repository": "../x", "tag": "v1", "at": "' + AT + '"}',
         '{"version": 1, "kind": "other", "id": "x", "repository": "a", "tag": "v1"}',
         "[" * 100_000,
+        GOOD + ', "failures": []}',
+        GOOD + ', "failures": {"not-found": 1}}',
+        GOOD + ', "failures": {"not-found": {"since": "soon", "count": 1}}}',
+        GOOD + ', "failures": {"not-found": {"since": "' + AT + '"}}}',
     ],
 )
 def test_what_is_no_job_is_malformed(text: str) -> None:
