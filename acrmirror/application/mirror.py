@@ -63,7 +63,7 @@ class Mirror:
         listing = Listing(store.container, settings.prefix)
         self.pulls = Pulls(settings, registry, queue, records)
         self.images = Images(settings, store, listing, links)
-        self.sweeps = Sweeps(settings, registry, listing, queue, records, telemetry)
+        self.sweeps = Sweeps(settings, registry, listing, queue, records, telemetry, self._policy)
         self.health = HealthChecks(registry, listing, links, queue, records)
         self._closing = ExitStack()
 
@@ -137,13 +137,12 @@ class Mirror:
         often hands it to `bury_job`.
         """
         try:
-            sweep = Sweep.from_json(message)
-            if sweep is not None:
-                self.sweeps.run(sweep, deliveries)
-                return
-            job = Job.from_json(message)
+            job = Sweep.from_json(message) or Job.from_json(message)
         except Malformed:
             self.bury_job(message)
+            return
+        if isinstance(job, Sweep):
+            self.sweeps.run(job, deliveries)
             return
         run = Run(self._records, job, deliveries, self._telemetry)
         if run.recorder.superseded:
@@ -264,19 +263,19 @@ class Mirror:
     # a job is dead
 
     def bury_job(self, message: str) -> None:
-        """Brings a message that crashed its worker too often into its record."""
+        """Brings a message that crashed its worker too often into its record. Raises where that can't be written: then
+        the platform tries it again."""
         try:
-            sweep = Sweep.from_json(message)
-            if sweep is not None:
-                self.sweeps.bury(sweep, Crashed("list the registry", _DIED, f"{_LOOK}."))
-                return
-            job = Job.from_json(message)
-        except MirrorError as unreadable:
+            job = Sweep.from_json(message) or Job.from_json(message)
+        except Malformed as unreadable:
             identity = job_id(datetime.now(UTC), message)
             _log.error("A message that is no job was in the poison queue, kept as %s: %s", identity, unreadable)
             ended = {"state": "failed", "kind": "unreadable"} | error_fields(unreadable)
             self._records.change(identity, ended | {"notes": [shown(message, 4000)]})
             self._telemetry.run_ended(ended)
+            return
+        if isinstance(job, Sweep):
+            self.sweeps.bury(job, Crashed("list the registry", _DIED, f"{_LOOK}."))
             return
         before = self._records.get(job.id)
         if before is not None and before.fields.get("state") in FINAL_STATES:

@@ -2,18 +2,21 @@
 
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from acrmirror.application.sweeping import Sweeping
 from acrmirror.copying import Cancel
-from acrmirror.errors import Cancelled, MirrorError
+from acrmirror.errors import Cancelled, Denied, MirrorError, NotFound, Transient, Unavailable
 from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecord, JobRecords, Recorder, Sweep
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
+from acrmirror.jobs.sweep import KIND
 from acrmirror.moments import from_datetime
 from acrmirror.patterns import Patterns
 from acrmirror.registry import Registry
+from acrmirror.retrying import Retry, RetryPolicy
 from acrmirror.settings import Settings
 from acrmirror.store.listing import Listing
 from acrmirror.telemetry import Telemetry
@@ -32,6 +35,7 @@ class Sweeps:
         queue: JobQueue,
         records: JobRecords,
         telemetry: Telemetry,
+        policy: RetryPolicy,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -39,6 +43,7 @@ class Sweeps:
         self._queue = queue
         self._records = records
         self._telemetry = telemetry
+        self._policy = policy
 
     def ask(self, patterns: list[str], *, dry_run: bool) -> JobRecord:
         """Raises Malformed for what is no pattern."""
@@ -55,18 +60,34 @@ class Sweeps:
         return JobRecord.of(sweep)
 
     def run(self, sweep: Sweep, deliveries: int) -> None:
-        """Runs to a final record. Killed and run again it asks for the same jobs, and for those only once."""
+        """Runs to a final record, or to a delayed message for the next attempt where the registry, the queue or the
+        table is away. Killed and run again it asks for the same jobs, and for those only once. Raises where the table
+        stays away for too long, or the queue does not take that message: then the platform delivers this one again."""
+        try:
+            stopped = self._attempt(sweep, deliveries)
+        except MirrorError as error:
+            # Only the table raises here. As with jobs, whatever keeps it from being written may go away.
+            stopped = Unavailable(error.asked, error.answered, error.remedy)
+        if stopped is not None:
+            self._wait(sweep, stopped)
+
+    def _attempt(self, sweep: Sweep, deliveries: int) -> Transient | None:
+        """One run, to a final record; or what stopped it and may go away."""
         record = self._records.get(sweep.id)
         if record is not None and record.state in FINAL_STATES and record.retries >= sweep.retries:
-            return
+            return None
         recorder = Recorder(self._records, sweep, uuid4().hex, deliveries)
         recorder.begin()
         if recorder.superseded:
-            return
+            return None
         cancel = Cancel()
         if recorder.cancel_requested:
             cancel.set("a person asked to cancel it")
-        patterns = Patterns.parse(sweep.patterns, self._settings.registry)
+        try:
+            patterns = Patterns.parse(sweep.patterns, self._settings.registry)
+        except MirrorError as error:
+            self._end(recorder, "failed", error, {})
+            return None
         sweeping = Sweeping(sweep, patterns, self._registry, self._listing, self._queue, self._records, cancel)
         state: str = "done"
         failure: MirrorError | None = None
@@ -75,20 +96,46 @@ class Sweeps:
                 sweeping.run()
             except Cancelled as error:
                 state, failure = "cancelled", error
+            except (Denied, NotFound) as error:
+                state, failure = "failed", error
+            except Transient as error:
+                return error
             except MirrorError as error:
                 state, failure = "failed", error
-        ended = sweeping.tally.fields() | {"state": state, "finished": _now()} | error_fields(failure)
-        recorder.write(ended)
-        if not recorder.superseded:
-            self._telemetry.run_ended({"kind": "match"} | ended)
+        self._end(recorder, state, failure, sweeping.tally.fields())
         level = logging.ERROR if state == "failed" else logging.INFO
         _log.log(level, "%s %s: %s", state.capitalize(), sweep.id, failure or sweeping.tally.tell())
+        return None
+
+    def _end(self, recorder: Recorder, state: str, failure: MirrorError | None, fields: dict[str, Any]) -> None:
+        ended = fields | {"state": state, "finished": _now()} | error_fields(failure)
+        recorder.write(ended)
+        if not recorder.superseded:
+            self._telemetry.run_ended({"kind": KIND} | ended)
+
+    def _wait(self, sweep: Sweep, error: Transient) -> None:
+        """The next attempt by a delayed message, or the end once that was waited out for long enough."""
+        now = datetime.now(UTC)
+        decision = self._policy.decide([error], sweep.failing, now)
+        if not isinstance(decision, Retry):
+            self.bury(sweep, error)
+            return
+        due = from_datetime(now + timedelta(seconds=decision.delay))
+        fields = {"state": "waiting", "next_attempt": due} | error_fields(error)
+        try:
+            self._records.change(sweep.id, sweep.asked | fields, unless_final=True)
+        except MirrorError as unwritten:
+            _log.warning("The record is behind: %s", unwritten)
+        self._queue.send_sweep(sweep.later(decision.failing), decision.delay)
+        self._telemetry.run_ended({"kind": KIND} | fields)
+        _log.info("Waiting %.0f s with %s: %s", decision.delay, sweep.id, error)
 
     def bury(self, sweep: Sweep, error: MirrorError) -> None:
-        """What the platform gave up on ends in its record."""
+        """What the platform gave up on, or what was waited out for too long, ends in its record. Raises where that is
+        not to be written."""
         ended = {"state": "failed", "finished": _now()} | error_fields(error)
         self._records.change(sweep.id, sweep.asked | ended, unless_final=True)
-        self._telemetry.run_ended({"kind": "match"} | ended)
+        self._telemetry.run_ended({"kind": KIND} | ended)
 
 
 def sweep_of(record: JobRecord) -> Sweep:

@@ -53,14 +53,12 @@ class JobQueue:
     def send(self, job: Job, delay: float = 0) -> None:
         """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable or Denied."""
         with explained(f"enqueue {job.reference}", "queue", ROLE):
-            self._client.send_message(
-                job.to_json(), visibility_timeout=min(int(delay + 0.999), MAX_DELAY), time_to_live=-1
-            )
+            self._client.send_message(job.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
 
-    def send_sweep(self, sweep: Sweep) -> None:
+    def send_sweep(self, sweep: Sweep, delay: float = 0) -> None:
         """As `send`."""
         with explained("enqueue a pull of many", "queue", ROLE):
-            self._client.send_message(sweep.to_json(), time_to_live=-1)
+            self._client.send_message(sweep.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
 
     def depth(self) -> Depth:
         """Of the jobs that wait. Raises Unavailable or Denied."""
@@ -73,6 +71,10 @@ class JobQueue:
     def close(self) -> None:
         self._client.close()
         self._dead.close()
+
+
+def _invisible(delay: float) -> int:
+    return min(int(delay + 0.999), MAX_DELAY)
 
 
 def _depth(client: QueueClient, name: str) -> Depth:

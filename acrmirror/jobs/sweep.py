@@ -1,11 +1,12 @@
 """A sweep: one job that lists the registry and asks for what the mirror lacks."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from acrmirror.errors import Malformed
+from acrmirror.jobs.failing import Failing, written
 from acrmirror.jobs.job import Job, job_id
 from acrmirror.moments import from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Reference, shown
@@ -15,14 +16,16 @@ KIND = "match"
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits); `retries` as for
-    a `Job`."""
+    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits). `retries`, `attempt` and
+    `failing` are as for a `Job`."""
 
     id: str
     patterns: tuple[str, ...]
     at: str
     dry_run: bool = False
     retries: int = 0
+    attempt: int = 0
+    failing: tuple[Failing, ...] = ()
 
     @classmethod
     def now(cls, patterns: tuple[str, ...], seed: str, *, dry_run: bool) -> Self:
@@ -34,10 +37,9 @@ class Sweep:
         moment = to_datetime(self.at)
         return Job(job_id(moment, f"{self.id} {reference}"), "pull", reference, self.at, self.at, parent=self.id)
 
-    @property
-    def attempt(self) -> int:
-        """It has one: what fails for a repository is said, and asked for again by another sweep."""
-        return 0
+    def later(self, failing: tuple[Failing, ...]) -> Self:
+        """The same sweep for one more attempt."""
+        return replace(self, attempt=self.attempt + 1, failing=failing)
 
     @property
     def check(self) -> int:
@@ -64,8 +66,10 @@ class Sweep:
             "at": self.at,
             "dryRun": self.dry_run,
             "retries": self.retries,
+            "attempt": self.attempt or None,
+            "failures": written(self.failing),
         }
-        return json.dumps(fields)
+        return json.dumps({key: value for key, value in fields.items() if value is not None})
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
@@ -81,10 +85,12 @@ class Sweep:
                 nine_digits(str(fields["at"])),
                 bool(fields.get("dryRun")),
                 int(fields.get("retries", 0)),
+                int(fields.get("attempt", 0)),
+                Failing.read(fields.get("failures")),
             )
         except (ValueError, RecursionError):
             return None
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise Malformed(
                 f"read a job from the queue: {shown(text)}",
                 f"it is no job ({error})",

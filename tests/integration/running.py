@@ -51,6 +51,21 @@ def sent(mirror: Mirroring) -> list[dict[str, Any]]:
     return visible + [{}] * (count - len(visible))
 
 
+def next_message(mirror: Mirroring) -> dict[str, Any]:
+    """The one message there is, once it can be seen; it is taken from the queue."""
+    messages: list[dict[str, Any]] = []
+
+    def arrived() -> bool:
+        messages[:] = sent(mirror)
+        return bool(messages) and messages != [{}]
+
+    mirror.wait(arrived, 20, "the message")
+    (message,) = messages
+    for queue in mirror.queues:
+        queue.clear_messages()
+    return message
+
+
 @contextmanager
 def at_work_elsewhere(mirror: Mirroring, image: Image) -> Iterator[None]:
     """Another worker holds all of the image's blobs, and gets on with them."""

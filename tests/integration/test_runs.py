@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -19,27 +18,12 @@ from acrmirror.telemetry import Telemetry
 from local.images import foreign_layer, oci_image
 from local.reader import verify_repository
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, at_work_elsewhere, failing_since, job_for, sent
+from tests.integration.running import app_of, at_work_elsewhere, failing_since, job_for, next_message, sent
 
 
 @pytest.fixture
 def mirror(bare_mirror: Mirroring) -> Mirroring:
     return bare_mirror
-
-
-def next_message(mirror: Mirroring) -> dict[str, Any]:
-    """The one message there is, once it can be seen; it is taken from the queue."""
-    messages: list[dict[str, Any]] = []
-
-    def arrived() -> bool:
-        messages[:] = sent(mirror)
-        return bool(messages) and messages != [{}]
-
-    mirror.wait(arrived, 20, "the message")
-    (message,) = messages
-    for queue in mirror.queues:
-        queue.clear_messages()
-    return message
 
 
 def test_a_job_of_which_no_record_can_be_written_goes_on_by_one_message(mirror: Mirroring) -> None:

@@ -1,0 +1,111 @@
+"""A sweep that can't go on now waits by delayed messages, as jobs do, and its end is in its record in any case."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from acrmirror.errors import MirrorError
+from acrmirror.jobs import JobRecord, Sweep
+from local.foundation import Foundation
+from local.images import oci_image
+from local.relay import Answer
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, failing_since, next_message, sent
+from tests.integration.storage_proxy import StorageProxy
+
+CATALOG = {"kind": "catalog"}
+
+
+@pytest.fixture
+def mirror(bare_mirror: Mirroring, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirroring]:
+    monkeypatch.setattr("acrmirror.application.sweeping.PATIENCE", (0.1,))
+    yield bare_mirror
+    bare_mirror.stack.registry.clear_faults()
+
+
+def sweep_of(repository: str, **more: bool) -> Sweep:
+    return Sweep.now((repository,), repository, dry_run=True, **more)
+
+
+def record_of(mirror: Mirroring, sweep: Sweep) -> JobRecord:
+    record = mirror.records.get(sweep.id)
+    assert record is not None
+    return record
+
+
+def test_a_sweep_waits_for_the_table_by_a_delayed_message(mirror: Mirroring) -> None:
+    mirror.push("patient/table", oci_image("patient table", tag="v1"))
+    sweep = sweep_of("patient/table")
+    with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
+        app.run_job(sweep.to_json(), 1)
+    message = next_message(mirror)
+    assert (message["id"], message["attempt"]) == (sweep.id, 1)
+    with app_of(mirror) as app:
+        app.run_job(json.dumps(message), 1)
+    record = record_of(mirror, sweep)
+    assert (record.state, record.fields["match_asked"], record.fields["attempt"]) == ("done", 1, 1)
+    assert sent(mirror) == []
+
+
+def test_a_sweep_whose_table_stays_away_is_left_to_the_platform_in_the_end(mirror: Mirroring) -> None:
+    long_ago = failing_since("unavailable", datetime.now(UTC) - timedelta(hours=1))
+    sweep = replace(sweep_of("patient/ever"), attempt=9, failing=long_ago)
+    with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_RETRY_SECONDS="60") as app, pytest.raises(MirrorError):
+        app.run_job(sweep.to_json(), 1)
+    assert sent(mirror) == []
+
+
+def test_a_sweep_waits_for_a_registry_that_is_away_and_ends_as_failed_if_it_stays_so(mirror: Mirroring) -> None:
+    mirror.push("patient/registry", oci_image("patient registry", tag="v1"))
+    sweep = sweep_of("patient/registry")
+    mirror.stack.registry.set_faults([{"match": CATALOG, "do": {"status": 503}}])
+    with app_of(mirror) as app:
+        app.run_job(sweep.to_json(), 1)
+        waiting = record_of(mirror, sweep)
+        assert (waiting.state, waiting.fields["error_code"]) == ("waiting", "unavailable")
+        assert waiting.fields["next_attempt"]
+        message = next_message(mirror)
+        late = replace(sweep, failing=failing_since("unavailable", datetime.now(UTC) - timedelta(hours=7)))
+        app.run_job(late.to_json(), 1)
+        failed = record_of(mirror, sweep)
+        assert (failed.state, failed.fields["error_code"]) == ("failed", "unavailable")
+        mirror.records.change(sweep.id, {"state": "waiting"})
+        mirror.stack.registry.clear_faults()
+        app.run_job(json.dumps(message), 1)
+    done = record_of(mirror, sweep)
+    assert (done.state, done.fields["match_asked"], done.fields["error_code"]) == ("done", 1, "")
+
+
+def test_a_sweep_of_patterns_that_are_none_fails_by_that_name(mirror: Mirroring) -> None:
+    sweep = sweep_of("Patient/None")
+    with app_of(mirror) as app:
+        app.run_job(sweep.to_json(), 1)
+    record = record_of(mirror, sweep)
+    assert (record.state, record.fields["error_code"]) == ("failed", "malformed")
+
+
+def test_a_burial_that_can_not_be_written_is_tried_again_and_never_a_message_that_is_no_job(
+    mirror: Mirroring, foundation: Foundation
+) -> None:
+    sweep = sweep_of("patient/burial")
+    mirror.records.change(sweep.id, JobRecord.of(sweep).fields)
+    before = {it.id for it in mirror.records.newest()}
+    stack = mirror.stack
+
+    def busy(method: str, path: str) -> Answer | None:
+        return Answer(503) if method != "GET" and sweep.id in path else None
+
+    with StorageProxy(stack.ca, foundation.certificates.server) as proxy:
+        proxy.upstream, proxy.refuses = stack.table_endpoint, busy
+        with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
+            with pytest.raises(MirrorError):
+                app.bury_job(sweep.to_json())
+            assert record_of(mirror, sweep).state == "queued"
+            proxy.refuses = lambda method, path: None
+            app.bury_job(sweep.to_json())
+    buried = record_of(mirror, sweep)
+    assert (buried.state, buried.fields["error_code"]) == ("failed", "crashed")
+    assert {it.id for it in mirror.records.newest()} == before
