@@ -47,7 +47,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that nobody has."""
+    """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository
+    does not have."""
 
     reference: Reference
     platform: Platform | None
@@ -92,7 +93,8 @@ class Images:
         root = self._root(reference)
         manifests = self._graph(reference.repository, root)
         variants = tuple(
-            Variant(manifest, platform or self._stated(manifest)) for manifest, platform in images_of(root, manifests)
+            Variant(manifest, platform or self._stated(reference.repository, manifest))
+            for manifest, platform in images_of(root, manifests)
         )
         observed: Iterable[Observation] = ()
         if reference.tag is not None:
@@ -104,8 +106,8 @@ class Images:
         return Standing(reference, root, variants, referrers, tuple(reversed(newest)))
 
     def content(self, reference: Reference, platform: Platform | None) -> Content:
-        """With `platform`, of an index the one image that docker would take there; else all of it. Raises
-        NoSuchPlatform."""
+        """With `platform`, of an index the one image that docker would take there; else all of it. A link is signed
+        for nothing that the repository has no link to of its own (rule L10). Raises NoSuchPlatform."""
         root = self._root(reference)
         manifests = self._graph(reference.repository, root)
         if platform is not None:
@@ -118,10 +120,26 @@ class Images:
                 blobs.setdefault(blob.digest, blob)
         if len(blobs) > BLOBS_LIMIT:
             raise TooLarge(f"give the content of {reference}", f"it has {len(blobs)} blobs", "Choose one platform.")
-        absent = tuple(it for it in blobs.values() if it.is_foreign and not self._store.has(it))
-        there = [it for it in blobs.values() if it not in absent]
+        there, absent = self._linked(reference, list(blobs.values()))
         links = tuple((it, self._links.blob(it.digest)) for it in there)
         return Content(reference, platform, ordered, links, absent)
+
+    def _linked(
+        self, reference: Reference, blobs: list[Descriptor]
+    ) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
+        """Those that the repository has its own link to, and the foreign layers that it has none to. Raises NotHere for
+        any other that it has none to."""
+        with ThreadPoolExecutor(8, thread_name_prefix="look") as pool:
+            linked = list(pool.map(lambda it: self._store.linked(reference.repository, it.digest), blobs))
+        without = [it for it, has in zip(blobs, linked, strict=True) if not has]
+        for blob in without:
+            if not blob.is_foreign:
+                raise NotHere(
+                    f"give the content of {reference}",
+                    f"the image is incomplete: {reference.repository} has no link to its blob {blob.digest}",
+                    "Pull it with force: POST /api/pulls.",
+                )
+        return tuple(it for it, has in zip(blobs, linked, strict=True) if has), tuple(without)
 
     def _root(self, reference: Reference) -> Manifest:
         digest = reference.digest
@@ -166,7 +184,7 @@ class Images:
     ) -> Manifest:
         if not root.is_index:
             return root
-        images = [(it, stated or self._stated(it)) for it, stated in images_of(root, manifests)]
+        images = [(it, stated or self._stated(reference.repository, it)) for it, stated in images_of(root, manifests)]
         chosen = choose(images, platform)
         if chosen is None:
             known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})
@@ -177,10 +195,10 @@ class Images:
             )
         return chosen
 
-    def _stated(self, manifest: Manifest) -> Platform | None:
-        """The platform that the image's config states."""
+    def _stated(self, repository: str, manifest: Manifest) -> Platform | None:
+        """The platform that the image's config states, where the repository has that config."""
         config = manifest.config
-        if config is None:
+        if config is None or not self._store.linked(repository, config.digest):
             return None
         try:
             raw = self._store.read_blob(config, CONFIG_LIMIT)

@@ -17,7 +17,16 @@ from dataclasses import dataclass
 
 from acrmirror.copying.context import Claim, Context, Ingest, Source, Target
 from acrmirror.copying.moving import MovingBlob, mended
-from acrmirror.errors import Cancelled, ClaimedElsewhere, Denied, DigestMismatch, MirrorError, Throttled, Unavailable
+from acrmirror.errors import (
+    Cancelled,
+    ClaimedElsewhere,
+    Denied,
+    DigestMismatch,
+    Malformed,
+    MirrorError,
+    Throttled,
+    Unavailable,
+)
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
@@ -29,7 +38,11 @@ MAX_POLL_SECONDS = 4.0
 def move_blobs(
     source: Source, target: Target, repository: str, blobs: Iterable[Descriptor], context: Context
 ) -> dict[Digest, MirrorError]:
-    """Brings every blob into the target, each digest once; returns what failed, by digest.
+    """Copies and links to `repository` every blob that it lacks, each digest once; returns what failed, by digest.
+
+    A blob that the target has from elsewhere is linked only if the registry has it in this repository (rule L10), which
+    is asked once. What was read from there just now, and what the manifest itself holds, needs no asking. A link is
+    written as soon as its blob is complete: a later attempt does not ask about it again.
 
     One blob's failure does not keep the others from arriving; one that they would meet too (the registry refuses,
     throttles, is away) is raised, as are Cancelled, and ClaimedElsewhere if for `context.claim_wait` seconds only
@@ -176,6 +189,7 @@ class _Conveyor:
                     again = way_in
                 elif descriptor.data is not None or descriptor.is_empty:
                     self._put(way_in[0], descriptor, memoryview(descriptor.data or b""))
+                    self._link(descriptor)
                 else:
                     ingest, claim = way_in
                     standing = ingest.standing if waiting.damaged is None else None
@@ -193,27 +207,55 @@ class _Conveyor:
                         data = memoryview(buffer)[: descriptor.size]
                         reader.read_into(0, data, self._progress.reading(descriptor.digest))
                         self._put(ingest, descriptor, data)
+                        self._link(descriptor)
             except MirrorError as error:
                 again = self._put_off(waiting, error)
         self._begun(waiting, blob, again)
         return buffer
 
     def _way_in(self, waiting: _Waiting, closing: ExitStack) -> tuple[Ingest, Claim | None] | bool:
-        """The way in for a blob and the claim on it; False if it stands, True if another worker has claimed it."""
+        """The way in for a blob and the claim on it; False if it is there, True if another worker has claimed it."""
         descriptor = waiting.descriptor
         claim: Claim | None = None
-        if self._context.claims is not None:
-            if not self._context.force and self._target.has(descriptor):
-                self._progress.state(descriptor.digest, "skipped")
-                return False
-            claim = self._context.claims.acquire(descriptor.digest)
-            if claim is None:
-                self._progress.state(descriptor.digest, "claimed")
-                return True
-            closing.callback(claim.release)
-        ingest = waiting.damaged or self._target.ingest(descriptor, resume=waiting.resume, verify=self._context.verify)
-        self._progress.state(descriptor.digest, "skipped" if ingest is None else "copying")
-        return False if ingest is None else (ingest, claim)
+        try:
+            if self._context.claims is not None:
+                if not self._context.force and self._target.has(descriptor):
+                    return self._found(descriptor)
+                claim = self._context.claims.acquire(descriptor.digest)
+                if claim is None:
+                    self._progress.state(descriptor.digest, "claimed")
+                    return True
+                closing.callback(claim.release)
+            ingest = waiting.damaged or self._target.ingest(
+                descriptor, resume=waiting.resume, verify=self._context.verify
+            )
+        except Malformed:
+            # It says how large the content is: only to those who have that content.
+            self._belongs(descriptor)
+            raise
+        if ingest is None:
+            return self._found(descriptor)
+        if ingest.standing is not None and waiting.damaged is None:
+            self._belongs(descriptor)
+        self._progress.state(descriptor.digest, "copying")
+        return ingest, claim
+
+    def _found(self, descriptor: Descriptor) -> bool:
+        """A blob that need not be copied: False, as `_way_in` says it."""
+        if not self._belongs(descriptor) or self._context.force:
+            self._link(descriptor)
+        self._progress.state(descriptor.digest, "skipped")
+        return False
+
+    def _belongs(self, descriptor: Descriptor) -> bool:
+        """Whether the repository has a link to it; if not, the registry has it there. Raises NotFound."""
+        linked = self._target.linked(self._repository, descriptor.digest)
+        if not (linked or descriptor.data is not None or descriptor.is_empty):
+            self._source.check_blob(self._repository, descriptor)
+        return linked
+
+    def _link(self, descriptor: Descriptor) -> None:
+        self._target.link(self._repository, descriptor, mend=self._context.force)
 
     def _put(self, ingest: Ingest, descriptor: Descriptor, data: memoryview) -> None:
         if ingest.put(data, Digest.of(data, descriptor.digest.algorithm)):
@@ -272,6 +314,8 @@ class _Conveyor:
         try:
             if blob.failure is None:
                 blob.commit()
+                if not blob.damaged:
+                    self._link(blob.descriptor)
         except MirrorError as error:
             blob.fail(error)
         blob.close()

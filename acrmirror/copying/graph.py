@@ -36,9 +36,9 @@ class Graph:
 def copy_graph(source: Source, target: Target, repository: str, root: Digest, context: Context) -> Graph:
     """Brings a manifest and its whole closure into the mirror; skips what stands.
 
-    What points comes after what it points at: blobs, their links, child manifests, manifests. A child or a layer that
-    can't be had fails what needs it, by name; its siblings are brought all the same, and the failure is raised in the
-    end.
+    What points comes after what it points at: each blob's link after the blob, manifests after all links, and child
+    manifests before what lists them. A child or a layer that can't be had fails what needs it, by name; its siblings
+    are copied all the same, and the failure is raised in the end.
     """
     graph = _read(source, target, repository, root, context)
     if graph.blobs:
@@ -186,7 +186,9 @@ def _move(source: Source, target: Target, repository: str, graph: Graph, context
     failed = move_blobs(source, target, repository, graph.blobs.values(), context)
     for digest in [it for it in failed if graph.blobs[it].is_foreign and isinstance(failed[it], NotFound)]:
         del failed[digest]
-        graph.left_out[digest] = "a foreign layer that the registry does not have; its urls are not called"
+        graph.left_out[digest] = (
+            "a foreign layer that the registry does not have in this repository; its urls are not called"
+        )
         context.progress.state(digest, "left out")
     return failed
 
@@ -202,15 +204,6 @@ def _write(target: Target, repository: str, graph: Graph, context: Context) -> N
             whole.append(manifest)
         else:
             graph.failed[manifest.digest] = failure
-    wanted = {blob.digest: blob for manifest in whole for blob in manifest.blobs if blob.digest not in graph.left_out}
-    if wanted:
-
-        def link(blob: Descriptor) -> None:
-            context.cancel.check()
-            target.link(repository, blob, mend=context.force)
-
-        with ThreadPoolExecutor(min(len(wanted), context.threads), thread_name_prefix="link") as pool:
-            list(pool.map(link, wanted.values()))
     lacking = set(graph.left_out)
     for manifest in whole:
         context.cancel.check()

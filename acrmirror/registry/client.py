@@ -195,6 +195,10 @@ class Registry:
             self._patience,
         )
 
+    def check_blob(self, repository: str, descriptor: Descriptor) -> None:
+        """Makes sure that this repository has the blob: one HEAD. Raises NotFound."""
+        self._send("HEAD", f"/v2/{repository}/blobs/{descriptor.digest}", "*/*")
+
     def _open_blob(self, repository: str, descriptor: Descriptor, asked: str) -> Origin:
         answers: list[HttpResponse] = []
 

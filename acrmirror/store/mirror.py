@@ -119,6 +119,12 @@ class MirrorStore(Tags):
 
     # links
 
+    def linked(self, repository: str, digest: Digest) -> bool:
+        """Whether `repository` has its own link to a config or layer: only then is that served or signed for it."""
+        name = layout.layer_link(self.name(repository), digest)
+        with explained(f"look for blob {digest} of {repository}"):
+            return bool(self._container.get_blob_client(name).exists())
+
     def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
         """Lets `repository` serve a config or layer that stands; with `mend`, also where a link is that may be
         damaged."""

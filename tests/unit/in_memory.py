@@ -111,6 +111,11 @@ class Registry:
             raise NotFound(f"read blob {descriptor.digest}", "it answered 404", "Push it.")
         yield Reader(self.blobs[descriptor.digest])
 
+    def check_blob(self, repository: str, descriptor: Descriptor) -> None:
+        self._ask("check", descriptor.digest)
+        if descriptor.digest not in self.blobs:
+            raise NotFound(f"look for blob {descriptor.digest}", "it answered 404", "Push it.")
+
     def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]:
         self._ask("referrers", digest)
         yield from self.listed.get(digest, [])
@@ -218,6 +223,9 @@ class Mirror:
             if descriptor.size > BLOCK:
                 return Ingest(self, descriptor, True, Reader(self.content[descriptor.digest]))
         return None if self.has(descriptor) else Ingest(self, descriptor, descriptor.digest in self.wrong)
+
+    def linked(self, repository: str, digest: Digest) -> bool:
+        return (repository, digest) in self.links
 
     def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
         assert descriptor.digest in self.content, "a link to what is not there"

@@ -73,6 +73,10 @@ class Source:
             raise NotFound("read a blob", "404", "Push it.")
         return Reader(self, self.contents[descriptor.digest])
 
+    def check_blob(self, repository: str, descriptor: Descriptor) -> None:
+        if descriptor.digest not in self.contents:
+            raise NotFound("look for a blob", "404", "Push it.")
+
 
 class Ingest:
     def __init__(self, target: "Target", descriptor: Descriptor) -> None:
@@ -110,12 +114,20 @@ class Ingest:
 class Target:
     def __init__(self) -> None:
         self.stored: dict[Digest, bytes] = {}
+        self.links: set[Digest] = set()
         self.resumes: list[bool] = []
         self.reads = Source({})
         self.staging: Callable[[Descriptor], None] = lambda descriptor: None
 
     def has(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.stored
+
+    def linked(self, repository: str, digest: Digest) -> bool:
+        return digest in self.links
+
+    def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
+        assert Digest.of(self.stored[descriptor.digest], descriptor.digest.algorithm) == descriptor.digest
+        self.links.add(descriptor.digest)
 
     def ingest(self, descriptor: Descriptor, *, resume: bool = True, verify: object = None) -> Ingest | None:
         self.resumes.append(resume)
@@ -170,6 +182,7 @@ def run(source: Source, target: Target, descriptors: list[Descriptor], **options
         context.progress.plan(descriptor)
     context_failed = move_blobs(source, target, "team/app", descriptors, context)  # type: ignore[arg-type]
     assert context_failed == {}
+    assert target.links >= {descriptor.digest for descriptor in descriptors}
     return context
 
 

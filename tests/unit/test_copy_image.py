@@ -70,9 +70,13 @@ def test_what_points_comes_after_what_it_points_at(registry: Registry, mirror: M
     children = [registry.image(name) for name in ("one", "two", "three")]
     root = registry.index(registry.index(*children[:2]), children[2], tag="v1")
     whole(registry, mirror, root.digest, "v1")
-    kinds = [kind for kind, _ in mirror.writes]
-    order = ("blob", "link", "manifest", "history", "tag")
+    kinds = [kind for kind, _ in mirror.writes if kind != "link"]
+    order = ("blob", "manifest", "history", "tag")
     assert sorted(kinds, key=order.index) == kinds
+    first = kinds.index("manifest") + kinds.count("blob")
+    assert {kind for kind, _ in mirror.writes[:first]} == {"blob", "link"}
+    for blob in (digest for kind, digest in mirror.writes if kind == "blob"):
+        assert mirror.writes.index(("blob", blob)) < mirror.writes.index(("link", blob)) < first
     manifests = [digest for kind, digest in mirror.writes if kind == "manifest"]
     for place, digest in enumerate(manifests):
         needed = {it.digest for it in mirror.revisions[REPOSITORY, digest].manifests}

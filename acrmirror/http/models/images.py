@@ -161,7 +161,7 @@ class ImageContent(Model):
     platform: str | None
     manifests: list[ManifestText]
     blobs: list[LinkedBlob]
-    absent: Annotated[list[BlobEntry], Field(description="Foreign layers that the registry does not have either.")]
+    absent: Annotated[list[BlobEntry], Field(description="Foreign layers that the registry does not have here either.")]
 
     @classmethod
     def of(cls, registry: str, content: Content) -> Self:
