@@ -56,7 +56,7 @@ class Mirror:
         self._queue = queue
         self._records = records
         self._telemetry = telemetry
-        self._claims = TableClaims(records.table, settings.claim_stale_seconds)
+        self._claims = TableClaims(records.table, settings.claim_stale_seconds, records)
         self._policy = RetryPolicy(
             timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
         )
@@ -154,6 +154,9 @@ class Mirror:
         _log.info(
             "Running %s: %s %s (delivery %d, attempt %d)", job.id, job.kind, job.reference, deliveries, job.attempt
         )
+        if deliveries > 1:
+            # A worker died over the delivery before.
+            self._claims.clear(job.id, run.holder.turn)
         with run.reporting():
             try:
                 copied = self._perform(job, run)
@@ -177,7 +180,7 @@ class Mirror:
             identity=job.id,
             at=job.at,
             threads=self._settings.threads,
-            claims=self._claims,
+            claims=self._claims.of(run.holder),
             claim_wait=self._settings.claim_stale_seconds,
             force=job.force,
             resume=not job.fresh,
@@ -290,6 +293,7 @@ class Mirror:
         ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
         self._records.change(job.id, asked | ended | {"message": message}, unless_final=True)
         self._telemetry.run_ended({"kind": job.kind} | ended)
+        self._claims.clear(job.id)
         _log.error("Dead %s: %s", job.id, error)
 
 
@@ -312,7 +316,7 @@ def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
     left_out = [(str(digest), why) for digest, why in copied.left_out.items()]
     fields |= {
         "left_out": dict(left_out[:LAYERS_SHOWN]),
-        "notes": [*copied.notes, *run.progress.notes][:NOTES_SHOWN],
+        "notes": [*copied.notes, *run.notes()][:NOTES_SHOWN],
         "referrers": copied.referrers,
     }
     if not job.check:

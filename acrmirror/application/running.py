@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import Job, JobRecords, Recorder
+from acrmirror.jobs import Holder, Job, JobRecords, Recorder
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
@@ -21,7 +21,7 @@ LAYERS_SHOWN = 150
 LONGEST_RUN = 3600.0
 """Seconds for which a run may go on once its instance is scaled in."""
 WARN_AFTER = 30.0
-"""Seconds after which the rate of a run says something."""
+"""Seconds from a layer's first byte after which its rate says something."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,9 @@ class Run:
         self.requests = Requests()
         self._job = job
         self._telemetry = telemetry
-        self.recorder = Recorder(records, job, uuid4().hex, deliveries)
+        self._warned: dict[str, str] = {}
+        self.holder = Holder.of(job, uuid4().hex, deliveries)
+        self.recorder = Recorder(records, job, self.holder.run, deliveries)
         try:
             self.recorder.begin()
         except MirrorError as error:
@@ -83,18 +85,24 @@ class Run:
 
     def _warn(self, layers: dict[str, LayerProgress]) -> None:
         """Of a layer that takes longer than a run may last: what is read is lost when it is cut (rule W4)."""
-        elapsed = time.monotonic() - self.progress.started
-        if elapsed < WARN_AFTER:
-            return
-        within = self.progress.bytes_read / elapsed * LONGEST_RUN
+        now = time.monotonic()
         for key, layer in layers.items():
-            if layer.state == "copying" and layer.size > within:
+            if key in self._warned or layer.state != "copying" or layer.first is None:
+                continue
+            elapsed = now - layer.first
+            if elapsed >= WARN_AFTER and layer.size > layer.read / elapsed * LONGEST_RUN:
                 text = (
                     f"layer {key} takes over {LONGEST_RUN / 60:.0f} minutes at this rate: if its run is cut, by a "
                     "scale-in or a deployment, it is read from its beginning again"
                 )
-                if self.progress.note(text):
-                    _log.warning("%s: %s", self._job.reference, text)
+                self._warned[key] = text
+                _log.warning("%s: %s", self._job.reference, text)
+
+    def notes(self) -> list[str]:
+        """What is worth knowing of it, without warnings that did not come true."""
+        layers = self.progress.snapshot()
+        true = [text for key, text in self._warned.items() if not _came_in_time(layers[key])]
+        return [*self.progress.notes, *true]
 
     def finish(self, fields: dict[str, Any]) -> None:
         fields = fields | {"finished": from_datetime(datetime.now(UTC))}
@@ -126,3 +134,7 @@ class Run:
             self.recorder.write(fields)
         except MirrorError as unwritten:
             _log.warning("The record is behind: %s", unwritten)
+
+
+def _came_in_time(layer: LayerProgress) -> bool:
+    return layer.state in ("done", "skipped") and layer.took < LONGEST_RUN

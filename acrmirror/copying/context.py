@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from acrmirror.errors import Cancelled
@@ -174,11 +174,18 @@ class Cancel:
 @dataclass(slots=True)
 class LayerProgress:
     """One blob; `done` are its bytes that have arrived. `state` is `waiting`, `checking` (what stands is hashed anew),
-    `copying`, `claimed` (by another worker), `done`, `skipped`, `left out` or `failed`."""
+    `copying`, `claimed` (by another worker), `done`, `skipped`, `left out` or `failed`.
+
+    Of its last reading from the registry: `first` is when its first byte came, by the monotonic clock, `read` how many
+    have come, `took` the seconds from there until the blob was done.
+    """
 
     size: int
     done: int = 0
     state: str = "waiting"
+    first: float | None = None
+    read: int = 0
+    took: float = 0.0
 
 
 class Progress:
@@ -204,6 +211,7 @@ class Progress:
             layer.state = state
             if state in ("done", "skipped"):
                 layer.done = layer.size
+                layer.took = time.monotonic() - layer.first if layer.first is not None else 0.0
 
     def reading(self, digest: Digest, *, again: bool = False) -> Arrived:
         """For one reading of a whole blob: to be told of its bytes as they arrive, in whatever order; `again` if it is
@@ -220,6 +228,10 @@ class Progress:
                 self.bytes_read += 0 if again else count
                 layer = self.layers.setdefault(str(digest), LayerProgress(0))
                 layer.done = max(layer.done, arrived)
+                if not again:
+                    if layer.first is None or arrived == count:
+                        layer.first = time.monotonic()
+                    layer.read = arrived
 
         return tell
 
@@ -263,7 +275,7 @@ class Progress:
 
     def snapshot(self) -> dict[str, LayerProgress]:
         with self._lock:
-            return {key: LayerProgress(it.size, it.done, it.state) for key, it in self.layers.items()}
+            return {key: replace(it) for key, it in self.layers.items()}
 
 
 @dataclass(slots=True)

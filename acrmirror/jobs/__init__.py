@@ -1,6 +1,6 @@
 """Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
 
-from acrmirror.jobs.claims import TableClaims
+from acrmirror.jobs.claims import Holder, TableClaims
 from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job, job_id
 from acrmirror.jobs.queue import Depth, JobQueue
@@ -15,6 +15,7 @@ __all__ = [
     "Depth",
     "Flight",
     "Flights",
+    "Holder",
     "Job",
     "JobQueue",
     "JobRecord",

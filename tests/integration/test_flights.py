@@ -87,3 +87,22 @@ def test_a_record_takes_the_bytes_of_any_image(records: JobRecords) -> None:
     assert record is not None
     assert (record.fields["bytes_total"], record.fields["bytes_done"]) == (200 * 2**30, 2**31 - 1)
     assert record.fields["cancel_requested"] is True
+
+
+def test_whoever_finds_an_old_entry_taken_meanwhile_joins_who_took_it(
+    records: JobRecords, flights: Flights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, first, second = (Job.of_pull(IMAGE, name) for name in ("old", "first", "second"))
+    flights.board(old)
+    records.add(old)
+    records.change(old.id, {"state": "done"})
+    write = records.table.update_entity
+
+    def meanwhile(*given: object, **options: object) -> object:
+        monkeypatch.undo()
+        assert flights.board(first).mine
+        return write(*given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(records.table, "update_entity", meanwhile)
+    flight = flights.board(second)
+    assert (flight.mine, flight.job.id) == (False, first.id)

@@ -183,13 +183,30 @@ def test_the_same_job_on_two_workers_ends_once_and_its_first_run_gives_way(mirro
         first = threading.Thread(target=one.run_job, args=(job.to_json(), 1))
         first.start()
         time.sleep(1)
-        other.run_job(job.to_json(), 1)
+        other.run_job(job.to_json(), 2)
         first.join(30)
         assert not first.is_alive()
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
     assert mirror.tagged("twice", "latest") == image.root.digest
+    assert sent(mirror) == []
+
+
+def test_a_run_that_finds_its_job_taken_when_it_fails_sends_no_next_attempt(mirror: Mirroring) -> None:
+    image = mirror.push("overtaken", oci_image("overtaken"))
+    fault = {"latency_ms": 700, "status": 503}
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": fault}])
+    job = job_for("overtaken", image)
+    with app_of(mirror) as app:
+        first = threading.Thread(target=app.run_job, args=(job.to_json(), 1))
+        first.start()
+        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 20)
+        mirror.records.change(job.id, {"run": "another", "deliveries": 2})
+        first.join(30)
+    record = mirror.records.get(job.id)
+    assert record is not None
+    assert (record.state, record.fields["run"]) == ("running", "another")
     assert sent(mirror) == []
 
 
@@ -268,19 +285,49 @@ def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirro
     assert (record.state, record.fields["attempt"]) == ("waiting", 0)
 
 
-def test_a_layer_that_outlasts_a_run_is_warned_of_once(mirror: Mirroring, caplog: pytest.LogCaptureFixture) -> None:
+def slow_run(mirror: Mirroring) -> tuple[Run, list[Descriptor]]:
+    """One that copies the first of two layers of 200 GiB, which it has had to wait for."""
     layers = [Descriptor("application/octet-stream", Digest.of(name), 200 * 2**30) for name in (b"large", b"waiting")]
     run = Run(mirror.records, job_for("large", oci_image("large")), 1, Telemetry(None))
     for layer in layers:
         run.progress.plan(layer)
+    run.progress.started -= 600
     run.progress.state(layers[0].digest, "copying")
     run.progress.reading(layers[0].digest)(20_000_000)
-    run.progress.started -= 10
+    return run, layers
+
+
+def begun(run: Run, layer: Descriptor, seconds: float) -> None:
+    """As if its first byte had come so long ago."""
+    run.progress.layers[str(layer.digest)].first = time.monotonic() - seconds
+
+
+def test_a_layer_that_outlasts_a_run_is_warned_of_once(mirror: Mirroring, caplog: pytest.LogCaptureFixture) -> None:
+    run, layers = slow_run(mirror)
     run.figures()
-    assert run.progress.notes == []
-    run.progress.started -= 50
+    assert run.notes() == []
+    begun(run, layers[0], 40)
     run.figures()
     run.figures()
-    (note,) = run.progress.notes
+    (note,) = run.notes()
     assert str(layers[0].digest) in note
     assert sum(str(layers[0].digest) in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize(("seconds", "notes"), [(3000, 0), (4000, 1)])
+def test_a_warning_that_did_not_come_true_is_not_kept(mirror: Mirroring, seconds: float, notes: int) -> None:
+    run, layers = slow_run(mirror)
+    begun(run, layers[0], 40)
+    run.figures()
+    assert len(run.notes()) == 1
+    begun(run, layers[0], seconds)
+    run.progress.state(layers[0].digest, "done")
+    assert len(run.notes()) == notes
+
+
+def test_a_layer_that_is_read_again_is_timed_from_its_first_byte_then(mirror: Mirroring) -> None:
+    run, layers = slow_run(mirror)
+    begun(run, layers[0], 40)
+    run.progress.reading(layers[0].digest)(1)
+    run.figures()
+    assert run.notes() == []
