@@ -10,7 +10,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.jobs.sweep import Sweep
-from acrmirror.transport import make_transport, trust
+from acrmirror.transport import make_transport
 
 ROLE = "Storage Queue Data Contributor"
 MAX_DELAY = 7 * 24 * 3600
@@ -35,13 +35,12 @@ class JobQueue:
     @classmethod
     def open(cls, endpoint: str, credential: TokenCredential, trust_bundle: Path | None = None) -> "JobQueue":
         """`endpoint` is the queue service's URL."""
-        context = trust(trust_bundle)
         client, dead = (
             QueueClient(
                 endpoint,
                 name,
                 credential=credential,
-                transport=make_transport(context, connections),
+                transport=make_transport(trust_bundle, connections),
                 message_encode_policy=TextBase64EncodePolicy(),
                 retry_total=3,
                 initial_backoff=1,

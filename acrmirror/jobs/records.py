@@ -20,7 +20,7 @@ from azure.data.tables import EdmType, EntityProperty, TableClient, TableEntity,
 from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.failures import explained
 from acrmirror.moments import from_datetime, to_datetime
-from acrmirror.transport import make_transport, trust
+from acrmirror.transport import make_transport
 
 STORAGE_AUDIENCE = "https://storage.azure.com"
 FINAL_STATES = frozenset({"done", "failed", "gone", "cancelled"})
@@ -105,7 +105,7 @@ class JobRecords:
             endpoint,
             table,
             credential=credential,
-            transport=make_transport(trust(trust_bundle), 32),
+            transport=make_transport(trust_bundle, 32),
             # Without it the client takes an endpoint that is no *.table.core.windows.net for Cosmos DB.
             audience=STORAGE_AUDIENCE,
             retry_total=3,

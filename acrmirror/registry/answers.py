@@ -15,10 +15,9 @@ from typing import Protocol
 from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Refused, Throttled, Unavailable
 from acrmirror.moments import from_http_date, to_datetime
 from acrmirror.reference import shown
-from acrmirror.transport import TooSlow
+from acrmirror.transport import ERROR_LIMIT, TooSlow
 
 LONGEST_WAIT = 24 * 3600.0
-ERROR_BODY_LIMIT = 64 * 1024
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _SECRETS = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*|(?<=sig=)[^&\s\"'<>]+|(?<=Bearer )\S+")
@@ -74,9 +73,11 @@ def network_failure(asked: str, error: BaseException) -> Unavailable:
         if isinstance(cause, ConnectionRefusedError):
             return Unavailable(asked, "nothing listens there", "Check the address, and that the service runs.")
     for cause in _causes(error):
+        if isinstance(cause, TooSlow):
+            return Unavailable(asked, f"it did not answer in time: {cause}", "It is tried again later.")
+    for cause in _causes(error):
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            slowly = f": {cause}" if isinstance(cause, TooSlow) else ""
-            return Unavailable(asked, f"it did not answer in time{slowly}", "It is tried again later.")
+            return Unavailable(asked, "it did not answer in time", "It is tried again later.")
     kind = type(list(_causes(error))[-1]).__name__
     return Unavailable(asked, f"the connection broke ({kind})", "It is tried again later.")
 
@@ -100,7 +101,7 @@ def retry_after(headers: Headers) -> float | None:
 def _reason(body: bytes) -> str:
     """The distribution specification's error code and message, if the body has them."""
     try:
-        document = json.loads(body[:ERROR_BODY_LIMIT])
+        document = json.loads(body[:ERROR_LIMIT])
     except (ValueError, RecursionError):
         return ""
     if not isinstance(document, Mapping):

@@ -4,25 +4,33 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
-from azure.containerregistry import ArtifactManifestProperties, ArtifactTagProperties, ContainerRegistryClient
+from azure.containerregistry import ContainerRegistryClient
 from azure.core import PipelineClient
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError
+from azure.core.paging import ItemPaged, PageIterator
 from azure.core.pipeline import PipelineResponse
-from azure.core.pipeline.policies import RetryPolicy, SansIOHTTPPolicy, UserAgentPolicy
+from azure.core.pipeline.policies import (
+    ContentDecodePolicy,
+    CustomHookPolicy,
+    RedirectPolicy,
+    RetryPolicy,
+    UserAgentPolicy,
+)
 from azure.core.rest import HttpRequest, HttpResponse
 
+from acrmirror.bounds import check_json
 from acrmirror.errors import DigestMismatch, InvalidReference, Malformed, NotFound, TooLarge, Unavailable
 from acrmirror.moments import from_datetime, from_http_date
 from acrmirror.oci import MANIFEST_TYPES, MAX_MANIFEST_SIZE, MAX_MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference, check_repository, check_tag, shown
-from acrmirror.registry.answers import ERROR_BODY_LIMIT, network_failure
+from acrmirror.registry.answers import network_failure
 from acrmirror.registry.connections import Connections
-from acrmirror.registry.pages import next_page
-from acrmirror.registry.policy import OnRequest, RegistryPolicy, read_capped
+from acrmirror.registry.pages import Limits, Pages, next_page
+from acrmirror.registry.policy import OnRequest, RegistryPolicy
 from acrmirror.registry.reader import BlobReader, Origin
 from acrmirror.registry.redirects import check_redirect
 from acrmirror.registry.tokens import Tokens
@@ -31,7 +39,7 @@ from acrmirror.settings import Settings
 from acrmirror.transport import READ_TIMEOUT, make_transport, trust
 
 PATIENCE = 30.0
-PAGE_LIMIT = 1000
+_T = TypeVar("_T")
 ACCEPT = ", ".join([*MANIFEST_TYPES, "*/*;q=0.5"])
 
 # The SDK's own retries are for connections that had been closed meanwhile. What a registry answers is waited out by
@@ -47,17 +55,23 @@ class Registry:
     """
 
     def __init__(
-        self, settings: Settings, credential: TokenCredential | None = None, patience: float = PATIENCE
+        self,
+        settings: Settings,
+        credential: TokenCredential | None = None,
+        patience: float = PATIENCE,
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
         self.host = settings.registry
         self._settings = settings
         self._patience = patience
+        self._limits = limits
         self._on_request: OnRequest | None = None
-        context = trust(settings.trust_bundle, min(READ_TIMEOUT, patience))
-        self._connections = Connections(context)
-        self._transport = make_transport(context)
-        # Nothing of what passes is logged: headers and redirects carry credentials.
-        quiet: dict[str, Any] = {"http_logging_policy": SansIOHTTPPolicy(), "logging_policy": SansIOHTTPPolicy()}
+        within = min(READ_TIMEOUT, patience)
+        self._connections = Connections(trust(settings.trust_bundle, within))
+        self._transport = make_transport(
+            settings.trust_bundle, limit=MAX_MANIFEST_SIZE, within=within, longest=limits.answer_seconds
+        )
         agent = UserAgentPolicy(base_user_agent="acrmirror")
         tokens = Tokens(
             self.host,
@@ -73,18 +87,23 @@ class Registry:
             policies=[agent, RetryPolicy(**_RETRIES), RegistryPolicy(self.host, tokens)],
             transport=self._transport,
         )
-        # The policy logs in; the SDK's own way exchanges the credential for every request.
+        # All policies by name, in their order, since releases of the SDK put others' in different places. None of them
+        # logs what passes: headers and redirects carry credentials. Ours logs in: the SDK's own way exchanges the
+        # credential for every request, and has no part in this.
         self._client = ContainerRegistryClient(
             f"https://{self.host}",
             None,
             audience=settings.registry_audience,
             transport=self._transport,
             # A policy belongs to one pipeline: each has its own.
-            per_retry_policies=[RegistryPolicy(self.host, tokens)],
-            user_agent="acrmirror",
-            permit_redirects=False,
-            **quiet,
-            **_RETRIES,
+            policies=[
+                UserAgentPolicy(base_user_agent="acrmirror"),
+                ContentDecodePolicy(),
+                RedirectPolicy(permit_redirects=False),
+                RetryPolicy(**_RETRIES),
+                CustomHookPolicy(),
+                RegistryPolicy(self.host, tokens),
+            ],
         )
 
     def counted(self, on_request: OnRequest) -> "Registry":
@@ -137,7 +156,6 @@ class Registry:
                 repository,
                 str(digest),
                 raw_response_hook=keep,
-                headers={"Accept-Encoding": "identity"},
                 **self._counting(),
             )
         except AzureError as error:
@@ -161,23 +179,21 @@ class Registry:
         TooLarge after `MAX_MANIFESTS` of them."""
         url = f"/v2/{repository}/referrers/{digest}"
         asked = f"GET {self.host}{url}"
-        seen = 0
-        for _ in range(PAGE_LIMIT):
+        pages = Pages(asked, self._limits, MAX_MANIFESTS)
+        while True:
             try:
-                response = self._send("GET", url, OCI_INDEX, stream=True)
+                with pages.waiting():
+                    response = self._send("GET", url, OCI_INDEX)
             except NotFound:
                 return
-            raw = self._read(response, MAX_MANIFEST_SIZE, asked)
-            for descriptor in parse_manifest(raw, OCI_INDEX).manifests:
-                seen += 1
-                if seen > MAX_MANIFESTS:
-                    raise _too_many(asked)
-                yield descriptor
+            listed = parse_manifest(response.read(), OCI_INDEX).manifests
+            pages.count(len(listed))
+            yield from listed
             following = next_page(response.headers.get("Link"), f"https://{self.host}", url, asked)
             if following is None:
                 return
+            pages.turn(following)
             url = following
-        raise _too_many(asked)
 
     # --- blobs
 
@@ -222,10 +238,6 @@ class Registry:
             answer.close()
             return self._registry_itself(repository, descriptor)
         location = answer.headers.get("Location") or ""
-        try:
-            read_capped(answer, ERROR_BODY_LIMIT)
-        except AzureError:
-            answer.close()
         host, port, target = check_redirect(
             location, asked, self._settings.redirect_hosts, self._settings.redirect_local
         )
@@ -243,7 +255,7 @@ class Registry:
     def list_repositories(self) -> Iterator[str]:
         """Every repository that the registry lists."""
         for name in self._pages(self._client.list_repository_names(**self._counting()), "_catalog"):
-            yield check_repository(cast(str, name))
+            yield check_repository(name)
 
     def count_manifests(self, repository: str) -> int:
         """How many the registry says that a repository has: what a listing that stops short is held against."""
@@ -258,51 +270,44 @@ class Registry:
     def list_manifests(self, repository: str) -> Iterator[ListedManifest]:
         """Every manifest that a repository lists, tagged or not."""
         listing = self._client.list_manifest_properties(repository, **self._counting())
-        for entry in self._pages(listing, f"{repository}/_manifests"):
-            line = cast(ArtifactManifestProperties, entry)
+        for line in self._pages(listing, f"{repository}/_manifests"):
             tags = tuple(check_tag(tag) for tag in line.tags or ())
             yield ListedManifest(Digest.parse(line.digest), tags, _moment(line.last_updated_on))
 
     def list_tags(self, repository: str) -> Iterator[ListedTag]:
         """Every tag that a repository lists."""
         listing = self._client.list_tag_properties(repository, **self._counting())
-        for entry in self._pages(listing, f"{repository}/_tags"):
-            line = cast(ArtifactTagProperties, entry)
+        for line in self._pages(listing, f"{repository}/_tags"):
             yield ListedTag(check_tag(line.name), Digest.parse(line.digest), _moment(line.last_updated_on))
 
-    def _pages(self, listing: Iterator[object], name: str) -> Iterator[object]:
+    def _pages(self, listing: ItemPaged[_T], name: str) -> Iterator[_T]:
         asked = f"GET {self.host}/acr/v1/{name}"
+        pages = Pages(asked, self._limits)
+        following = cast(PageIterator[_T], listing.by_page())
         while True:
             try:
-                entry = next(listing)
+                with pages.waiting():
+                    entries = list(next(following))
             except StopIteration:
                 return
             except AzureError as error:
                 raise network_failure(asked, error) from error
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise Malformed(asked, "its listing can not be read", "Check what answers as this registry.") from None
-            yield entry
+            pages.count(len(entries))
+            yield from entries
+            if following.continuation_token is not None:
+                pages.turn(str(following.continuation_token))
 
     # --- requests that the SDK has no method for
 
-    def _send(self, method: str, path: str, accept: str, stream: bool = False) -> HttpResponse:
+    def _send(self, method: str, path: str, accept: str) -> HttpResponse:
         """Through a pipeline with the same tokens, connections and errors as the SDK's."""
-        request = HttpRequest(
-            method, urljoin(f"https://{self.host}", path), headers={"Accept": accept, "Accept-Encoding": "identity"}
-        )
+        request = HttpRequest(method, urljoin(f"https://{self.host}", path), headers={"Accept": accept})
         try:
-            return self._pipeline.send_request(request, stream=stream, **self._counting())
+            return self._pipeline.send_request(request, **self._counting())
         except AzureError as error:
             raise network_failure(f"{method} {self.host}{urlsplit(path).path}", error) from error
-
-    def _read(self, response: HttpResponse, limit: int, asked: str) -> bytes:
-        try:
-            body = read_capped(response, limit)
-        except AzureError as error:
-            raise network_failure(asked, error) from error
-        if body is None:
-            raise TooLarge(asked, f"its answer has more than {limit} bytes", "Check what answers as this registry.")
-        return body
 
     def _counting(self) -> dict[str, Any]:
         return {} if self._on_request is None else {"on_request": self._on_request}
@@ -311,7 +316,7 @@ class Registry:
 def _manifest_bytes(response: HttpResponse, asked: str) -> ManifestBytes:
     """Reads a manifest's body, once its length is known to be within limits."""
     length = response.headers.get("Content-Length") or ""
-    if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII) or response.headers.get("Content-Encoding"):
+    if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
         response.close()
         raise Malformed(asked, "it did not say how many bytes there are", "Check what answers as this registry.")
     if int(length) > MAX_MANIFEST_SIZE:
@@ -324,11 +329,8 @@ def _manifest_bytes(response: HttpResponse, asked: str) -> ManifestBytes:
     raw = response.read()
     if len(raw) != int(length):
         raise Unavailable(asked, f"{len(raw)} of {length} bytes arrived", "It is tried again later.")
+    check_json(raw, asked)
     return ManifestBytes(raw, response.headers.get("Content-Type") or "")
-
-
-def _too_many(asked: str) -> TooLarge:
-    return TooLarge(asked, f"it lists more than {MAX_MANIFESTS} referrers", "Remove those no longer needed.")
 
 
 def _header_digest(text: str | None, asked: str) -> Digest:

@@ -1,10 +1,80 @@
-"""Listings by pages: the next one is where `Link` says, and only if that is the same listing of the same registry."""
+"""Listings by pages: the next one is where `Link` says, and only if that is the same listing of the same registry; and
+for how long a listing is gone on with."""
 
+import hashlib
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from acrmirror.errors import Malformed
+from acrmirror.errors import Malformed, TooLarge, Unavailable
 from acrmirror.reference import shown
+from acrmirror.transport import ANSWER_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of what one registry is read: of one answer, and of one listing with all its pages."""
+
+    answer_seconds: float = ANSWER_SECONDS
+    pages: int = 20_000
+    empty_pages: int = 100
+    """In a row."""
+    entries: int = 1_000_000
+    listing_seconds: float = 3600.0
+    """Spent on waiting for pages, whatever is done in between."""
+
+
+class Pages:
+    """Counts what one listing has come to, and ends it past its limits. Raises TooLarge, Malformed, Unavailable."""
+
+    def __init__(self, asked: str, limits: Limits, entries: int | None = None) -> None:
+        self._asked = asked
+        self._limits = limits
+        self._most = limits.entries if entries is None else entries
+        self._entries = 0
+        self._empty = 0
+        self._waited = 0.0
+        self._turned: set[bytes] = set()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around the request for a page."""
+        begun = time.monotonic()
+        yield
+        self._waited += time.monotonic() - begun
+        if self._waited > self._limits.listing_seconds:
+            raise Unavailable(
+                self._asked,
+                f"its pages took more than {self._limits.listing_seconds:.0f} s",
+                "It is tried again later.",
+            )
+
+    def count(self, entries: int) -> None:
+        """What a page has."""
+        self._entries += entries
+        self._empty = 0 if entries else self._empty + 1
+        if self._entries > self._most:
+            raise self._too_large(f"it lists more than {self._most} of them")
+
+    def turn(self, following: str) -> None:
+        """To the page that `following` leads to: never one where it was before."""
+        name = hashlib.sha256(following.encode("utf-8", "surrogateescape")).digest()
+        if name in self._turned:
+            raise Malformed(self._asked, "its next page is one that was read before", _CHECK)
+        self._turned.add(name)
+        if self._empty >= self._limits.empty_pages:
+            raise self._too_large(f"it has {self._empty} pages in a row with nothing on them")
+        if len(self._turned) >= self._limits.pages:
+            raise self._too_large(f"it has more than {self._limits.pages} pages")
+
+    def _too_large(self, answered: str) -> TooLarge:
+        return TooLarge(self._asked, answered, _CHECK)
+
+
+_CHECK = "Check what answers as this registry."
 
 
 def next_page(link: str | None, base: str, url: str, asked: str) -> str | None:
@@ -18,12 +88,10 @@ def next_page(link: str | None, base: str, url: str, asked: str) -> str | None:
     here = urlsplit(urljoin(base, url))
     target = urlsplit(urljoin(here.geturl(), following))
     if target[:2] != here[:2] or unquote(target.path) != unquote(here.path):
-        raise Malformed(
-            asked, f"its next page is {shown(f'{target.netloc}{target.path}')}", "Check what answers as this registry."
-        )
+        raise Malformed(asked, f"its next page is {shown(f'{target.netloc}{target.path}')}", _CHECK)
     page = f"{quote(unquote(target.path), safe='/:@')}?{target.query}"
     if page == url:
-        raise Malformed(asked, "its next page is the same page", "Check what answers as this registry.")
+        raise Malformed(asked, "its next page is the same page", _CHECK)
     return page
 
 

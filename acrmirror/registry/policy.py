@@ -10,9 +10,10 @@ from azure.core.pipeline.policies import HTTPPolicy
 from azure.core.pipeline.transport import HttpResponse as LegacyResponse
 from azure.core.rest import HttpRequest, HttpResponse
 
+from acrmirror.bounds import check_json
 from acrmirror.errors import Refused
 from acrmirror.reference import shown
-from acrmirror.registry.answers import ERROR_BODY_LIMIT, refusal
+from acrmirror.registry.answers import refusal
 from acrmirror.registry.tokens import Tokens
 
 OnRequest = Callable[[str, int], None]
@@ -78,9 +79,11 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         if answer.status_code != 401 and on_request is not None:
             on_request(asked.kind, answer.status_code)
         if answer.status_code >= 400 or (answer.status_code >= 300 and asked.kind != "blob"):
-            body = read_capped(answer, ERROR_BODY_LIMIT) or b""
             role = "Catalog Lister" if asked.kind == "catalog" else "Reader"
-            raise refusal(name, answer.status_code, answer.headers, body, role)
+            raise refusal(name, answer.status_code, answer.headers, _body(answer), role)
+        if not context.options.get("stream"):
+            # The SDK's own policies parse it next.
+            check_json(_body(answer), name)
         return response
 
     def _authenticated(
@@ -94,24 +97,13 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         response = self.next.send(request)
         if response.http_response.status_code != 401:
             return response
-        read_capped(response.http_response, ERROR_BODY_LIMIT)
         challenge = response.http_response.headers.get("WWW-Authenticate")
         token = self._tokens.renew(asked.key, challenge, token)
         request.http_request.headers["Authorization"] = f"Bearer {token}"
         return self.next.send(request)
 
 
-def read_capped(response: HttpResponse | LegacyResponse, limit: int) -> bytes | None:
-    """The whole body, so that its connection can be used again, or None past `limit` bytes: then it is closed."""
-    if isinstance(response, LegacyResponse):
-        # The SDK's listings ask in the older form, which reads at once.
-        return response.body()
-    if response.is_stream_consumed:
-        return response.content
-    body = bytearray()
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) > limit:
-            response.close()
-            return None
-    return bytes(body)
+def _body(response: HttpResponse | LegacyResponse) -> bytes:
+    """What the transport has read already, up to its bounds."""
+    # The SDK's listings of 1.2.0 ask in the older form.
+    return response.body() if isinstance(response, LegacyResponse) else response.read()

@@ -19,11 +19,13 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.rest import HttpRequest, HttpResponse
 
-from acrmirror.errors import Denied, Malformed
+from acrmirror.errors import Denied, Malformed, TooLarge
 from acrmirror.registry.answers import network_failure, refusal
 
 MARGIN = 60.0
 """Seconds before its end at which a token is no longer sent."""
+TOKEN_LIMIT = 64 * 1024
+"""Bytes of an answer with a token. Those of real registries have a few thousand."""
 REMEMBERED = 1000
 """Access tokens kept at most; the one not used for longest goes."""
 
@@ -138,6 +140,10 @@ class Tokens:
         except AzureError as error:
             raise network_failure(asked, error) from error
         body = response.content
+        if len(body) > TOKEN_LIMIT:
+            raise TooLarge(
+                asked, f"its answer has more than {TOKEN_LIMIT} bytes", "Check what answers as this registry."
+            )
         if response.status_code != 200:
             raise refusal(asked, response.status_code, response.headers, body)
         try:

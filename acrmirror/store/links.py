@@ -16,7 +16,7 @@ from azure.storage.blob import BlobSasPermissions, BlobServiceClient, UserDelega
 from acrmirror.reference import Digest
 from acrmirror.store import layout
 from acrmirror.store.failures import explained
-from acrmirror.transport import make_transport, trust
+from acrmirror.transport import make_transport
 
 LIFETIME = timedelta(minutes=20)
 """As long as the registry's own links live."""
@@ -48,7 +48,7 @@ class Links:
         cls, endpoint: str, container: str, credential: TokenCredential, trust_bundle: Path | None = None
     ) -> "Links":
         """`endpoint` is the blob service's URL."""
-        transport = make_transport(trust(trust_bundle), 4)
+        transport = make_transport(trust_bundle, 4)
         return cls(BlobServiceClient(endpoint, credential=credential, transport=transport), container)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from acrmirror.store.failures import explained, lost_race
 from acrmirror.store.ingest import Ingest
 from acrmirror.store.standing import Standing, rehash
 from acrmirror.store.tags import Tags
-from acrmirror.transport import make_transport, trust
+from acrmirror.transport import make_transport
 
 _LEFT_OUT = "left_out"
 """Beside a revision link: a foreign layer of what it promises was not to be had."""
@@ -43,7 +43,7 @@ class MirrorStore(Tags):
         service = BlobServiceClient(
             endpoint,
             credential=credential,
-            transport=make_transport(trust(trust_bundle), connections),
+            transport=make_transport(trust_bundle, connections),
             retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1),
             max_single_put_size=layout.BLOCK_SIZE,
             max_single_get_size=4 * layout.MIB,

@@ -10,7 +10,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
 from acrmirror.settings import Settings
-from acrmirror.transport import make_transport, trust
+from acrmirror.transport import make_transport
 
 
 def make_provider(settings: Settings, credential: TokenCredential) -> MeterProvider:
@@ -21,7 +21,7 @@ def make_provider(settings: Settings, credential: TokenCredential) -> MeterProvi
     exporter = AzureMonitorMetricExporter(
         connection_string=settings.telemetry,
         credential=credential,
-        transport=make_transport(trust(settings.trust_bundle), 2),
+        transport=make_transport(settings.trust_bundle, 2),
         retry_total=1,
         disable_offline_storage=True,
     )
