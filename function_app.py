@@ -9,7 +9,7 @@ import azure.functions as func
 
 from acrmirror.application import Mirror
 from acrmirror.http import Answer, Request
-from acrmirror.jobs import DEAD_QUEUE, JOB_QUEUE
+from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 from acrmirror.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,6 +72,18 @@ def run_mirror_job(message: func.QueueMessage) -> None:
 @app.function_name("on_dead_job")
 @app.queue_trigger(arg_name="message", queue_name=DEAD_QUEUE, connection="MIRROR_QUEUE")
 def on_dead_job(message: func.QueueMessage) -> None:
+    mirror().bury_job(message.get_body().decode("utf-8", "replace"))
+
+
+@app.function_name("run_backfill_job")
+@app.queue_trigger(arg_name="message", queue_name=BACKFILL_QUEUE, connection="MIRROR_QUEUE")
+def run_backfill_job(message: func.QueueMessage) -> None:
+    mirror().run_job(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
+
+
+@app.function_name("on_dead_backfill_job")
+@app.queue_trigger(arg_name="message", queue_name=DEAD_BACKFILL_QUEUE, connection="MIRROR_QUEUE")
+def on_dead_backfill_job(message: func.QueueMessage) -> None:
     mirror().bury_job(message.get_body().decode("utf-8", "replace"))
 
 

@@ -21,7 +21,7 @@ from local.process import Service, stop_all
 # The names that the deployment gives them.
 CONTAINER = "mirror"
 TABLE = "mirrorjobs"
-QUEUES = ("mirror-jobs", "mirror-jobs-poison")
+QUEUES = ("mirror-jobs", "mirror-jobs-poison", "mirror-backfill", "mirror-backfill-poison")
 STORAGE_AUDIENCE = "https://storage.azure.com"
 
 

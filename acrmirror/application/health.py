@@ -1,20 +1,21 @@
 """Whether the app could do its work now: each thing it needs is asked for with its own identity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.application.failures import DeadJobs
 from acrmirror.errors import MirrorError, NotFound
-from acrmirror.jobs import DEAD_QUEUE, Depth, JobQueue, JobRecords
+from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Depth, JobQueue, JobRecords
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
 from acrmirror.store.links import Links
 from acrmirror.store.listing import Listing
 
 BURIED_WITHIN = timedelta(minutes=1)
-"""`on_dead_job` takes a message out of the poison queue within seconds; one that lies there for longer stays."""
+"""A function takes a message out of a poison queue within seconds; one that is there for longer stays."""
+EMPTIED_BY = {DEAD_QUEUE: "on_dead_job", DEAD_BACKFILL_QUEUE: "on_dead_backfill_job"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,22 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`queue` and `dead` are None where they could not be looked at."""
+    """`depths` has each queue that could be looked at, by its name."""
 
     checks: tuple[Check, ...]
-    queue: Depth | None = None
-    dead: Depth | None = None
+    depths: Mapping[str, Depth] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         return all(it.error is None for it in self.checks)
 
-    @property
-    def oldest_message_seconds(self) -> float | None:
-        return _age(self.queue, datetime.now(UTC)) if self.queue is not None else None
+    def messages(self, *queues: str) -> int | None:
+        """How many are in these queues together; None if none of them could be looked at."""
+        known = [self.depths[name].messages for name in queues if name in self.depths]
+        return sum(known) if known else None
+
+    def oldest_seconds(self, queue: str) -> float | None:
+        return _age(self.depths[queue], datetime.now(UTC)) if queue in self.depths else None
 
 
 class HealthChecks:
@@ -57,19 +61,24 @@ class HealthChecks:
     def run(self) -> Health:
         depths: dict[str, Depth] = {}
 
-        def look(name: str, read: Callable[[], Depth]) -> Depth:
-            depths[name] = read()
+        def look(name: str) -> Depth:
+            depths[name] = self._queue.depth(name)
             return depths[name]
+
+        def look_at_dead(name: str) -> None:
+            check_buried(name, look(name), datetime.now(UTC))
 
         checks = (
             _check("registry", self._list_registry),
             _check("mirror", lambda: self._listing.has_repository("health")),
             _check("links", lambda: self._links.blob(Digest.of(b""))),
-            _check("queue", lambda: look("queue", self._queue.depth)),
-            _check("dead-jobs", lambda: check_buried(look("dead", self._queue.dead_depth), datetime.now(UTC))),
+            _check("queue", lambda: look(JOB_QUEUE)),
+            _check("dead-jobs", lambda: look_at_dead(DEAD_QUEUE)),
+            _check("backfill-queue", lambda: look(BACKFILL_QUEUE)),
+            _check("dead-backfill-jobs", lambda: look_at_dead(DEAD_BACKFILL_QUEUE)),
             _check("records", lambda: next(self._records.newest(), None)),
         )
-        return Health((Check("settings"), *checks), **depths)
+        return Health((Check("settings"), *checks), depths)
 
     def _list_registry(self) -> None:
         """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each."""
@@ -84,14 +93,14 @@ def misconfigured(error: MirrorError) -> Health:
     return Health((Check("settings", error),))
 
 
-def check_buried(dead: Depth, now: datetime) -> None:
-    """Raises DeadJobs for a message that nobody took out of the poison queue in good time."""
+def check_buried(queue: str, dead: Depth, now: datetime) -> None:
+    """Raises DeadJobs for a message that nobody took out of a poison queue in good time."""
     age = _age(dead, now)
     if age is not None and age > BURIED_WITHIN.total_seconds():
         raise DeadJobs(
-            f"look at {DEAD_QUEUE}",
+            f"look at {queue}",
             f"{dead.messages} messages lie there, the oldest for {age:.0f} seconds",
-            "Look into the log of on_dead_job; what it can't decode has to be looked at and deleted by hand.",
+            f"Look into the log of {EMPTIED_BY[queue]}; what it can't decode has to be looked at and deleted by hand.",
         )
 
 

@@ -24,6 +24,7 @@ from acrmirror.cli.output import (
     print_error,
     print_job,
     print_json,
+    print_queues,
     print_table,
 )
 from acrmirror.cli.settings import Connection
@@ -283,9 +284,5 @@ def health(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
                 for it in found["checks"]
             ),
         )
-        if found["queue_messages"] is not None:
-            oldest = found["oldest_message_seconds"]
-            told = f", the next one for {oldest:.0f} s" if oldest is not None else ""
-            dead = f", {found['dead_messages']} dead" if found.get("dead_messages") else ""
-            console.print(f"{found['queue_messages']} messages in the queue{told}{dead}", soft_wrap=True)
+        print_queues(found)
     raise typer.Exit(exits.DONE if found["ok"] else exits.FAILED)

@@ -72,6 +72,19 @@ def _named(pull: dict[str, Any]) -> str:
     return " ".join(pull["match"]["patterns"]) if pull["match"] is not None else str(pull["image"])
 
 
+def print_queues(health: dict[str, Any]) -> None:
+    """How much waits in each queue. An older function app has one, and does not know of the other."""
+    dead = f", {health['dead_messages']} dead" if health.get("dead_messages") else ""
+    for messages, oldest, what, more in (
+        ("queue_messages", "oldest_message_seconds", "the queue", dead),
+        ("backfill_messages", "oldest_backfill_seconds", "the queue of sweeps", ""),
+    ):
+        if health.get(messages) is None:
+            continue
+        waits = f", the next one for {health[oldest]:.0f} s" if health.get(oldest) is not None else ""
+        console.print(f"{health[messages]} messages in {what}{waits}{more}", soft_wrap=True)
+
+
 JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")
 
 

@@ -2,13 +2,15 @@
 
 from acrmirror.jobs.claims import Holder, TableClaims
 from acrmirror.jobs.flights import Flight, Flights
-from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job, job_id
+from acrmirror.jobs.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job, job_id
 from acrmirror.jobs.queue import Depth, JobQueue
 from acrmirror.jobs.recorder import Recorder
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.jobs.sweep import Sweep
 
 __all__ = [
+    "BACKFILL_QUEUE",
+    "DEAD_BACKFILL_QUEUE",
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",

@@ -14,6 +14,9 @@ from acrmirror.reference import Digest, Reference, shown
 JOB_QUEUE = "mirror-jobs"
 DEAD_QUEUE = "mirror-jobs-poison"
 """Where the platform puts what crashed its worker too often; it fixes the suffix."""
+BACKFILL_QUEUE = "mirror-backfill"
+DEAD_BACKFILL_QUEUE = "mirror-backfill-poison"
+"""Sweeps and the jobs that they ask for have a queue of their own, so that no push waits behind them (rule W7)."""
 
 Kind = Literal["event", "deletion", "pull"]
 
@@ -77,6 +80,11 @@ class Job:
         identity = job_id(to_datetime(at), f"{event_id} {reference}")
         received = from_datetime(datetime.now(UTC))
         return cls(identity, kind, reference, at, received, event_id, media_type, size)
+
+    @property
+    def queue(self) -> str:
+        """The queue that it and its retries go through: one that a sweep asked for never enters the queue of pushes."""
+        return JOB_QUEUE if self.parent is None else BACKFILL_QUEUE
 
     @property
     def identity(self) -> str:

@@ -1,5 +1,6 @@
 """The queue of jobs: what the platform leases, retries and scales out on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from azure.core.credentials import TokenCredential
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from acrmirror.jobs.failures import explained
-from acrmirror.jobs.job import DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.jobs.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.jobs.sweep import Sweep
 from acrmirror.transport import make_transport
 
@@ -26,50 +27,52 @@ class Depth:
 
 
 class JobQueue:
-    """Sends jobs to `mirror-jobs`, and looks at it and at its poison queue. Both are made by the deployment."""
+    """Sends pushes and pulls of one image to `mirror-jobs`, sweeps and what they ask for to `mirror-backfill`; looks at
+    these and at their poison queues. The deployment makes all four.
 
-    def __init__(self, client: QueueClient, dead: QueueClient) -> None:
-        self._client = client
-        self._dead = dead
+    `clients` has one for each queue, by its name.
+    """
+
+    def __init__(self, clients: Mapping[str, QueueClient]) -> None:
+        self._clients = clients
 
     @classmethod
     def open(cls, endpoint: str, credential: TokenCredential, trust_bundle: Path | None = None) -> "JobQueue":
         """`endpoint` is the queue service's URL."""
-        client, dead = (
-            QueueClient(
+        connections = {JOB_QUEUE: 8, DEAD_QUEUE: 1, BACKFILL_QUEUE: 8, DEAD_BACKFILL_QUEUE: 1}
+        clients = {
+            name: QueueClient(
                 endpoint,
                 name,
                 credential=credential,
-                transport=make_transport(trust_bundle, connections),
+                transport=make_transport(trust_bundle, count),
                 message_encode_policy=TextBase64EncodePolicy(),
                 retry_total=3,
                 initial_backoff=1,
             )
-            for name, connections in ((JOB_QUEUE, 8), (DEAD_QUEUE, 1))
-        )
-        return cls(client, dead)
+            for name, count in connections.items()
+        }
+        return cls(clients)
 
     def send(self, job: Job, delay: float = 0) -> None:
         """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable or Denied."""
         with explained(f"enqueue {job.reference}", "queue", ROLE):
-            self._client.send_message(job.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
+            self._clients[job.queue].send_message(job.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
 
     def send_sweep(self, sweep: Sweep, delay: float = 0) -> None:
         """As `send`."""
         with explained("enqueue a pull of many", "queue", ROLE):
-            self._client.send_message(sweep.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
+            self._clients[BACKFILL_QUEUE].send_message(
+                sweep.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1
+            )
 
-    def depth(self) -> Depth:
-        """Of the jobs that wait. Raises Unavailable or Denied."""
-        return _depth(self._client, "queue")
-
-    def dead_depth(self) -> Depth:
-        """Of the poison queue, which `on_dead_job` empties. Raises Unavailable or Denied."""
-        return _depth(self._dead, "poison queue")
+    def depth(self, name: str = JOB_QUEUE) -> Depth:
+        """Of the messages in one of the four queues. Raises Unavailable or Denied."""
+        return _depth(self._clients[name], "poison queue" if name in (DEAD_QUEUE, DEAD_BACKFILL_QUEUE) else "queue")
 
     def close(self) -> None:
-        self._client.close()
-        self._dead.close()
+        for client in self._clients.values():
+            client.close()
 
 
 def _invisible(delay: float) -> int:

@@ -52,6 +52,8 @@ _RECORD = ("Insert Entity", "Update Entity", "Merge Entity")
 _LISTS = ("Read Metadata", "List Repositories")
 _ABAC_PULL, _ABAC_TAGS, _ABAC_REPOSITORIES = ("Pull (ABAC)",), ("Read Metadata (ABAC)",), ("List Repositories (ABAC)",)
 _DEAD = "host/mirror-jobs-poison"
+_BACKFILL, _DEAD_BACKFILL = "host/mirror-backfill", "host/mirror-backfill-poison"
+_COUNT = ("Get Queue Metadata", "Peek Messages")
 
 PERMISSIONS = (
     Permission(APP, "pull, and ask for referrers", ("Pull",), "registry", abac=False),
@@ -65,10 +67,17 @@ PERMISSIONS = (
     Permission(APP, "put jobs into the queue", ("Put Message",), "host/mirror-jobs"),
     Permission(APP, "take jobs from the queue and delete them", _TAKE, "host/mirror-jobs"),
     Permission(APP, "renew the lease of a job", ("Update Message",), "host/mirror-jobs"),
-    Permission(APP, "count what waits, and for how long", ("Get Queue Metadata", "Peek Messages"), "host/mirror-jobs"),
+    Permission(APP, "count what waits, and for how long", _COUNT, "host/mirror-jobs"),
     Permission(APP, "move a job that crashes its worker", ("Put Message",), _DEAD),
     Permission(APP, "take dead jobs into their records", _TAKE, _DEAD),
-    Permission(APP, "count dead jobs, and for how long", ("Get Queue Metadata", "Peek Messages"), _DEAD),
+    Permission(APP, "count dead jobs, and for how long", _COUNT, _DEAD),
+    Permission(APP, "put sweeps and their jobs into a queue", ("Put Message",), _BACKFILL),
+    Permission(APP, "take sweeps and their jobs from it and delete them", _TAKE, _BACKFILL),
+    Permission(APP, "renew the lease of one of them", ("Update Message",), _BACKFILL),
+    Permission(APP, "count how many of them wait, and for how long", _COUNT, _BACKFILL),
+    Permission(APP, "move one of them that crashes its worker", ("Put Message",), _DEAD_BACKFILL),
+    Permission(APP, "take dead ones of them into their records", _TAKE, _DEAD_BACKFILL),
+    Permission(APP, "count dead ones of them, and for how long", _COUNT, _DEAD_BACKFILL),
     Permission(APP, "write job records and claims", _RECORD, "host/mirrorjobs"),
     Permission(APP, "read job records and claims", ("Query Entities",), "host/mirrorjobs"),
     Permission(APP, "let go of claims", ("Delete Entity",), "host/mirrorjobs"),

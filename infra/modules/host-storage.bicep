@@ -20,7 +20,7 @@ param tags object
 
 var packageContainerName = 'app-package'
 var deadLetterContainerName = 'dead-letters'
-var queueNames = ['mirror-jobs', 'mirror-jobs-poison']
+var queueNames = ['mirror-jobs', 'mirror-jobs-poison', 'mirror-backfill', 'mirror-backfill-poison']
 var tableName = 'mirrorjobs'
 var storageBlobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 var storageQueueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'

@@ -10,7 +10,7 @@ from typing import Any
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.application import Mirror
-from acrmirror.jobs import Job, TableClaims
+from acrmirror.jobs import BACKFILL_QUEUE, JOB_QUEUE, Job, TableClaims
 from acrmirror.jobs.failing import Failing
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
@@ -36,12 +36,16 @@ def failing_since(code: str, at: datetime, count: int = 9) -> tuple[Failing, ...
     return (Failing(code, from_datetime(at), count),)
 
 
-def sent(mirror: Mirroring) -> list[dict[str, Any]]:
-    """Jobs in the queue, those delayed included."""
+def sent(mirror: Mirroring, *queues: str) -> list[dict[str, Any]]:
+    """Jobs in these queues, or in both that have jobs; those delayed included, as `{}`."""
+    return [message for name in queues or (JOB_QUEUE, BACKFILL_QUEUE) for message in _sent(mirror, name)]
+
+
+def _sent(mirror: Mirroring, name: str) -> list[dict[str, Any]]:
     stack = mirror.stack
     with QueueClient(
         stack.queue_endpoint,
-        "mirror-jobs",
+        name,
         message_decode_policy=TextBase64DecodePolicy(),
         **stack.account.client_options,
     ) as queue:

@@ -15,7 +15,7 @@ from azure.storage.queue import QueueServiceClient
 
 from local.azurite import NoTools, Tools
 from local.credential import LocalCredential
-from local.foundation import STORAGE_AUDIENCE, Account, Foundation
+from local.foundation import QUEUES, STORAGE_AUDIENCE, Account, Foundation
 from local.identity import sign
 
 
@@ -25,7 +25,7 @@ def test_what_the_deployment_makes_is_there_and_works_with_tokens(account: Accou
         blobs.get_blob_client("mirror", "a/b").upload_blob(b"content")
         assert blobs.get_blob_client("mirror", "a/b").download_blob().readall() == b"content"
     with QueueServiceClient(account.queue_endpoint, **options) as queues:
-        assert {queue.name for queue in queues.list_queues()} == {"mirror-jobs", "mirror-jobs-poison"}
+        assert {queue.name for queue in queues.list_queues()} == set(QUEUES)
     with TableServiceClient(endpoint=account.table_endpoint, audience=STORAGE_AUDIENCE, **options) as tables:
         tables.get_table_client("mirrorjobs").create_entity({"PartitionKey": "p", "RowKey": "r"})
 

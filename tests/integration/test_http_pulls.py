@@ -177,7 +177,10 @@ def test_health_tells_what_is_tried(call: Caller) -> None:
         "links",
         "queue",
         "dead-jobs",
+        "backfill-queue",
+        "dead-backfill-jobs",
         "records",
     ]
     assert got["queue_messages"] >= 0
+    assert got["backfill_messages"] >= 0
     assert got["dead_messages"] == 0

@@ -7,7 +7,7 @@ import pytest
 
 from acrmirror.application import Mirror
 from acrmirror.errors import Denied
-from acrmirror.jobs import DEAD_QUEUE, Job
+from acrmirror.jobs import DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
@@ -82,10 +82,12 @@ RUNS: dict[str, Callable[[Mirroring, Mirror], str]] = {
     "Storage Blob Data Contributor": record_says,
     "Storage Blob Delegator": lambda _, app: error_says(lambda: app.images.content(IMAGE, None)),
     "Storage Queue Data Contributor": asked_for_all,
-    "Storage Table Data Contributor": asked_for_all,
+    "Storage Table Data Contributor": lambda _, app: error_says(
+        lambda: app.pulls.page(1, state=None, repository=None, after=None)
+    ),
 }
 """What fails without the role. Health alone tells of two more: listing a registry is tried for a quarter of a minute,
-and nothing of the app itself writes to the poison queue."""
+and nothing of the app itself writes to the poison queues."""
 
 
 @pytest.mark.parametrize("abac", [False, True], ids=["AcrPull", "ABAC"])
@@ -102,6 +104,8 @@ def test_the_one_that_is_missing_is_named(mirror: Mirroring, role: Assignment) -
     with open_app(mirror) as app:
         (failed,) = (it.error for it in app.health.run().checks if it.error is not None)
         assert role.role in failed.remedy
-        assert not at.startswith("mirror-jobs") or failed.asked.endswith(at)
-        if role.role in RUNS and at != DEAD_QUEUE:
+        assert "/queues/" not in role.scope or failed.asked.endswith(f" {at}")
+        if at == JOB_QUEUE:
+            assert role.role in error_says(lambda: app.pulls.ask(str(IMAGE)))
+        elif role.role in RUNS and at not in (DEAD_QUEUE, DEAD_BACKFILL_QUEUE):
             assert role.role in RUNS[role.role](mirror, app)

@@ -1,6 +1,6 @@
 """Runs of a sweep, in the test's own process."""
 
-from acrmirror.jobs import Sweep
+from acrmirror.jobs import BACKFILL_QUEUE, Sweep
 from local.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, sent
@@ -17,7 +17,7 @@ def test_a_sweep_that_begins_again_asks_for_the_same_jobs_and_for_each_once(bare
     with app_of(mirror) as app:
         mirror.stack.registry.set_faults([gone])
         app.run_job(sweep.to_json(), 1)
-        first = {it["id"] for it in sent(mirror)}
+        first = {it["id"] for it in sent(mirror, BACKFILL_QUEUE)}
         assert len(first) == 3
         mirror.records.change(sweep.id, {"state": "running", "finished": ""})
         mirror.stack.registry.clear_faults()

@@ -7,6 +7,7 @@ from pydantic import Field
 from acrmirror.application.health import Health
 from acrmirror.http.models.base import Model
 from acrmirror.http.models.failures import ErrorDetails
+from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
 
 class CheckResult(Model):
@@ -18,10 +19,16 @@ class CheckResult(Model):
 class HealthReport(Model):
     ok: bool
     checks: list[CheckResult]
-    queue_messages: Annotated[int | None, Field(description="About how many jobs are queued, waiting or running.")]
+    queue_messages: Annotated[
+        int | None, Field(description="About how many pushes and pulls of one image are queued, waiting or running.")
+    ]
     oldest_message_seconds: float | None
+    backfill_messages: Annotated[
+        int | None, Field(description="The same of sweeps, and of the jobs that these asked for.")
+    ]
+    oldest_backfill_seconds: float | None
     dead_messages: Annotated[
-        int | None, Field(description="About how many are in the poison queue, and not in their records yet.")
+        int | None, Field(description="About how many are in the poison queues, and not in their records yet.")
     ]
 
     @classmethod
@@ -34,9 +41,11 @@ class HealthReport(Model):
                 )
                 for it in health.checks
             ],
-            queue_messages=health.queue.messages if health.queue is not None else None,
-            oldest_message_seconds=health.oldest_message_seconds,
-            dead_messages=health.dead.messages if health.dead is not None else None,
+            queue_messages=health.messages(JOB_QUEUE),
+            oldest_message_seconds=health.oldest_seconds(JOB_QUEUE),
+            backfill_messages=health.messages(BACKFILL_QUEUE),
+            oldest_backfill_seconds=health.oldest_seconds(BACKFILL_QUEUE),
+            dead_messages=health.messages(DEAD_QUEUE, DEAD_BACKFILL_QUEUE),
         )
 
 

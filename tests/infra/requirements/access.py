@@ -6,7 +6,7 @@ from devtools.bicep.functions import guid
 from devtools.deployment import ROLE
 from devtools.deployment.roles import BY_ID, ROLES
 from devtools.deployment.scenarios import REGISTRY
-from tests.infra.requirements.view import View
+from tests.infra.requirements.view import QUEUES, View
 
 
 def roles(view: View) -> None:
@@ -50,7 +50,7 @@ def expected_roles(view: View) -> Iterator[tuple[str, str, str]]:
     host = view.host.id
     yield ROLES["storageBlobDataOwner"].name, app, host
     yield ROLES["storageTableDataContributor"].name, app, host
-    for queue in ("mirror-jobs", "mirror-jobs-poison"):
+    for queue in QUEUES:
         yield ROLES["storageQueueDataContributor"].name, app, f"{host}/queueServices/default/queues/{queue}"
     yield ROLES["storageBlobDataContributor"].name, app, view.container
     yield ROLES["storageBlobDelegator"].name, app, view.mirror_account

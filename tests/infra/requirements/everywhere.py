@@ -73,7 +73,7 @@ NAMES = {
     f"{ACCOUNT}/managementPolicies": "default",
     CONTAINER: "app-package|dead-letters|mirror",
     f"{CONTAINER}/immutabilityPolicies": "default",
-    f"{ACCOUNT}/queueServices/queues": "mirror-jobs(-poison)?",
+    f"{ACCOUNT}/queueServices/queues": "mirror-(jobs|backfill)(-poison)?",
     f"{ACCOUNT}/tableServices/tables": "mirrorjobs",
     ROLE: _GUID,
     "Microsoft.Web/serverfarms": f"plan-mirror-{_UNIQUE}",

@@ -2,7 +2,7 @@
 
 from devtools.bicep.settled import at
 from devtools.deployment import ACCOUNT, CONTAINER
-from tests.infra.requirements.view import Missing, View
+from tests.infra.requirements.view import QUEUES, Missing, View
 
 
 def storage(view: View) -> None:
@@ -35,8 +35,7 @@ def storage(view: View) -> None:
     containers_queues_and_table = {
         f"{view.host.id}/blobServices/default/containers/app-package",
         f"{view.host.id}/blobServices/default/containers/dead-letters",
-        f"{view.host.id}/queueServices/default/queues/mirror-jobs",
-        f"{view.host.id}/queueServices/default/queues/mirror-jobs-poison",
+        *(f"{view.host.id}/queueServices/default/queues/{name}" for name in QUEUES),
         f"{view.host.id}/tableServices/default/tables/mirrorjobs",
         *([view.container] if view.owns_mirror else []),
     }

@@ -8,6 +8,8 @@ from devtools.bicep.settled import Settled, Whole, at
 from devtools.deployment import ACCOUNT
 from devtools.deployment.scenarios import ELSEWHERE, HERE, Scenario
 
+QUEUES = ("mirror-jobs", "mirror-jobs-poison", "mirror-backfill", "mirror-backfill-poison")
+
 
 @dataclass(slots=True)
 class View:

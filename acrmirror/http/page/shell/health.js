@@ -12,7 +12,8 @@ const MEANING = {
   registry: "The registry lists repositories and tags for this identity",
   mirror: "The mirror's container can be read",
   links: "Links into storage can be signed",
-  queue: "The queue of jobs can be read",
+  queue: "The queue of pushes can be read",
+  "backfill-queue": "The queue of sweeps can be read",
   records: "The table of records can be read",
 };
 
@@ -36,7 +37,11 @@ export function health({ signal, say }) {
   return { title: "Health", nodes: [title("Health"), failed.element, found] };
 }
 
-function shown({ ok, checks, queue_messages: messages, oldest_message_seconds: oldest, dead_messages: dead }) {
+const number = (count) => (count === null ? null : count.toLocaleString("en"));
+const age = (seconds) => (seconds === null ? null : `${duration(seconds)} old`);
+
+function shown(report) {
+  const { ok, checks, dead_messages: dead } = report;
   return [
     h(
       "p",
@@ -45,9 +50,11 @@ function shown({ ok, checks, queue_messages: messages, oldest_message_seconds: o
       ok ? "All is well." : "Something is wrong.",
     ),
     facts([
-      ["Jobs in the queue", messages === null ? null : messages.toLocaleString("en")],
-      ["The oldest", oldest === null ? null : `${duration(oldest)} old`],
-      ["Dead, and not in a record yet", dead ? dead.toLocaleString("en") : null],
+      ["Jobs in the queue", number(report.queue_messages)],
+      ["The oldest", age(report.oldest_message_seconds)],
+      ["Sweeps and their jobs in the queue", number(report.backfill_messages)],
+      ["The oldest of these", age(report.oldest_backfill_seconds)],
+      ["Dead, and not in a record yet", dead ? number(dead) : null],
     ]),
     h(
       "ul",
