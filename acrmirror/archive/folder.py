@@ -1,12 +1,14 @@
 """The image as a folder in OCI layout. Blobs appear under their names when they are whole and right."""
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acrmirror.archive.alone import alone
 from acrmirror.archive.contents import (
     IMAGE_NAME,
     LAYOUT_VERSION,
@@ -20,17 +22,18 @@ from acrmirror.archive.contents import (
 from acrmirror.archive.fetching import BLOCK, THREADS, Fetch, OnBytes, check, fetch_in_order, ranges
 from acrmirror.errors import DigestMismatch
 from acrmirror.oci import Descriptor
-from acrmirror.reference import Hasher
+from acrmirror.reference import Digest
+
+LOCK = ".acrmirror.lock"
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """A blob that is not there yet: `done` bytes of it are in `unfinished`, and `hasher` has seen them."""
+    """A blob that is not there yet: `done` bytes of it are in `unfinished`."""
 
     path: Path
     blob: Descriptor
     done: int
-    hasher: Hasher
 
     @property
     def unfinished(self) -> Path:
@@ -38,13 +41,25 @@ class _Wanted:
 
 
 def write_folder(
-    folder: Path, image: Exported, fetch: Fetch, *, threads: int = THREADS, on_bytes: OnBytes | None = None
+    folder: Path,
+    image: Exported,
+    fetch: Fetch,
+    *,
+    threads: int = THREADS,
+    on_bytes: OnBytes | None = None,
+    waits: Callable[[], None] | None = None,
 ) -> None:
     """Adds the image to the layout in `folder`, which is made if need be; other images in it stay.
 
     What is there already is checked byte for byte and not fetched again. `index.json` lists the image last of all.
+    Another export into the same folder is waited for: `waits` is called before that.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / LOCK, waits):
+        _add(folder, image, fetch, threads, on_bytes)
+
+
+def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: OnBytes | None) -> None:
     parts = content_parts(image)
     for part in parts:
         (folder / part.name).parent.mkdir(parents=True, exist_ok=True)
@@ -65,18 +80,15 @@ def _missing(folder: Path, parts: Sequence[Part], on_bytes: OnBytes | None) -> I
         blob = part.blob
         if blob is None:
             continue
-        want = _Wanted(folder / part.name, blob, 0, blob.digest.hasher())
-        if want.path.exists():
-            done = _hash(want.path, want.hasher)
-            if done == blob.size and want.hasher.hexdigest() == blob.digest.encoded:
-                _tell(on_bytes, want, done)
-                continue
-            want.hasher = blob.digest.hasher()
+        want = _Wanted(folder / part.name, blob, 0)
+        if want.path.exists() and want.path.stat().st_size == blob.size and _hash(want.path, blob) == blob.digest:
+            _tell(on_bytes, want, blob.size)
+            continue
         if want.unfinished.exists():
-            want.done = _hash(want.unfinished, want.hasher)
+            want.done = want.unfinished.stat().st_size
             if want.done > blob.size:
                 want.unfinished.unlink()
-                want.done, want.hasher = 0, blob.digest.hasher()
+                want.done = 0
         _tell(on_bytes, want, want.done)
         yield want
 
@@ -85,25 +97,26 @@ def _complete(want: _Wanted, fetched: Iterator[bytes], on_bytes: OnBytes | None)
     with want.unfinished.open("ab") as file:
         while want.done < want.blob.size:
             data = next(fetched)
-            want.hasher.update(data)
             file.write(data)
             want.done += len(data)
             _tell(on_bytes, want, want.done)
+        file.flush()
+        os.fsync(file.fileno())
     try:
-        check(want.blob, want.hasher.hexdigest())
+        # What lies there is what counts, whoever else wrote into it.
+        check(want.blob, _hash(want.unfinished, want.blob).encoded)
     except DigestMismatch:
         want.unfinished.unlink()
         raise
     want.unfinished.replace(want.path)
 
 
-def _hash(path: Path, hasher: Hasher) -> int:
-    done = 0
+def _hash(path: Path, blob: Descriptor) -> Digest:
+    hasher = blob.digest.hasher()
     with path.open("rb") as file:
         while data := file.read(BLOCK):
             hasher.update(data)
-            done += len(data)
-    return done
+    return Digest(blob.digest.algorithm, hasher.hexdigest())
 
 
 def _entries(folder: Path, image: Exported) -> list[dict[str, Any]]:

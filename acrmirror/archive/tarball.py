@@ -2,12 +2,13 @@
 
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from acrmirror.archive.alone import alone
 from acrmirror.archive.contents import Part
 from acrmirror.archive.fetching import BLOCK, THREADS, Fetch, OnBytes, Range, check, fetch_in_order, ranges
 from acrmirror.errors import DigestMismatch
@@ -27,24 +28,33 @@ class _Position:
 
 
 def write_file(
-    path: Path, parts: Sequence[Part], fetch: Fetch, *, threads: int = THREADS, on_bytes: OnBytes | None = None
+    path: Path,
+    parts: Sequence[Part],
+    fetch: Fetch,
+    *,
+    threads: int = THREADS,
+    on_bytes: OnBytes | None = None,
+    waits: Callable[[], None] | None = None,
 ) -> None:
     """Writes the archive to `path`, which appears when it is whole; until then it grows as `<path>.part`.
 
-    A `.part` that an earlier run left is checked byte for byte and gone on with. Raises DigestMismatch for a blob that
-    is not what its digest says; nothing of it is kept.
+    A `.part` that an earlier run left is checked byte for byte and gone on with, as is the whole of it at the end.
+    Raises DigestMismatch for a blob that is not what its digest says; nothing of it is kept. Another export into the
+    same file is waited for: `waits` is called before that.
     """
     unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("a+b") as file:
-        position = _resume(file, parts, on_bytes)
-        try:
-            _write(file, parts, position, fetch, threads, on_bytes)
-        except DigestMismatch:
-            file.truncate(_start_of_last_blob(file, parts))
-            raise
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    with alone(path.with_name(f"{path.name}.lock"), waits):
+        with unfinished.open("a+b") as file:
+            position = _resume(file, parts, on_bytes)
+            try:
+                _write(file, parts, position, fetch, threads, on_bytes)
+            except DigestMismatch:
+                file.truncate(_start_of_last_blob(file, parts))
+                raise
+            file.flush()
+            os.fsync(file.fileno())
+            _check_whole(file, parts)
+        unfinished.replace(path)
 
 
 def write_stream(
@@ -60,6 +70,7 @@ def write_stream(
     A blob that is not what its digest says ends the stream before the archive's end, so that no reader takes it.
     """
     _write(stream, parts, _Position(), fetch, threads, on_bytes)
+    stream.write(END)
     stream.flush()
 
 
@@ -106,7 +117,6 @@ def _write(
                     check(part.blob, hasher.hexdigest())
                     _tell(on_bytes, part.blob.digest, done)
             stream.write(padding(part.size))
-    stream.write(END)
 
 
 def _missing(parts: Sequence[Part], position: _Position) -> Iterator[Range]:
@@ -152,6 +162,20 @@ def _resume(file: BinaryIO, parts: Sequence[Part], on_bytes: OnBytes | None) -> 
     file.truncate(right)
     file.seek(right)
     return position
+
+
+def _check_whole(file: BinaryIO, parts: Sequence[Part]) -> None:
+    """Reads what lies in the file, whoever else wrote into it. Keeps what is right of it, and raises DigestMismatch, if
+    it is not the archive."""
+    if _resume(file, parts, None).part < len(parts):
+        raise DigestMismatch(
+            "read the archive that was written",
+            "its bytes are not those that were fetched",
+            "Run it again, with nothing else that writes there.",
+        )
+    file.write(END)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _hash(file: BinaryIO, hasher: Hasher, limit: int) -> int:

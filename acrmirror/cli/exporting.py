@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from acrmirror.archive import image_parts, write_file, write_folder, write_stream
 from acrmirror.cli.failures import CannotWrite, ReaderGone, Usage
 from acrmirror.cli.following import bars
+from acrmirror.cli.output import errors
 from acrmirror.client import Client, LinkedBlobs
 from acrmirror.errors import Malformed
 from acrmirror.oci import Descriptor, Platform
@@ -53,13 +56,18 @@ def export(client: Client, image: str, output: str, wanted: str | None, threads:
             if digest in tasks:
                 progress.update(tasks[digest], completed=done)
 
+        def waits() -> None:
+            errors.print(f"another export writes {escape(output)}: waiting for its end", soft_wrap=True)
+
         try:
             if output == "-":
                 write_stream(sys.stdout.buffer, image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
             elif output.endswith("/") or Path(output).is_dir():
-                write_folder(Path(output), exported, blobs.fetch, threads=threads, on_bytes=on_bytes)
+                write_folder(Path(output), exported, blobs.fetch, threads=threads, on_bytes=on_bytes, waits=waits)
             else:
-                write_file(Path(output), image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
+                write_file(
+                    Path(output), image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes, waits=waits
+                )
         except BrokenPipeError as error:
             raise ReaderGone(
                 f"write {exported.name} into the pipe", "its reader has gone away", "Look at what the reader says."
