@@ -28,6 +28,8 @@ ACCOUNT = "devstoreaccount1"
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https://\S+)")
 # Azurite's default of 5 s closes idle connections that the SDKs are about to use again; the real service keeps them.
 _KEEP_ALIVE = 120
+_CLEANING = Path(__file__).with_name("azurite_cleaning.js")
+CLEANING_SECONDS = 600  # Azurite's own interval for blobs; for messages it has a minute
 
 
 class NoTools(RuntimeError):
@@ -63,7 +65,8 @@ def account_names(count: int) -> list[str]:
 def command(tools: Tools, certificate: Path, folder: Path | None, ports: tuple[int, int, int]) -> list[str]:
     """Azurite's command line. The SDKs of today send an API version that it does not know, so it must not check."""
     blob, queue, table = ports
-    arguments = [str(tools.node), str(tools.azurite), "--oauth", "basic", "--skipApiVersionCheck"]
+    arguments = [str(tools.node), "--require", str(_CLEANING), str(tools.azurite)]
+    arguments += ["--oauth", "basic", "--skipApiVersionCheck"]
     arguments += ["--cert", str(certificate), "--key", str(certificate), "--silent", "--disableTelemetry"]
     arguments += ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
     for name, port in (("blob", blob), ("queue", queue), ("table", table)):
@@ -88,6 +91,13 @@ def main() -> None:
     parser.add_argument("--cert", type=Path, required=True, help="PEM file with private key and chain")
     parser.add_argument("--folder", type=Path, help="where it keeps its data; in memory if not given")
     parser.add_argument("--accounts", type=int, default=1, help=f"how many, {ACCOUNT} first")
+    parser.add_argument(
+        "--cleaning",
+        type=float,
+        default=CLEANING_SECONDS,
+        metavar="SECONDS",
+        help=f"between two clean-ups of what no blob or message refers to any more ({CLEANING_SECONDS})",
+    )
     for service in ("blob", "queue", "table"):
         parser.add_argument(f"--{service}-port", type=int, default=0)
     arguments = parser.parse_args()
@@ -102,7 +112,11 @@ def main() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "AZURITE_ACCOUNTS": keys},
+        env={
+            **os.environ,
+            "AZURITE_ACCOUNTS": keys,
+            "LOCAL_AZURITE_CLEANING_MS": str(round(arguments.cleaning * 1000)),
+        },
         # Safe: this process has one thread so far.
         preexec_fn=set_death_signal if sys.platform == "linux" else None,
     ) as azurite:
