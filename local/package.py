@@ -7,6 +7,7 @@ by `local.functions` with nothing but itself on the import path: see `local.func
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,8 @@ PACKAGES = Path(".python_packages") / "lib" / "site-packages"
 def build(folder: Path) -> Path:
     """The app's folder, `folder`/app, made from a new clone of this repository's HEAD. Needs git and the package index.
 
-    Raises `CalledProcessError`, with what pip or git said on standard error.
+    Where there is no repository, as in an unpacked archive of one, the files are taken as they are here. Raises
+    `CalledProcessError`, with what pip or git said on standard error.
     """
     archive = pack(folder / "clone", folder / "app.zip")
     app = folder / "app"
@@ -30,9 +32,12 @@ def build(folder: Path) -> Path:
     return app
 
 
-def pack(clone: Path, archive: Path) -> Path:
-    """Clones this repository, and zips what a deployment uploads of it. `.funcignore` is read as git reads its own."""
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), clone], check=True)
+def pack(clone: Path, archive: Path, root: Path = ROOT) -> Path:
+    """Clones the repository, and zips what a deployment uploads of it. `.funcignore` is read as git reads its own."""
+    if (root / ".git").exists():
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", root.as_uri(), clone], check=True)
+    else:
+        _make_repository(clone, root)
     ignored = _listed(clone, "--cached", "--ignored", "--exclude-from=.funcignore")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
         for name in sorted(_listed(clone, "--cached") - ignored):
@@ -40,6 +45,17 @@ def pack(clone: Path, archive: Path) -> Path:
     return archive
 
 
-def _listed(clone: Path, *options: str) -> set[str]:
-    found = subprocess.run(["git", "-C", clone, "ls-files", "-z", *options], capture_output=True, check=True)
+def _make_repository(clone: Path, root: Path) -> None:
+    """Out of what is in `root` and its `.gitignore` does not name."""
+    subprocess.run(["git", "init", "--quiet", clone], check=True)
+    for name in _listed(clone, "--others", "--exclude-standard", root=root):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, clone / name)
+    subprocess.run(["git", "-C", clone, "add", "--all"], check=True)
+
+
+def _listed(clone: Path, *options: str, root: Path | None = None) -> set[str]:
+    """Of the clone, or of what lies in `root` and is no repository."""
+    git = ["git", f"--git-dir={clone / '.git'}", f"--work-tree={root or clone}", "ls-files", "-z", *options]
+    found = subprocess.run(git, cwd=root or clone, capture_output=True, check=True)
     return {name.decode() for name in found.stdout.split(b"\0") if name}

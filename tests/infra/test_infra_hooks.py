@@ -15,6 +15,7 @@ import yaml
 
 from devtools.bicep.reading import read
 from devtools.deployment import INFRA
+from tests.programs import make_program
 
 ROOT = INFRA.parent
 HOOKS = INFRA / "hooks"
@@ -37,7 +38,7 @@ OUTPUTS = {
     "MIRROR_REPOSITORY_PREFIXES": '["team/"]',
 }
 
-STAND_IN = """#!{python}
+STAND_IN = """
 import json, pathlib, sys
 here = pathlib.Path(__file__).parent
 with (here / "calls").open("a") as calls:
@@ -59,9 +60,7 @@ class Azure:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        az = folder / "az"
-        az.write_text(STAND_IN.replace("{python}", sys.executable), encoding="utf-8")
-        az.chmod(0o755)
+        make_program(folder / "az", STAND_IN)
         # Ten seconds a try are too long for a test.
         sleep = folder / "sleep"
         sleep.write_text("#!/bin/sh\n", encoding="utf-8")

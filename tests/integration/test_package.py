@@ -47,6 +47,28 @@ def test_the_zip_holds_the_app_and_nothing_else(tmp_path: Path) -> None:
     assert {name for name in names if name.startswith("acrmirror/")} == app
 
 
+def test_it_is_packed_as_it_lies_where_there_is_no_repository(tmp_path: Path) -> None:
+    """As in an unpacked archive of one, with what `dev.py` and Python made there since."""
+    folder = tmp_path / "a b ü"
+    taken = ("function_app.py", "acrmirror/rooms/ü.py")
+    left = (
+        ".gitignore",
+        ".funcignore",
+        "README.md",
+        ".venv/lib/x.py",
+        "acrmirror/__pycache__/x.pyc",
+        "tests/test_x.py",
+    )
+    for name in (*taken, *left):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    for name in (".gitignore", ".funcignore"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    with zipfile.ZipFile(pack(tmp_path / "clone", tmp_path / "app.zip", folder)) as opened:
+        assert sorted(opened.namelist()) == sorted(taken)
+    assert not (folder / ".git").exists()
+
+
 def test_an_app_that_brings_its_packages_has_these_alone(foundation: Foundation, tmp_path: Path) -> None:
     """Neither this repository nor its environment: `acrmirror` and `pytest` are in both, `local` is the worker's."""
     app = tmp_path / "app"

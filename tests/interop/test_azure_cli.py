@@ -9,13 +9,13 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from devtools.deployment import INFRA
 from tests.interop.tools import tool
+from tests.programs import make_program
 
 pytestmark = pytest.mark.interop
 
@@ -33,7 +33,7 @@ OUTPUTS = [
     "MIRROR_TOPIC_SUBSCRIPTION_ID",
 ]
 # Writes down what it is asked, and answers so that the hooks go on to their last command.
-RECORDER = f"""#!{sys.executable}
+RECORDER = f"""
 import json, pathlib, sys
 with (pathlib.Path(__file__).parent / "calls").open("a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
@@ -47,9 +47,7 @@ if "list" in sys.argv:
 @pytest.fixture
 def calls(tmp_path: Path) -> list[list[str]]:
     """Every command that the hooks can give."""
-    recorder = tmp_path / "az"
-    recorder.write_text(RECORDER, encoding="utf-8")
-    recorder.chmod(0o755)
+    make_program(tmp_path / "az", RECORDER)
     environment = {
         "PATH": f"{tmp_path}:/usr/bin:/bin",
         "MIRROR_REGISTRY_NAME": "demoimages",
