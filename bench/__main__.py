@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,10 +16,11 @@ from pathlib import Path
 from bench import services
 from bench.contenders import Contender, contenders
 from bench.courses import COURSES, MIB, Bench
+from local.process import end_by_signals
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_by_signals()
     arguments = _arguments()
     field = [it for it in contenders(arguments.threads) if not arguments.contender or it.name in arguments.contender]
     if not field:

@@ -21,7 +21,7 @@ from acrmirror.jobs import FINAL_STATES, JobRecord
 from acrmirror.reference import Digest, check_repository, check_tag
 from local.activity import Activity, seconds_between, size
 from local.images import Image, load_image, multi_arch, signature
-from local.process import ServiceFailed
+from local.process import ServiceFailed, end_by_signals
 from local.push import Pusher
 from local.reader import Damaged, MirrorReader, NotServed, pull_to_layout, verify_repository
 from local.reader.tree import blob_path
@@ -79,7 +79,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_by_signals()
     screen = Screen()
     try:
         run(options, screen)

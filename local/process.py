@@ -169,10 +169,11 @@ def announce(message: Mapping[str, object]) -> None:
 
 
 class StopRequest:
-    """SIGTERM or SIGINT from now on; with `watch_input` also that the parent closes its end of standard input.
+    """SIGTERM, SIGINT or SIGHUP from now on; with `watch_input` also that the parent closes its end of standard input.
 
-    A terminal, /dev/null or a file as standard input means that nobody holds the other end: then only signals count.
-    Made in the main thread.
+    A hangup that was ignored before, as `nohup` has it, stays ignored. Ctrl-C counts also where a shell ignored it for
+    what it started in the background. A terminal, /dev/null or a file as standard input means that nobody holds the
+    other end: then only signals count. Made in the main thread.
     """
 
     def __init__(self, *, watch_input: bool = True) -> None:
@@ -180,7 +181,7 @@ class StopRequest:
         self._told, tell = os.pipe()
         os.set_blocking(tell, False)
         signal.set_wakeup_fd(tell)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ending_signals():
             signal.signal(number, lambda *_: None)
         self._watched = [self._told, *([_STDIN] if watch_input and _is_pipe(_STDIN) else [])]
 
@@ -194,6 +195,22 @@ class StopRequest:
                 return False
             if self._told in readable or not os.read(_STDIN, 4096):
                 return True
+
+
+def end_by_signals() -> None:
+    """From now on the signals of `StopRequest` end this process by an exception, so that what it started is stopped:
+    `SystemExit` with 128 and the signal's number, for Ctrl-C `KeyboardInterrupt`. Called in the main thread."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    for number in _ending_signals():
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else leave)
+
+
+def _ending_signals() -> list[signal.Signals]:
+    survives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if survives else [signal.SIGHUP])]
 
 
 def wait_until_told_to_stop(ready: Mapping[str, object] | None = None) -> None:

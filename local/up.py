@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from local.activity import Activity
-from local.process import ServiceFailed, StopRequest
+from local.process import ServiceFailed, StopRequest, end_by_signals
 from local.stack import LEASE_SECONDS, Stack
 
 PAUSE = 0.5  # seconds between two looks at what happened
@@ -66,8 +66,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
-    # Until the stack runs, SIGTERM ends this process as an exception does, so that what was started is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    end_by_signals()  # until the stack runs
     try:
         with make_stack(options) as stack:
             stop = StopRequest(watch_input=False)

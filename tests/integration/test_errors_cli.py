@@ -22,6 +22,7 @@ from local.images import Image, multi_arch, oci_image
 from local.process import wait_for
 from local.stack import Stack
 from tests.documentation import table
+from tests.programs import as_from_a_terminal
 
 MIB = 1024 * 1024
 CODES = {int(code) for code, _ in table("docs/cli.md", "code")}
@@ -231,7 +232,9 @@ def unfinished(at: Terminal) -> None:
 def interrupted(at: Terminal) -> None:
     at.slow()
     line = at.run.line("pull", at.repository, "--wait")
-    with subprocess.Popen(line, env=at.run.environment, cwd=at.run.folder, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        line, env=at.run.environment, cwd=at.run.folder, stderr=subprocess.PIPE, preexec_fn=as_from_a_terminal
+    ) as process:
         assert wait_for(lambda: bool(at.mirror.jobs(at.repository)), 30)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,12 +20,15 @@ from local.process import wait_for
 from local.push import Pusher
 from local.reader import MirrorReader, NotServed
 from tests.integration.test_stack import READY
+from tests.programs import as_from_a_terminal, make_program
 
 ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def up(folder: Path, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+def up(
+    folder: Path, *arguments: str, start: Callable[[], object] = as_from_a_terminal, **environment: str
+) -> Iterator["subprocess.Popen[str]"]:
     """From another folder than the project's, with no standard input."""
     with subprocess.Popen(
         [sys.executable, "-m", "local.up", *arguments],
@@ -35,6 +38,7 @@ def up(folder: Path, *arguments: str, **environment: str) -> Iterator["subproces
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=start,
     ) as process:
         try:
             yield process
@@ -102,12 +106,44 @@ def test_the_page_tells_what_happens_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     assert (folder / "functions.log").exists()
 
 
-def test_sigterm_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_it_starts_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path, "--json") as process:
         assert wait_for(lambda: any(tmp_path.glob("mirror-*/registry.log")), 20)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=20)
-        assert process.returncode == 128 + signal.SIGTERM
+        assert process.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hangup_ends_it_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with up(tmp_path, "--json") as process:
+        read_until(process, "}")
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def in_the_background() -> None:
+    """As `nohup … &` in a script starts it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["while it starts", "once it runs"])
+def test_in_the_background_it_outlives_a_hangup_and_ends_on_ctrl_c_all_the_same(tmp_path: Path, early: bool) -> None:
+    with up(tmp_path, "--json", start=in_the_background) as process:
+        assert wait_for(lambda: any(tmp_path.glob("mirror-*/registry.log")), 20)
+        process.send_signal(signal.SIGHUP)
+        if not early:
+            assert json.loads(read_until(process, "}"))
+            process.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        assert process.returncode == (128 + signal.SIGINT if early else 0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,7 +188,7 @@ def test_core_tools_are_asked_for_by_name_where_they_are_missing(tmp_path: Path)
     assert "install Azure Functions Core Tools" in err
 
 
-FUNC = """#!{python}
+FUNC = """
 import json, os, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -183,8 +219,7 @@ def test_core_tools_get_the_app_its_settings_and_the_hosts_own_without_a_key(tmp
     seen = tmp_path / "seen.json"
     func = tmp_path / "bin" / "func"
     func.parent.mkdir()
-    func.write_text(FUNC.format(python=sys.executable, seen=str(seen)))
-    func.chmod(0o755)
+    make_program(func, FUNC.format(seen=str(seen)))
     with up(tmp_path, "--json", "--func", PATH=f"{func.parent}{os.pathsep}{os.environ['PATH']}") as process:
         ready = json.loads(read_until(process, "}"))
         process.send_signal(signal.SIGTERM)
