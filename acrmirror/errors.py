@@ -127,6 +127,18 @@ class Refused(Permanent):
     code = "refused"
 
 
+class AnotherRegistry(Refused):
+    """An event of another registry or topic than the settings name."""
+
+    code = "another-registry"
+
+
+class Untimely(Refused):
+    """An event whose time is further ahead than clocks differ."""
+
+    code = "event-time"
+
+
 class Misconfigured(Permanent):
     """A setting that is missing or wrong."""
 

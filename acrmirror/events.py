@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
 
-from acrmirror.errors import Malformed, Refused
+from acrmirror.errors import AnotherRegistry, Malformed, Untimely
 from acrmirror.moments import ahead_of, nine_digits
 from acrmirror.reference import REPOSITORY_LIMIT, Digest, Reference, check_repository, shown
 
@@ -29,6 +29,7 @@ _KINDS: dict[str, Kind] = {
 }
 _PREFIX = "Microsoft.ContainerRegistry."
 _SAFE_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", re.ASCII)
+_REGION = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
 _RESOURCE = re.compile(r"/providers/Microsoft\.ContainerRegistry/registries/([A-Za-z0-9]{1,64})$", re.IGNORECASE)
 
 
@@ -68,7 +69,7 @@ def parse_event(payload: Mapping[str, object], limit: int = REPOSITORY_LIMIT) ->
     request = data.get("request")
     host = _optional_text(request.get("host")) if isinstance(request, Mapping) else None
     return RegistryEvent(
-        id=_id(payload, data),
+        id=identity_of(payload),
         kind=kind,
         reference=Reference(repository, tag, digest),
         time=_time(data.get("timestamp"), payload.get(time_key)),
@@ -82,36 +83,59 @@ def parse_event(payload: Mapping[str, object], limit: int = REPOSITORY_LIMIT) ->
 def check_event(
     event: RegistryEvent, registry: str, resource_id: str | None = None, now: datetime | None = None
 ) -> None:
-    """Refuses an event of another registry than the settings', or from the future. Nothing is fetched for it.
+    """Raises AnotherRegistry for an event of another registry or topic than the settings', Untimely for one from the
+    future. Nothing is fetched for it.
 
-    `registry` is the login server, `resource_id` the ARM id if settings name one; `now` is the current time.
+    `registry` is the login server, `resource_id` the ARM id if settings name one: then the topic has to be that one
+    (rules S7, H4). A host has to be the login server's, with a region or a port or without. `now` is the current time.
     """
     asked = f"take event {shown(event.id)} for {event.reference}"
     if resource_id is not None and (event.topic or "").rstrip("/").lower() != resource_id.rstrip("/").lower():
-        raise Refused(
+        raise AnotherRegistry(
             asked,
             f"its topic is {shown(event.topic)}, and settings name {resource_id}",
             "Subscribe to the registry that MIRROR_REGISTRY_RESOURCE_ID names, or correct that setting.",
         )
     if event.registry_host is not None:
-        if event.registry_host != registry.lower():
+        if not _same_registry(event.registry_host, registry.lower()):
             raise _another_registry(asked, shown(event.registry_host), registry)
-    elif resource_id is None and event.topic is not None:
+    elif event.topic is not None:
         named = _RESOURCE.search(event.topic)
         label = registry.lower().partition(".")[0]
         # A login server may be the registry's name and a suffix that keeps others from taking it over.
         if named and label != named[1].lower() and not label.startswith(f"{named[1].lower()}-"):
             raise _another_registry(asked, shown(named[1]), registry)
     if ahead_of(event.time, now or datetime.now(UTC)) > AHEAD_LIMIT:
-        raise Refused(
+        raise Untimely(
             asked,
             f"its time {event.time} is more than five minutes ahead",
             "History is kept in the registry's own time: check the clocks of the sender and of this machine.",
         )
 
 
-def _another_registry(asked: str, named: str, registry: str) -> Refused:
-    return Refused(
+def identity_of(payload: Mapping[str, object]) -> str:
+    """The event's id, safe in a blob's name, whatever else it holds. An id that can't be there, or is missing, is
+    replaced by a hash that repeats with the event."""
+    data = payload.get("data")
+    for candidate in (payload.get("id"), data.get("id") if isinstance(data, Mapping) else None):
+        if isinstance(candidate, str) and candidate:
+            if _SAFE_ID.fullmatch(candidate):
+                return candidate
+            return hashlib.sha256(candidate.encode("utf-8", "surrogatepass")).hexdigest()
+    whole = json.dumps(payload, sort_keys=True, default=str)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _same_registry(host: str, registry: str) -> bool:
+    """Whether a host is the login server, or one of a region: `demo.westeurope.geo.azurecr.io` is `demo.azurecr.io`."""
+    host, registry = (it.removesuffix(":443").removesuffix(".") for it in (host, registry))
+    label, _, suffix = registry.partition(".")
+    region = host.removeprefix(f"{label}.").removesuffix(f".{suffix}")
+    return host == registry or (host == f"{label}.{region}.{suffix}" and _REGION.fullmatch(region) is not None)
+
+
+def _another_registry(asked: str, named: str, registry: str) -> AnotherRegistry:
+    return AnotherRegistry(
         asked,
         f"it comes from the registry {named}, and this mirror serves {registry}",
         "Subscribe to the registry that MIRROR_REGISTRY names, or correct that setting.",
@@ -124,17 +148,6 @@ def _kind(value: object) -> Kind:
     if kind is None:
         raise _malformed(f"its type is {shown(value)}, which is none of a container registry's")
     return kind
-
-
-def _id(payload: Mapping[str, object], data: Mapping[str, object]) -> str:
-    """The event's id; one that can't be in a blob's name, or is missing, is replaced by a hash that repeats with it."""
-    for candidate in (payload.get("id"), data.get("id")):
-        if isinstance(candidate, str) and candidate:
-            if _SAFE_ID.fullmatch(candidate):
-                return candidate
-            return hashlib.sha256(candidate.encode("utf-8", "surrogatepass")).hexdigest()
-    whole = json.dumps(payload, sort_keys=True, default=str)
-    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def _time(*candidates: object) -> str:

@@ -17,6 +17,12 @@ class DeadJobs(Permanent):
     code = "dead-jobs"
 
 
+class RefusedEvents(Permanent):
+    """Events were refused that Event Grid may still deliver again."""
+
+    code = "refused-events"
+
+
 class WrongState(Permanent):
     """What was asked for does not fit the state that it is in."""
 

@@ -5,9 +5,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.application.failures import DeadJobs
+from acrmirror.application.failures import DeadJobs, RefusedEvents
 from acrmirror.errors import MirrorError, NotFound
-from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Depth, JobQueue, JobRecords
+from acrmirror.jobs import (
+    BACKFILL_QUEUE,
+    DEAD_BACKFILL_QUEUE,
+    DEAD_QUEUE,
+    JOB_QUEUE,
+    Depth,
+    JobQueue,
+    JobRecords,
+    Refusal,
+    Refusals,
+)
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
 from acrmirror.store.links import Links
@@ -28,10 +38,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`depths` has each queue that could be looked at, by its name."""
+    """`depths` has each queue that could be looked at, by its name. `refused` are events that may come again, the one
+    refused last first."""
 
     checks: tuple[Check, ...]
     depths: Mapping[str, Depth] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -47,16 +59,23 @@ class Health:
 
 
 class HealthChecks:
-    """Tries the registry, the mirror's container, links, the queues and the table."""
+    """Tries the registry, the mirror's container, links, the queues and the table, and looks for refused events."""
 
     def __init__(
-        self, registry: Registry, listing: Listing, links: Links, queue: JobQueue, records: JobRecords
+        self,
+        registry: Registry,
+        listing: Listing,
+        links: Links,
+        queue: JobQueue,
+        records: JobRecords,
+        refusals: Refusals,
     ) -> None:
         self._registry = registry
         self._listing = listing
         self._links = links
         self._queue = queue
         self._records = records
+        self._refusals = refusals
 
     def run(self) -> Health:
         depths: dict[str, Depth] = {}
@@ -68,6 +87,7 @@ class HealthChecks:
         def look_at_dead(name: str) -> None:
             check_buried(name, look(name), datetime.now(UTC))
 
+        refused = self._recently_refused()
         checks = (
             _check("registry", self._list_registry),
             _check("mirror", lambda: self._listing.has_repository("health")),
@@ -77,8 +97,15 @@ class HealthChecks:
             _check("backfill-queue", lambda: look(BACKFILL_QUEUE)),
             _check("dead-backfill-jobs", lambda: look_at_dead(DEAD_BACKFILL_QUEUE)),
             _check("records", lambda: next(self._records.newest(), None)),
+            _check("events", lambda: check_refused(refused)),
         )
-        return Health((Check("settings"), *checks), depths)
+        return Health((Check("settings"), *checks), depths, refused)
+
+    def _recently_refused(self) -> tuple[Refusal, ...]:
+        """None where the table can't be read: that is told as such."""
+        with suppress(MirrorError):
+            return tuple(self._refusals.recent())
+        return ()
 
     def _list_registry(self) -> None:
         """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each."""
@@ -101,6 +128,17 @@ def check_buried(queue: str, dead: Depth, now: datetime) -> None:
             f"look at {queue}",
             f"{dead.messages} messages lie there, the oldest for {age:.0f} seconds",
             f"Look into the log of {EMPTIED_BY[queue]}; what it can't decode has to be looked at and deleted by hand.",
+        )
+
+
+def check_refused(refused: tuple[Refusal, ...]) -> None:
+    """Raises RefusedEvents, with cause and remedy of the one that was refused last."""
+    if refused:
+        last = refused[0]
+        raise RefusedEvents(
+            last.asked,
+            f"{last.answered}; of {len(refused)} events, this one was refused last, at {last.last}",
+            f"{last.remedy} Event Grid delivers each again for a day, then keeps it as a dead letter.",
         )
 
 

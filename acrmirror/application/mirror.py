@@ -9,16 +9,15 @@ from typing import Any
 
 from acrmirror.application.health import HealthChecks
 from acrmirror.application.images import Images
+from acrmirror.application.intake import Intake
 from acrmirror.application.pulls import Pulls
 from acrmirror.application.running import LAYERS_SHOWN, Run
 from acrmirror.application.sweeps import Sweeps
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent, Unavailable
-from acrmirror.events import RegistryEvent, check_event, parse_event
 from acrmirror.history import Observation
-from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, Sweep, TableClaims, job_id
-from acrmirror.jobs.job import Kind
+from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, Refusals, Sweep, TableClaims, job_id
 from acrmirror.jobs.records import error_fields
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
@@ -64,7 +63,9 @@ class Mirror:
         self.pulls = Pulls(settings, registry, queue, records)
         self.images = Images(settings, store, listing, links)
         self.sweeps = Sweeps(settings, registry, listing, queue, records, telemetry, self._policy)
-        self.health = HealthChecks(registry, listing, links, queue, records)
+        refusals = Refusals(records.table)
+        self._intake = Intake(settings, queue, records, refusals, telemetry)
+        self.health = HealthChecks(registry, listing, links, queue, records, refusals)
         self._closing = ExitStack()
 
     @classmethod
@@ -108,25 +109,8 @@ class Mirror:
     # an event comes in
 
     def receive_event(self, payload: Mapping[str, object]) -> None:
-        """Checks an event and enqueues its job. An event that can't be right is logged and let go: delivering it
-        again would not mend it. Raises what keeps a good one from being enqueued, so that it is delivered again."""
-        try:
-            event = parse_event(payload, self._settings.repository_limit)
-            check_event(event, self._settings.registry, self._settings.registry_resource_id)
-        except Permanent as refusal:
-            _log.warning("Refused an event: %s", refusal)
-            return
-        job = _job_of(event)
-        self._queue.send(job)
-        _log.info("Enqueued %s %s of %s", job.id, job.kind, job.reference)
-        self._record_quietly(job)
-
-    def _record_quietly(self, job: Job) -> None:
-        """The message is on its way, and its run writes the record if this does not."""
-        try:
-            self._records.add(job)
-        except MirrorError as error:
-            _log.warning("No record yet of %s: %s", job.id, error)
+        """Enqueues the job of an event. Raises for one that is refused, see `Intake`."""
+        self._intake.receive(payload)
 
     # a job runs
 
@@ -211,7 +195,7 @@ class Mirror:
         """Brings a run to its end: a next attempt, or a final record."""
         fields = _brought(job, run, copied)
         if not failures:
-            if self._finished(job, run, fields | {"state": "done"} | error_fields(None)):
+            if self._finished(job, run, fields | {"state": "done", "missing": False} | error_fields(None)):
                 self._check_again_later(job, copied)
                 _log.info("Done %s: %s", job.id, job.reference)
             return
@@ -228,9 +212,10 @@ class Mirror:
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
             ended = fields | {"state": decision.state} | error_fields(_told(decision, copied))
-            if self._finished(job, run, ended):
+            missing = decision.state == "gone" and job.kind == "event" and not job.check and copied.digest is None
+            if self._finished(job, run, ended | {"missing": missing}):
                 _log.log(
-                    logging.INFO if decision.state != "failed" else logging.ERROR,
+                    logging.ERROR if decision.state == "failed" or missing else logging.INFO,
                     "%s %s: %s",
                     decision.state.capitalize(),
                     job.id,
@@ -301,11 +286,6 @@ class Crashed(Permanent):
     """What the platform gave up on."""
 
     code = "crashed"
-
-
-def _job_of(event: RegistryEvent) -> Job:
-    kind: Kind = "event" if event.kind == "push" else "deletion"
-    return Job.of_event(event.reference, event.id, event.time, kind, event.media_type, event.size)
 
 
 def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from acrmirror.jobs.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, 
 from acrmirror.jobs.queue import Depth, JobQueue
 from acrmirror.jobs.recorder import Recorder
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
+from acrmirror.jobs.refusals import Refusal, Refusals
 from acrmirror.jobs.sweep import Sweep
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "JobRecord",
     "JobRecords",
     "Recorder",
+    "Refusal",
+    "Refusals",
     "Sweep",
     "TableClaims",
     "job_id",

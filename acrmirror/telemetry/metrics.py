@@ -18,10 +18,16 @@ class JobMetrics:
     def __init__(self, meter: Meter) -> None:
         self._lag = meter.create_histogram("acrmirror.push.lag", "s", "From a push until its image is in the mirror")
         self._jobs = meter.create_counter("acrmirror.jobs", "{job}", "Jobs that came to an end")
+        self._lost = meter.create_counter("acrmirror.push.lost", "{push}", "Pushes gone before they were in the mirror")
+        self._refused = meter.create_counter("acrmirror.events.refused", "{event}", "Events answered with an error")
         self._retries = meter.create_counter("acrmirror.retries", "{run}", "Runs that end in another attempt")
         self._bytes = meter.create_counter("acrmirror.copy.io", "By", "Bytes of blobs that crossed the network")
         self._layers = meter.create_counter("acrmirror.layers", "{layer}", "Layers and configs of images")
         self._requests = meter.create_counter("acrmirror.registry.requests", "{request}", "Answers of the registry")
+
+    def event_refused(self, code: str) -> None:
+        """Counts one delivery of an event that was answered with an error; `code` says why."""
+        self._refused.add(1, {"error.type": code})
 
     def run_ended(self, record: Mapping[str, Any]) -> None:
         """Counts one run by what it wrote into its job's record: `kind`, `state` and whatever else there is of
@@ -36,6 +42,8 @@ class JobMetrics:
             # The registry's clock may be ahead of this one.
             lag = to_datetime(record["finished"]) - to_datetime(record["at"])
             self._lag.record(max(0.0, lag.total_seconds()))
+        if (kind, state) == ("event", "gone") and record.get("missing"):
+            self._lost.add(1)
         for direction in ("read", "written"):
             if count := record.get(f"bytes_{direction}"):
                 self._bytes.add(count, {"direction": direction})

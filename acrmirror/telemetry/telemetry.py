@@ -1,4 +1,4 @@
-"""The door to telemetry: cheap to have, opened by the first job that ends, and never a reason for a job to fail."""
+"""The door to telemetry: cheap to have, opened when something is first counted, never a reason for a job to fail."""
 
 import atexit
 import logging
@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Counts runs as they end, if it has where to send that to. Thread-safe.
+    """Counts runs as they end, and events that are refused, if it has where to send that to. Thread-safe.
 
-    OpenTelemetry and its exporter (0.3 s of CPU) are imported when the first run has ended, so that no cold start pays
-    for them. Whatever goes wrong in here is logged and goes no further.
+    OpenTelemetry and its exporter (0.3 s of CPU) are imported when the first of these happens, so that no cold start
+    pays for them. Whatever goes wrong in here is logged and goes no further.
     """
 
     def __init__(self, make_provider: "Callable[[], MeterProvider] | None") -> None:
@@ -47,12 +47,19 @@ class Telemetry:
 
     def run_ended(self, record: Mapping[str, Any]) -> None:
         """See `JobMetrics.run_ended`."""
+        self._count("a run", lambda metrics: metrics.run_ended(record))
+
+    def event_refused(self, code: str) -> None:
+        """See `JobMetrics.event_refused`."""
+        self._count("a refused event", lambda metrics: metrics.event_refused(code))
+
+    def _count(self, what: str, count: "Callable[[JobMetrics], None]") -> None:
         try:
             metrics = self._opened()
             if metrics is not None:
-                metrics.run_ended(record)
+                count(metrics)
         except Exception:  # noqa: BLE001 - whatever it is, the job has ended well
-            _log.warning("Telemetry lacks a run", exc_info=True)
+            _log.warning("Telemetry lacks %s", what, exc_info=True)
 
     def close(self) -> None:
         """Sends what was counted since, for as long as `CLOSE_SECONDS`."""

@@ -1,5 +1,4 @@
 // What somebody should be told of. docs/operate.md says for each what to do.
-import { tagsOf } from '../types.bicep'
 
 @description('Begins the names of the rules.')
 param namePrefix string
@@ -26,7 +25,7 @@ param topicResourceGroup string
 param appName string
 
 @description('Who is told.')
-param emails string[]
+param emails array
 
 @description('Minutes that a push may take to arrive.')
 param lagMinutes int
@@ -35,7 +34,7 @@ param lagMinutes int
 param quietHours int
 
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: '${namePrefix}-people'
@@ -44,13 +43,11 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: 'mirror'
     enabled: true
-    emailReceivers: [
-      for (email, index) in emails: {
-        name: 'person-${index}'
-        emailAddress: email
-        useCommonAlertSchema: true
-      }
-    ]
+    emailReceivers: [for (email, index) in emails: {
+      name: 'person-${index}'
+      emailAddress: email
+      useCommonAlertSchema: true
+    }]
   }
 }
 
@@ -107,6 +104,26 @@ var logAlerts = [
     every: 'PT15M'
   }
   {
+    name: 'lost-pushes'
+    displayName: 'A push was gone before it was in the mirror'
+    description: 'Its image was no longer at the registry when it was to be copied. docs/operate.md#a-push-is-lost says what to do.'
+    query: loadTextContent('../alerts/lost-pushes.kql')
+    column: ''
+    threshold: 0
+    severity: 1
+    every: 'PT15M'
+  }
+  {
+    name: 'refused-events'
+    displayName: 'Events are refused'
+    description: 'Events are of another registry than the settings name, or can not be read; an alert for each cause. docs/operate.md#events-are-refused says what to do.'
+    query: loadTextContent('../alerts/refused-events.kql')
+    column: 'events'
+    threshold: 0
+    severity: 1
+    every: 'PT15M'
+  }
+  {
     name: 'quiet'
     displayName: 'No event for longer than usual'
     description: 'Nothing is pushed, or events no longer arrive. docs/operate.md#no-events says how to tell.'
@@ -125,55 +142,48 @@ var byCause = [
   }
 ]
 
-resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
-  for alert in logAlerts: {
-    name: '${namePrefix}-${alert.name}'
-    location: location
-    kind: 'LogAlert'
-    tags: tags
-    properties: {
-      displayName: alert.displayName
-      description: alert.description
-      severity: alert.severity
-      enabled: true
-      scopes: [workspaceId]
-      evaluationFrequency: alert.every
-      windowSize: alert.every
-      // What is usual shows in days.
-      overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
-      autoMitigate: true
-      // A new workspace may not have the tables yet: Azure would refuse the rule, and with it the first deployment.
-      skipQueryValidation: true
-      criteria: {
-        allOf: [
-          {
-            query: replace(
-              replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)),
-              '{hours}',
-              string(quietHours)
-            )
-            metricMeasureColumn: empty(alert.column) ? null : alert.column
-            dimensions: empty(alert.column) ? [] : byCause
-            timeAggregation: empty(alert.column) ? 'Count' : 'Total'
-            operator: 'GreaterThan'
-            threshold: alert.threshold
-            failingPeriods: {
-              numberOfEvaluationPeriods: 1
-              minFailingPeriodsToAlert: 1
-            }
+resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
+  name: '${namePrefix}-${alert.name}'
+  location: location
+  kind: 'LogAlert'
+  tags: tags
+  properties: {
+    displayName: alert.displayName
+    description: alert.description
+    severity: alert.severity
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: alert.every
+    windowSize: alert.every
+    // What is usual shows in days.
+    overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
+    autoMitigate: true
+    // The tables appear with the first telemetry, after this.
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: replace(replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)), '{hours}', string(quietHours))
+          metricMeasureColumn: empty(alert.column) ? null : alert.column
+          dimensions: empty(alert.column) ? [] : byCause
+          timeAggregation: empty(alert.column) ? 'Count' : 'Total'
+          operator: 'GreaterThan'
+          threshold: alert.threshold
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
           }
-        ]
-      }
-      actions: {
-        actionGroups: [people.id]
-      }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [people.id]
     }
   }
-]
+}]
 
-// Storage measures its queues rarely, some accounts once in a day: a shorter window could be empty. Whether the app is
-// dead is told much earlier, by events that its topic can't deliver.
-resource backlog 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+// The only one that also tells when the app itself is dead. Storage measures queues once an hour.
+resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: '${namePrefix}-backlog'
   location: 'global'
   tags: tags
@@ -183,7 +193,7 @@ resource backlog 'Microsoft.Insights/metricAlerts@2026-01-01' = {
     enabled: true
     scopes: [resourceId('Microsoft.Storage/storageAccounts/queueServices', hostAccount, 'default')]
     evaluationFrequency: 'PT1H'
-    windowSize: 'P1D'
+    windowSize: 'PT1H'
     autoMitigate: true
     criteria: {
       'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
@@ -213,7 +223,6 @@ module onTopic 'topic-alerts.bicep' = {
   params: {
     namePrefix: namePrefix
     topicName: topicName
-    subscriptionName: appName
     actionGroupId: people.id
     tags: tags
   }

@@ -1,5 +1,4 @@
 // The registry's topic, and what it needs to keep what it cannot deliver.
-import { tagsOf } from '../types.bicep'
 
 @description('ARM id of the registry.')
 param registryId string
@@ -23,7 +22,7 @@ param hostAccount string
 param deadLetterContainer string
 
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 var subscriptionId = split(registryId, '/')[2]
 
@@ -39,8 +38,7 @@ module newTopic 'topic.bicep' = if (makesTopic) {
 }
 
 module foundTopic 'topic-existing.bicep' = if (!makesTopic) {
-  // Not the other's name: of two deployments with one name Resource Manager leaves one out, whatever their conditions say.
-  name: '${hostAccount}-topic-existing'
+  name: '${hostAccount}-topic'
   scope: resourceGroup(subscriptionId, topicResourceGroup)
   params: {
     name: topicName

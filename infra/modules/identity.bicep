@@ -1,5 +1,4 @@
 // The one identity of the app: at the registry, at storage and for telemetry.
-import { tagsOf } from '../types.bicep'
 
 @description('Name of the identity.')
 param name string
@@ -8,7 +7,7 @@ param name string
 param location string
 
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: name

@@ -1,5 +1,4 @@
 // The mirror's account. It holds the mirror and nothing else, so that it can be locked, moved and restored by itself.
-import { tagsOf } from '../types.bicep'
 
 @description('Name of the account.')
 @minLength(3)
@@ -31,13 +30,10 @@ param coolAfterDays int
 param coldAfterDays int
 
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 var toCool = coolAfterDays > 0 ? { tierToCool: { daysAfterModificationGreaterThan: coolAfterDays } } : {}
-// Of two tiers that are due the cheaper one wins, so that cool would never apply.
-var tooEarly = coldAfterDays > 0 && coldAfterDays <= coolAfterDays
-var cold = { tierToCold: { daysAfterModificationGreaterThan: coldAfterDays } }
-var toCold = tooEarly ? fail('coldAfterDays has to be above coolAfterDays.') : coldAfterDays > 0 ? cold : {}
+var toCold = coldAfterDays > 0 ? { tierToCold: { daysAfterModificationGreaterThan: coldAfterDays } } : {}
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   name: accountName
@@ -86,8 +82,9 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   name: containerName
   properties: {
     publicAccess: 'None'
-    // Left out rather than false: it can't be switched off again, and an update that says false is refused.
-    immutableStorageWithVersioning: immutabilityDays > 0 ? { enabled: true } : null
+    immutableStorageWithVersioning: {
+      enabled: immutabilityDays > 0
+    }
   }
 }
 
@@ -128,5 +125,3 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
     blobService
   ]
 }
-
-output accountId string = account.id

@@ -1,5 +1,4 @@
 // A network, and private endpoints in it for what is named.
-import { tagsOf } from '../types.bicep'
 
 @description('Name of the network.')
 param name string
@@ -10,20 +9,17 @@ param location string
 @description('Address range; /24 or larger.')
 param prefix string
 
-@description('ARM id of the app\'s own account; empty leaves it public.')
-param hostAccountId string
+@description('The app\'s own account in this resource group; empty leaves it public.')
+param hostAccount string
 
-@description('ARM id of the mirror\'s account, wherever it is; empty leaves it as it is.')
-param mirrorAccountId string
+@description('Account of the mirror in this resource group; empty leaves it as it is.')
+param mirrorAccount string
 
 @description('ARM id of the registry, which has to be Premium; empty leaves it as it is.')
 param registryId string
 
-@description('Whether somebody else approves the registry\'s endpoint.')
-param registryApprovedByHand bool
-
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 module network 'network.bicep' = {
   name: '${name}-network'
@@ -35,10 +31,10 @@ module network 'network.bicep' = {
   }
 }
 
-module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccountId)) {
+module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccount)) {
   name: '${name}-host'
   params: {
-    accountId: hostAccountId
+    accountName: hostAccount
     services: ['blob', 'queue', 'table']
     subnetId: network.outputs.endpointSubnetId
     zoneIds: network.outputs.zoneIds
@@ -47,10 +43,10 @@ module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccountId)) {
   }
 }
 
-module mirrorEndpoints 'storage-endpoints.bicep' = if (!empty(mirrorAccountId)) {
+module mirrorEndpoints 'storage-endpoints.bicep' = if (!empty(mirrorAccount)) {
   name: '${name}-mirror'
   params: {
-    accountId: mirrorAccountId
+    accountName: mirrorAccount
     services: ['blob']
     subnetId: network.outputs.endpointSubnetId
     zoneIds: network.outputs.zoneIds
@@ -63,7 +59,6 @@ module registryEndpoint 'registry-endpoint.bicep' = if (!empty(registryId)) {
   name: '${name}-registry'
   params: {
     registryId: registryId
-    approvedByHand: registryApprovedByHand
     subnetId: network.outputs.endpointSubnetId
     zoneIds: network.outputs.zoneIds
     location: location

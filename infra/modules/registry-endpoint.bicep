@@ -1,5 +1,4 @@
 // Reaches the registry privately. One endpoint covers its login server and its dedicated data endpoints.
-import { tagsOf, zones } from '../types.bicep'
 
 @description('ARM id of the registry, which has to be Premium.')
 param registryId string
@@ -8,26 +7,13 @@ param registryId string
 param subnetId string
 
 @description('ARM ids of the DNS zones by service.')
-param zoneIds zones
-
-@description('Whether the endpoint is only asked for, and somebody who may approves it at the registry.')
-param approvedByHand bool
+param zoneIds object
 
 @description('Region of the network.')
 param location string
 
 @description('Tags.')
-param tags tagsOf
-
-var connections = [
-  {
-    name: 'registry'
-    properties: {
-      privateLinkServiceId: registryId
-      groupIds: ['registry']
-    }
-  }
-]
+param tags object
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
   name: 'pep-${last(split(registryId, '/'))}-registry'
@@ -37,8 +23,15 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
     subnet: {
       id: subnetId
     }
-    privateLinkServiceConnections: approvedByHand ? [] : connections
-    manualPrivateLinkServiceConnections: approvedByHand ? connections : []
+    privateLinkServiceConnections: [
+      {
+        name: 'registry'
+        properties: {
+          privateLinkServiceId: registryId
+          groupIds: ['registry']
+        }
+      }
+    ]
   }
 }
 

@@ -1,5 +1,4 @@
 // A stock registry on the mirror, read-only, for the day when the registry is gone. It costs nothing while nobody pulls.
-import { tagsOf } from '../types.bicep'
 
 @description('Name of the container app.')
 @minLength(2)
@@ -39,12 +38,7 @@ param redirect bool
 param subnetId string
 
 @description('Tags.')
-param tags tagsOf
-
-var network = {
-  infrastructureSubnetId: subnetId
-  internal: false
-}
+param tags object
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: identityName
@@ -61,7 +55,10 @@ resource environmentOfApps 'Microsoft.App/managedEnvironments@2026-01-01' = {
     appLogsConfiguration: {
       destination: 'azure-monitor'
     }
-    vnetConfiguration: empty(subnetId) ? null : network
+    vnetConfiguration: empty(subnetId) ? null : {
+      infrastructureSubnetId: subnetId
+      internal: false
+    }
     workloadProfiles: [
       {
         name: 'Consumption'
@@ -95,7 +92,6 @@ resource app 'Microsoft.App/containerApps@2026-01-01' = {
       secrets: [
         {
           name: 'config'
-          #disable-next-line use-secure-value-for-secure-inputs // the registry's settings: nothing in them is secret
           value: loadTextContent('../registry/config.yml')
         }
         {

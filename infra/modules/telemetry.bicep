@@ -1,5 +1,4 @@
 // Where the app's telemetry goes, signed in with its identity.
-import { tagsOf } from '../types.bicep'
 
 @description('Name of the workspace.')
 param workspaceName string
@@ -20,7 +19,7 @@ param workbookTitle string
 param principalId string
 
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 

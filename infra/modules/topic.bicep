@@ -1,5 +1,4 @@
 // The registry's system topic: where its events come from. It stands beside the registry; there can be only one.
-import { tagsOf } from '../types.bicep'
 
 @description('Name of the topic.')
 @minLength(3)
@@ -13,7 +12,7 @@ param registryId string
 param location string
 
 @description('Tags.')
-param tags tagsOf
+param tags object
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name

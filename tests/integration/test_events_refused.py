@@ -1,4 +1,4 @@
-"""What is no event of this registry: refused with a line that says why, no token fetched, nothing written."""
+"""What is no event of this registry: answered with an error, so that Event Grid keeps it; nothing is asked or made."""
 
 import copy
 import json
@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from acrmirror.jobs import Refusals
 from local.images import SHAPES
 from local.stack import RESOURCE_ID, Stack
 from tests.integration.mirroring import Mirroring, mirroring
@@ -102,7 +103,7 @@ def test_it_is_refused_and_nothing_happens(mirror: Mirroring, case: str) -> None
     event = change(change(GOOD, "data.request.host", stack.registry.host), path, value)
     log = stack.logs["functions"]
     start = len(log.read_bytes())
-    assert post(stack, [event]) in (200, 202)
+    assert post(stack, [event]) == 500
 
     def told() -> str:
         return log.read_bytes()[start:].decode()
@@ -110,6 +111,10 @@ def test_it_is_refused_and_nothing_happens(mirror: Mirroring, case: str) -> None
     # The host passes its workers' lines on beside its answers.
     mirror.wait(lambda: "Refused an event" in told(), 10, "the refusal in the log")
     assert said in told()
+    newest = Refusals(mirror.records.table).recent()[0]
+    assert newest.event == "refused"
+    assert said in f"{newest.asked} {newest.answered} {newest.remedy}"
+    assert newest.remedy
     assert mirror.waiting_messages() == 0
     assert mirror.jobs() == []
     assert not stack.registry.requests()

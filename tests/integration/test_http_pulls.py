@@ -180,7 +180,9 @@ def test_health_tells_what_is_tried(call: Caller) -> None:
         "backfill-queue",
         "dead-backfill-jobs",
         "records",
+        "events",
     ]
+    assert got["refused_events"] == []
     assert got["queue_messages"] >= 0
     assert got["backfill_messages"] >= 0
     assert got["dead_messages"] == 0

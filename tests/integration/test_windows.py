@@ -91,5 +91,5 @@ def test_a_404_that_stays_after_an_outage_is_gone_once_its_own_window_is_over(mi
     wait_until_it_waits(mirror, "window/gone", "not-found")
     begun = time.monotonic()
     (job,) = mirror.wait_for(1, "window/gone")
-    assert job.state == "gone"
+    assert (job.state, job.fields["missing"]) == ("gone", True)
     assert NOT_FOUND_SECONDS - 1 < time.monotonic() - begun < 3 * NOT_FOUND_SECONDS

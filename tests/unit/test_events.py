@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from acrmirror.errors import InvalidReference, Malformed, MirrorError, Refused
-from acrmirror.events import RegistryEvent, check_event, parse_event
+from acrmirror.errors import AnotherRegistry, InvalidReference, Malformed, MirrorError, Untimely
+from acrmirror.events import RegistryEvent, check_event, identity_of, parse_event
 from acrmirror.reference import Digest, Reference
 
 DIGEST = f"sha256:{'213bbc182920ab41e18edc2001e06abcca6735d87782d9cef68abd83941cf0e5'}"
@@ -221,25 +221,74 @@ def test_an_event_of_the_registry_in_settings_is_taken() -> None:
     check_event(event, "demo.azurecr.io", TOPIC + "/", NOW)
 
 
+def from_host(host: str | None, **more: Any) -> RegistryEvent:
+    payload = event_grid() | more
+    payload["data"]["request"]["host"] = host
+    return parse_event(payload)
+
+
 def test_an_event_of_another_registry_is_refused() -> None:
-    with pytest.raises(Refused, match=r"demo\.azurecr\.io"):
-        check_event(parse_event(event_grid()), "other.azurecr.io", None, NOW)
+    for resource_id in (None, TOPIC):
+        with pytest.raises(AnotherRegistry, match=r"demo\.azurecr\.io"):
+            check_event(parse_event(event_grid()), "other.azurecr.io", resource_id, NOW)
+
+
+@pytest.mark.parametrize("resource_id", [None, TOPIC])
+@pytest.mark.parametrize(
+    ("host", "registry"),
+    [
+        ("demo.azurecr.io:443", "demo.azurecr.io"),
+        ("demo.azurecr.io", "demo.azurecr.io:443"),
+        ("DEMO.azurecr.io.", "demo.azurecr.io"),
+        ("demo.westeurope.geo.azurecr.io", "demo.azurecr.io"),
+        ("demo.westeurope.geo.azurecr.io:443", "demo.azurecr.io"),
+        ("demo.westeurope.data.azurecr.io", "demo.azurecr.io"),
+        ("demo-a1b2c3.westeurope.geo.azurecr.io", "demo-a1b2c3.azurecr.io"),
+        ("demo.chinaeast2.geo.azurecr.cn", "demo.azurecr.cn"),
+        ("localhost:5001", "localhost:5001"),
+    ],
+)
+def test_a_regional_host_or_a_port_is_the_same_registry(host: str, registry: str, resource_id: str | None) -> None:
+    check_event(from_host(host), registry, resource_id, NOW)
+
+
+@pytest.mark.parametrize("resource_id", [None, TOPIC])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "demo.azurecr.io:8443",
+        "other.azurecr.io",
+        "demo2.westeurope.geo.azurecr.io",
+        "demo.westeurope.geo.azurecr.cn",
+        "demo.azurecr.io.example.com",
+        "xdemo.azurecr.io",
+        "demo.",
+        "azurecr.io",
+        "demo..azurecr.io",
+        "demo./../azurecr.io",
+    ],
+)
+def test_another_host_is_another_registry_whatever_the_topic(host: str, resource_id: str | None) -> None:
+    """MIRROR_REGISTRY may be the wrong one, though the resource id is right: then nothing could be read from it."""
+    with pytest.raises(AnotherRegistry, match="MIRROR_REGISTRY"):
+        check_event(from_host(host), "demo.azurecr.io", resource_id, NOW)
 
 
 def test_a_topic_other_than_the_resource_id_is_refused() -> None:
     for topic in (TOPIC + "2", None, ""):
-        with pytest.raises(Refused, match="topic"):
+        with pytest.raises(AnotherRegistry, match="topic"):
             check_event(parse_event(event_grid() | {"topic": topic}), "demo.azurecr.io", TOPIC, NOW)
 
 
-def test_without_a_host_the_topic_names_the_registry() -> None:
+@pytest.mark.parametrize("resource_id", [None, TOPIC])
+def test_without_a_host_the_topic_names_the_registry(resource_id: str | None) -> None:
     payload = event_grid()
     del payload["data"]["request"]
     event = parse_event(payload)
-    check_event(event, "demo.azurecr.io", None, NOW)
-    check_event(event, "demo-a1b2c3.azurecr.io", None, NOW)
-    with pytest.raises(Refused):
-        check_event(event, "demonstration.azurecr.io", None, NOW)
+    check_event(event, "demo.azurecr.io", resource_id, NOW)
+    check_event(event, "demo-a1b2c3.azurecr.io", resource_id, NOW)
+    with pytest.raises(AnotherRegistry):
+        check_event(event, "demonstration.azurecr.io", resource_id, NOW)
     check_event(parse_event(payload | {"topic": None}), "demo.azurecr.io", None, NOW)
 
 
@@ -247,10 +296,17 @@ def test_a_time_more_than_five_minutes_ahead_is_refused() -> None:
     event = parse_event(event_grid())
     pushed = datetime(2026, 4, 25, 21, 39, 47, 276585, tzinfo=UTC)
     check_event(event, "demo.azurecr.io", None, pushed - timedelta(minutes=5))
-    with pytest.raises(Refused, match="five minutes ahead"):
+    with pytest.raises(Untimely, match="five minutes ahead"):
         check_event(event, "demo.azurecr.io", None, pushed - timedelta(minutes=5, seconds=1))
     check_event(event, "demo.azurecr.io", None, pushed + timedelta(days=365))
     check_event(event, "demo.azurecr.io")
+
+
+@pytest.mark.parametrize("payload", [{}, {"id": 7}, {"id": "x\n" * 9000}, {"data": [], "id": "a"}, event_grid()])
+def test_any_payload_has_an_identity_that_repeats(payload: dict[str, Any]) -> None:
+    first = identity_of(payload)
+    assert identity_of(copy.deepcopy(payload)) == first
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,100}", first)
 
 
 def test_messages_stay_on_one_line() -> None:
@@ -261,6 +317,6 @@ def test_messages_stay_on_one_line() -> None:
     hostile = event_grid() | {"topic": "x\ny"}
     hostile["data"]["request"]["host"] = "evil\n.azurecr.io"
     for resource_id in (TOPIC, None):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(AnotherRegistry) as refused:
             check_event(parse_event(hostile), "demo.azurecr.io", resource_id, NOW)
         assert "\n" not in str(refused.value)

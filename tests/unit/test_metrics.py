@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from acrmirror.errors import Denied, Misconfigured
+from acrmirror.errors import Denied, Misconfigured, NotFound
 from acrmirror.jobs.records import error_fields
 from acrmirror.telemetry import Telemetry
 from devtools.deployment import INFRA
@@ -41,11 +41,13 @@ def reader() -> InMemoryMetricReader:
     return InMemoryMetricReader()
 
 
-def counted(reader: InMemoryMetricReader, *records: Mapping[str, Any]) -> Points:
-    """Of these runs: (metric, its attributes) and the sum."""
+def counted(reader: InMemoryMetricReader, *records: Mapping[str, Any], refused: tuple[str, ...] = ()) -> Points:
+    """Of these runs, and of events that were refused by these codes: (metric, its attributes) and the sum."""
     telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
     for record in records:
         telemetry.run_ended(record)
+    for code in refused:
+        telemetry.event_refused(code)
     data = reader.get_metrics_data()
     telemetry.close()
     found: Points = {}
@@ -76,6 +78,22 @@ def test_a_failure_is_counted_by_its_cause_and_a_retry_is_no_end(reader: InMemor
     assert counted(reader, failed, failed, {"kind": "event", "state": "waiting", "at": PUSHED["at"]} | denied) == {
         ("acrmirror.jobs", (("error.type", "denied"), ("kind", "pull"), ("outcome", "failed"))): 2,
         ("acrmirror.retries", (("error.type", "denied"), ("kind", "event"))): 1,
+    }
+
+
+def test_a_push_that_was_gone_before_it_was_in_the_mirror_is_counted(reader: InMemoryMetricReader) -> None:
+    gone = PUSHED | {"state": "gone", "missing": True} | error_fields(NotFound("a", "b", "c"))
+    untagged = gone | {"missing": False}
+    points = counted(reader, gone, gone, untagged, gone | {"kind": "pull"}, gone | {"kind": "check"})
+    assert points["acrmirror.push.lost", ()] == 2
+    assert points["acrmirror.jobs", (("error.type", "not-found"), ("kind", "event"), ("outcome", "gone"))] == 3
+
+
+def test_a_refused_event_is_counted_by_its_cause(reader: InMemoryMetricReader) -> None:
+    refused = counted(reader, refused=("another-registry", "malformed", "another-registry"))
+    assert refused == {
+        ("acrmirror.events.refused", (("error.type", "another-registry"),)): 2,
+        ("acrmirror.events.refused", (("error.type", "malformed"),)): 1,
     }
 
 
@@ -135,7 +153,8 @@ def named_in(text: str) -> tuple[set[str], set[str]]:
 def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) -> None:
     """A metric that an alert asks for by another name would be one that never rings."""
     failed = {"kind": "event", "state": "failed", "error_code": "denied"}
-    points = counted(reader, PUSHED, failed, failed | {"state": "waiting"})
+    gone = failed | {"state": "gone", "missing": True}
+    points = counted(reader, PUSHED, failed, gone, failed | {"state": "waiting"}, refused=("malformed",))
     metrics, attributes = {name for name, _ in points}, {key for _, pairs in points for key, _ in pairs}
     workbook = json.loads((INFRA / "workbook" / "mirror.json").read_text(encoding="utf-8"))
     shown = "\n".join(item["content"].get("query", "") for item in workbook["items"])

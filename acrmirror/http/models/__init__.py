@@ -1,6 +1,6 @@
 """What the API takes and gives. The OpenAPI document is generated from these models, and they are what validates."""
 
-from acrmirror.http.models.app import CheckResult, HealthReport, Live
+from acrmirror.http.models.app import CheckResult, HealthReport, Live, RefusedEvent
 from acrmirror.http.models.base import Model, State
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
 from acrmirror.http.models.images import (
@@ -55,6 +55,7 @@ __all__ = [
     "PullRequest",
     "PullsQuery",
     "Referrer",
+    "RefusedEvent",
     "RepositoriesQuery",
     "RepositoryPage",
     "Seen",

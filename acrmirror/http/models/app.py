@@ -1,11 +1,12 @@
 """The app itself: whether it runs, and whether it has all that it needs."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from acrmirror.application.health import Health
-from acrmirror.http.models.base import Model
+from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
 from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
@@ -14,6 +15,19 @@ class CheckResult(Model):
     name: str
     ok: bool
     error: ErrorDetails | None
+
+
+class RefusedEvent(Model):
+    """An event that was answered with an error, and that Event Grid may deliver again."""
+
+    event: Annotated[str, Field(description="Its id.")]
+    code: str
+    asked: str
+    answered: str
+    remedy: str
+    first: str
+    last: str
+    times: Count
 
 
 class HealthReport(Model):
@@ -29,6 +43,9 @@ class HealthReport(Model):
     oldest_backfill_seconds: float | None
     dead_messages: Annotated[
         int | None, Field(description="About how many are in the poison queues, and not in their records yet.")
+    ]
+    refused_events: Annotated[
+        list[RefusedEvent], Field(description="At most 20, of the last day; the one refused last comes first.")
     ]
 
     @classmethod
@@ -46,6 +63,7 @@ class HealthReport(Model):
             backfill_messages=health.messages(BACKFILL_QUEUE),
             oldest_backfill_seconds=health.oldest_seconds(BACKFILL_QUEUE),
             dead_messages=health.messages(DEAD_QUEUE, DEAD_BACKFILL_QUEUE),
+            refused_events=[RefusedEvent(**asdict(it)) for it in health.refused],
         )
 
 

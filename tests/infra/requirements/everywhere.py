@@ -60,7 +60,7 @@ _TAGGED = {
 }  # fmt: skip
 _NEED_PLACE = {*_TAGGED, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"}
 
-_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|retries|quiet"
+_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|lost-pushes|refused-events|retries|quiet"
 _UNIQUE = "[a-z2-7]{13}"
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = {
@@ -86,11 +86,11 @@ NAMES = {
     "Microsoft.Insights/workbooks": _GUID,
     "Microsoft.Insights/actionGroups": f"mirror-{_UNIQUE}-people",
     "Microsoft.Insights/scheduledQueryRules": f"mirror-{_UNIQUE}-({_LOG_ALERTS})",
-    "Microsoft.Insights/metricAlerts": f"mirror-{_UNIQUE}-(backlog|delivery-failures|dead-letters|dropped-events)",
+    "Microsoft.Insights/metricAlerts": f"mirror-{_UNIQUE}-(backlog|dead-letters|dropped-events)",
     "Microsoft.Network/virtualNetworks": f"vnet-mirror-{_UNIQUE}",
     "Microsoft.Network/privateDnsZones": r"privatelink\.((blob|queue|table)\.core\.windows\.net|azurecr\.io)",
     "Microsoft.Network/privateDnsZones/virtualNetworkLinks": f"vnet-mirror-{_UNIQUE}",
-    "Microsoft.Network/privateEndpoints": f"pep-(st(host|mirror){_UNIQUE}-[a-z]+|stother-blob|demo-registry)",
+    "Microsoft.Network/privateEndpoints": f"pep-(st(host|mirror){_UNIQUE}-(blob|queue|table)|demo-registry)",
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "default",
     "Microsoft.App/managedEnvironments": f"ca-mirror-{_UNIQUE}-env",
     "Microsoft.App/containerApps": f"ca-mirror-{_UNIQUE}",

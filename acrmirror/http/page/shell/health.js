@@ -15,6 +15,7 @@ const MEANING = {
   queue: "The queue of pushes can be read",
   "backfill-queue": "The queue of sweeps can be read",
   records: "The table of records can be read",
+  events: "No event was refused",
 };
 
 export function health({ signal, say }) {

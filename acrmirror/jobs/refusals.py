@@ -1,0 +1,106 @@
+"""Events that were refused: one entity in the records' table, so that any instance's health check sees them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import TableClient, TableErrorCode, UpdateMode
+
+from acrmirror.errors import Conflict, MirrorError
+from acrmirror.jobs.failures import explained
+from acrmirror.moments import from_datetime, to_datetime
+
+ROLE = "Storage Table Data Contributor"
+PARTITION, ROW = "events", "refused"
+KEPT = 20
+"""The newest are kept: so many fit into one property of an entity, which has at most 32 Ki characters."""
+PART_LIMIT = 400
+"""Characters of each part of an error."""
+KEPT_FOR = timedelta(hours=24)
+"""As long as Event Grid goes on delivering an event that is answered with an error; then it is a dead letter."""
+WRITE_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One event, and why it was refused last; `times` so far, at `first` and `last` (UTC, nine digits)."""
+
+    event: str
+    code: str
+    asked: str
+    answered: str
+    remedy: str
+    first: str
+    last: str
+    times: int = 1
+
+
+class Refusals:
+    """The newest refused events, the last one first. Thread-safe."""
+
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
+
+    def add(self, event: str, error: MirrorError) -> None:
+        """Writes down that `event` (its id) was refused. Raises Unavailable, Denied, Misconfigured or Conflict."""
+        now = from_datetime(datetime.now(UTC))
+        asked, answered, remedy = (it[:PART_LIMIT] for it in (error.asked, error.answered, error.remedy))
+        new = Refusal(event, error.code, asked, answered, remedy, now, now)
+        self._change(lambda known: [_again(new, known), *(it for it in known if it.event != event)][:KEPT])
+
+    def settle(self, event: str) -> None:
+        """Forgets an event that came again and was taken. Raises as `add` does."""
+        self._change(lambda known: [it for it in known if it.event != event])
+
+    def recent(self) -> list[Refusal]:
+        """Those that Event Grid may still deliver again. Raises Unavailable, Denied or Misconfigured."""
+        return self._read()[0]
+
+    def _change(self, change: Callable[[list[Refusal]], list[Refusal]]) -> None:
+        for _ in range(WRITE_ROUNDS):
+            known, etag = self._read()
+            changed = change(known)
+            if changed == known or self._write(changed, etag):
+                return
+        raise Conflict("write down a refused event", "other writers kept changing the list", "The log has it.")
+
+    def _read(self) -> tuple[list[Refusal], str | None]:
+        with explained("read the list of refused events", "table", ROLE):
+            try:
+                entity = self._table.get_entity(PARTITION, ROW)
+            except ResourceNotFoundError as error:
+                if getattr(error, "error_code", None) == TableErrorCode.TABLE_NOT_FOUND:
+                    raise
+                return [], None
+        known = [Refusal(**it) for it in json.loads(str(entity.get("events") or "[]"))]
+        oldest = datetime.now(UTC) - KEPT_FOR
+        return [it for it in known if to_datetime(it.first) > oldest], str(entity.metadata["etag"])
+
+    def _write(self, refused: list[Refusal], etag: str | None) -> bool:
+        """One conditional write; False if another was faster."""
+        entity = {"PartitionKey": PARTITION, "RowKey": ROW, "events": json.dumps([asdict(it) for it in refused])}
+        with explained("write the list of refused events", "table", ROLE):
+            try:
+                if etag is None:
+                    self._table.create_entity(entity)
+                else:
+                    self._table.update_entity(
+                        entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                    )
+            except ResourceExistsError:
+                return False
+            except HttpResponseError as error:
+                if error.status_code != 412:
+                    raise
+                return False
+        return True
+
+
+def _again(new: Refusal, known: list[Refusal]) -> Refusal:
+    for it in known:
+        if it.event == new.event:
+            return replace(new, first=it.first, times=it.times + 1)
+    return new

@@ -1,0 +1,156 @@
+"""An event that is refused is taken when it comes again and its cause is gone; until then health tells of it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from acrmirror.application import Mirror
+from acrmirror.errors import AnotherRegistry, Malformed, MirrorError, Untimely
+from acrmirror.http import Request
+from acrmirror.http.api import Api
+from acrmirror.jobs import Refusals
+from acrmirror.jobs.refusals import KEPT
+from acrmirror.telemetry import Telemetry
+from local.images import oci_image
+from local.stack import RESOURCE_ID
+from tests.integration.error_rows import rows
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, next_message, sent
+
+
+@pytest.fixture
+def mirror(bare_mirror: Mirroring) -> Mirroring:
+    """Without what other tests had refused."""
+    bare_mirror.records.table.upsert_entity({"PartitionKey": "events", "RowKey": "refused", "events": "[]"})
+    return bare_mirror
+
+
+def event_of(mirror: Mirroring, repository: str, at: datetime | None = None, **more: Any) -> dict[str, Any]:
+    """The event of a push, as Event Grid would deliver it a minute later."""
+    image = mirror.push(repository, oci_image(repository))
+    moment = (at or datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    target = {"digest": str(image.root.digest), "repository": repository, "tag": image.tag}
+    data = {"timestamp": moment, "target": target, "request": {"host": mirror.stack.registry.host}}
+    kind = {"eventType": "Microsoft.ContainerRegistry.ImagePushed", "topic": RESOURCE_ID, "eventTime": moment}
+    return {"id": f"kept-{repository.replace('/', '-')}", "subject": repository, "data": data, **kind, **more}
+
+
+def health(app: Mirror) -> tuple[int, dict[str, Any]]:
+    answer = Api(lambda: app).health(Request("GET"))
+    return answer.status, json.loads(answer.body)
+
+
+def wrong(report: dict[str, Any]) -> dict[str, dict[str, str]]:
+    return {it["name"]: it["error"] for it in report["checks"] if not it["ok"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"MIRROR_REGISTRY": "dem0.azurecr.io"}, "MIRROR_REGISTRY "),
+        ({"MIRROR_REGISTRY_RESOURCE_ID": f"{RESOURCE_ID}x"}, "MIRROR_REGISTRY_RESOURCE_ID "),
+    ],
+    ids=["host", "topic"],
+)
+def test_a_push_refused_under_a_wrong_setting_comes_once_that_is_mended(
+    mirror: Mirroring, settings: dict[str, str], named: str
+) -> None:
+    event = event_of(mirror, f"kept/{named.strip().lower()}")
+    with app_of(mirror, **settings) as app:
+        for _ in range(3):
+            with pytest.raises(AnotherRegistry):
+                app.receive_event(event)
+    assert sent(mirror) == []
+    with app_of(mirror) as other_instance:
+        status, report = health(other_instance)
+        error = wrong(report)["events"]
+        assert (status, error["code"]) == (503, "refused-events")
+        assert rows()["refused-events"].fits(error["answered"])
+        assert rows()["another-registry"].fits(error["answered"])
+        assert named in error["remedy"]
+        (refused,) = report["refused_events"]
+        assert (refused["event"], refused["code"], refused["times"]) == (event["id"], "another-registry", 3)
+        other_instance.receive_event(event)
+        assert health(other_instance)[1]["refused_events"] == []
+        assert "events" not in wrong(health(other_instance)[1])
+        other_instance.run_job(json.dumps(next_message(mirror)), 1)
+    (job,) = mirror.jobs(event["subject"])
+    assert job.state == "done"
+
+
+def test_a_clock_that_is_six_minutes_slow_delays_an_event_and_loses_none(
+    mirror: Mirroring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six minutes ahead of this machine's clock is as if that was slow; it comes again when a minute has gone by."""
+    event = event_of(mirror, "kept/ahead", datetime.now(UTC) + timedelta(minutes=6))
+    with app_of(mirror) as app:
+        with pytest.raises(Untimely) as refused:
+            app.receive_event(event)
+        assert rows()["event-time"].fits(refused.value.answered)
+        assert wrong(health(app)[1])["events"]["code"] == "refused-events"
+        monkeypatch.setattr("acrmirror.events.AHEAD_LIMIT", timedelta(minutes=6, seconds=1))
+        app.receive_event(event)
+        assert "events" not in wrong(health(app)[1])
+    assert next_message(mirror)["repository"] == "kept/ahead"
+
+
+def test_a_regional_host_with_the_right_topic_is_enqueued(mirror: Mirroring) -> None:
+    event = event_of(mirror, "kept/regional")
+    event["data"]["request"]["host"] = "demo.westeurope.geo.azurecr.io:443"
+    with app_of(mirror, MIRROR_REGISTRY="demo.azurecr.io") as app:
+        app.receive_event(event)
+    assert next_message(mirror)["repository"] == "kept/regional"
+
+
+def test_what_can_not_be_read_is_refused_and_kept_and_the_newest_are_shown(mirror: Mirroring) -> None:
+    with app_of(mirror) as app:
+        for number in range(KEPT + 3):
+            with pytest.raises(Malformed):
+                app.receive_event({"id": f"garbage-{number}", "data": "x" * 9000, "eventType": "y" * 9000})
+        refused = health(app)[1]["refused_events"]
+    assert [it["event"] for it in refused] == [f"garbage-{number}" for number in range(KEPT + 2, 2, -1)]
+    assert sent(mirror) == []
+
+
+def test_an_event_is_refused_by_its_cause_also_where_no_table_can_be_written(mirror: Mirroring) -> None:
+    event = event_of(mirror, "kept/untold")
+    with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_REGISTRY="dem0.azurecr.io") as app:
+        with pytest.raises(AnotherRegistry):
+            app.receive_event(event)
+        names = set(wrong(health(app)[1]))
+    assert "records" in names
+    assert "events" not in names
+
+
+def test_a_refused_event_is_forgotten_after_a_day(mirror: Mirroring) -> None:
+    refusals = Refusals(mirror.records.table)
+    refusals.add("old", MirrorError("take event 'old'", "it is none", "Look."))
+    entity = mirror.records.table.get_entity("events", "refused")
+    (old,) = json.loads(entity["events"])
+    day_ago = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
+    mirror.records.table.upsert_entity(dict(entity) | {"events": json.dumps([old | {"first": day_ago}])})
+    assert refusals.recent() == []
+
+
+def test_each_delivery_that_is_refused_is_counted_by_its_cause(mirror: Mirroring) -> None:
+    reader = InMemoryMetricReader()
+    event = event_of(mirror, "kept/counted")
+    with app_of(mirror, MIRROR_REGISTRY="dem0.azurecr.io") as app:
+        app._telemetry._make_provider = lambda: MeterProvider([reader], shutdown_on_exit=False)
+        for _ in range(2):
+            with pytest.raises(AnotherRegistry):
+                app.receive_event(event)
+        data = reader.get_metrics_data()
+    assert isinstance(app._telemetry, Telemetry)
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    (point,) = metric.data.data_points
+    assert (metric.name, dict(point.attributes or {})) == (
+        "acrmirror.events.refused",
+        {"error.type": "another-registry"},
+    )
+    assert getattr(point, "value", 0) == 2
