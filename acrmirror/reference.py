@@ -100,6 +100,12 @@ class Digest:
         return f"{self.algorithm}:{self.encoded}"
 
 
+def is_referrers_tag(tag: str) -> bool:
+    """Whether a tag has the form that the referrers tag schema gives to a digest."""
+    algorithm, _, encoded = tag.partition("-")
+    return algorithm in _HEX_LENGTHS and len(encoded) == 64 and _HEX.fullmatch(encoded) is not None
+
+
 def check_repository(text: str, limit: int = REPOSITORY_LIMIT) -> str:
     """The name itself, or InvalidReference.
 

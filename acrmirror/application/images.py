@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from acrmirror.application.failures import NotHere
 from acrmirror.archive import images_of, platform_of
-from acrmirror.errors import Malformed, NoSuchPlatform, NotFound, TooLarge
+from acrmirror.errors import NoSuchPlatform, NotFound, TooLarge
 from acrmirror.history import Observation
 from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, normal
@@ -102,7 +102,7 @@ class Images:
         else:
             observed = self._store.digest_history(reference.repository, root.digest)
         newest = deque(observed, maxlen=HISTORY_SHOWN)
-        referrers = self._referrers(reference.repository, root.digest)
+        referrers = self._store.referrers(reference.repository, root.digest)
         return Standing(reference, root, variants, referrers, tuple(reversed(newest)))
 
     def content(self, reference: Reference, platform: Platform | None) -> Content:
@@ -205,16 +205,6 @@ class Images:
         except NotFound:
             return None
         return platform_of(raw) if raw is not None else None
-
-    def _referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
-        state = self._store.read_tag(repository, digest.referrers_tag)
-        if state is None or state.digest is None:
-            return ()
-        try:
-            index = self._manifest(repository, state.digest)
-        except Malformed:
-            return ()
-        return index.manifests if index is not None else ()
 
 
 def _not_here(name: str, why: str = "it does not stand there") -> NotHere:

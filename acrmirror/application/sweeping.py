@@ -128,7 +128,7 @@ class Sweeping:
         cursor: str | None = None
         while True:
             page = self._listing.tags(repository, TAGS_PAGE, cursor, hide=False)
-            found.update({it.name: it.digest for it in page.tags})
+            found.update({it.name: it.at_registry for it in page.tags})
             cursor = page.cursor
             if cursor is None:
                 return found

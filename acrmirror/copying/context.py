@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from acrmirror.copying.referrals import Lists, Referrals
 from acrmirror.errors import Cancelled
 from acrmirror.history import Observation
 from acrmirror.oci import Descriptor, Manifest
@@ -87,7 +88,7 @@ class TagState(Protocol):
         """None where the link is damaged."""
 
 
-class Target(Protocol):
+class Target(Lists, Protocol):
     """The mirror."""
 
     def has(self, descriptor: Descriptor) -> bool: ...
@@ -104,10 +105,12 @@ class Target(Protocol):
         self, repository: str, manifest: Manifest, *, verify: Verify | None = None, whole: bool = True
     ) -> None: ...
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
-    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
-        """False where its subject's referrers tag is something else, which is left alone (rule R1)."""
+    def keep_referrers_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+        """The list under a referrers tag that the registry does not have, rebuilt if need be; None if there is none."""
 
-    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> None: ...
+    def merge_referrers_tag(self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any) -> Digest:
+        """Sets it to the registry's own list, or to a larger one; TagMoved if it is not as `expected` any more."""
+
     def read_tag(self, repository: str, tag: str) -> TagState | None: ...
     def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any) -> None: ...
     def observe(self, reference: Reference, seen: Observation) -> None: ...
@@ -284,7 +287,8 @@ class Context:
 
     `force` looks at everything again, whatever links promise, and hashes what stands anew; `resume` is off after a
     digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about (UTC,
-    nine digits). `manifests` are all that this run came to, those that stand included.
+    nine digits). `manifests` are all that this run came to, those that stand included; `referrals` those of them that
+    are to be listed.
     """
 
     identity: str
@@ -297,6 +301,7 @@ class Context:
     cancel: Cancel = field(default_factory=Cancel)
     progress: Progress = field(default_factory=Progress)
     manifests: set[Digest] = field(default_factory=set)
+    referrals: Referrals = field(default_factory=Referrals)
 
     @property
     def verify(self) -> Verify | None:

@@ -1,11 +1,21 @@
 """The graph behind a manifest: what it needs, what of that is missing, and the order in which it is written."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from acrmirror.copying.context import Context, Source, Target
 from acrmirror.copying.conveyor import move_blobs
-from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Throttled, TooLarge, Unavailable
+from acrmirror.errors import (
+    Denied,
+    DigestMismatch,
+    Malformed,
+    MirrorError,
+    NotFound,
+    Permanent,
+    Throttled,
+    TooLarge,
+    Unavailable,
+)
 from acrmirror.oci import (
     MAX_BLOB_SIZE,
     MAX_BLOBS,
@@ -212,18 +222,24 @@ def _write(target: Target, repository: str, graph: Graph, context: Context) -> N
             lacking.add(manifest.digest)
         target.write_manifest(repository, manifest, verify=context.verify, whole=not lacks)
         context.progress.manifest_written()
-        list_referrer(target, repository, manifest, context)
+        context.referrals.add(manifest)
+        if context.referrals.heavy:
+            write_lists(target, repository, context)
 
 
-def list_referrer(target: Target, repository: str, manifest: Manifest, context: Context) -> None:
-    """Makes a manifest that stands findable from its subject, which need not stand (rule R2)."""
-    if manifest.subject is None:
-        return
-    subject = manifest.subject.digest
-    if not target.add_referrer(repository, subject, manifest.descriptor(), context.at):
-        context.progress.note(
-            f"{repository}:{subject.referrers_tag} is no list of referrers: {manifest.digest} stands, and is not listed"
-        )
+def read_own(source: Source, target: Target, repository: str, descriptor: Descriptor, context: Context) -> Manifest:
+    """A manifest from the mirror. One that is damaged there is copied anew, with all behind it."""
+    try:
+        return target.read_manifest(repository, descriptor)
+    except (DigestMismatch, Malformed, NotFound):
+        copy_graph(source, target, repository, descriptor.digest, replace(context, force=True))
+        context.progress.note(f"manifest {descriptor.digest} was damaged in the mirror: copied anew")
+        return target.read_manifest(repository, descriptor)
+
+
+def write_lists(target: Target, repository: str, context: Context) -> None:
+    """Makes the referrers that this run found findable from their subjects."""
+    context.referrals.write(target, repository, context.at, context.progress.note)
 
 
 def _missing(manifest: Manifest, graph: Graph, repository: str) -> MirrorError | None:

@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass, field
 
 from acrmirror.copying.context import Context, Resolved, Source, Target
-from acrmirror.copying.graph import Graph, copy_graph, list_referrer, overfull
+from acrmirror.copying.graph import Graph, copy_graph, overfull, read_own, write_lists
 from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved
 from acrmirror.history import Observation
 from acrmirror.oci import Descriptor, is_referrers_index
-from acrmirror.reference import Digest, Reference
+from acrmirror.reference import Digest, Reference, is_referrers_tag
 
 TAG_ROUNDS = 32
 """How often a tag is resolved and written again because another worker, or the registry, moved it meanwhile."""
@@ -52,9 +52,7 @@ def copy_image(source: Source, target: Target, reference: Reference, context: Co
             copied.digest_half = _unless_shared(error)
     if reference.tag is not None:
         try:
-            resolved = follow_tag(source, target, reference, context, copied)
-            copied.tagged = resolved.descriptor.digest
-            copied.provisional = reference.digest is not None and reference.digest != copied.tagged
+            _bring_tag(source, target, reference, context, copied)
         except MirrorError as error:
             copied.tag_half = _unless_shared(error)
     root = copied.digest or copied.tagged
@@ -63,6 +61,12 @@ def copy_image(source: Source, target: Target, reference: Reference, context: Co
             _bring_referrers(source, target, reference.repository, root, context, copied)
         except MirrorError as error:
             copied.referrers_half = _unless_shared(error)
+        if context.force:
+            context.referrals.look_at(root)
+    try:
+        write_lists(target, reference.repository, context)
+    except MirrorError as error:
+        copied.referrers_half = copied.referrers_half or error
     return copied
 
 
@@ -72,14 +76,47 @@ def _bring(source: Source, target: Target, repository: str, digest: Digest, cont
     copied.notes += [
         f"{it.digest}: a stock registry can't serve it ({it.unservable})" for it in graph.manifests if it.unservable
     ]
-    _list_standing(target, repository, graph, context)
+    _list_standing(source, target, repository, graph, context)
 
 
-def _list_standing(target: Target, repository: str, graph: Graph, context: Context) -> None:
+def _list_standing(source: Source, target: Target, repository: str, graph: Graph, context: Context) -> None:
     """A run that was killed between a referrer's link and its listing left it unlisted: see to it (rule R1)."""
     for digest, descriptor in graph.standing.items():
         if target.has_subject(repository, digest):
-            list_referrer(target, repository, target.read_manifest(repository, descriptor), context)
+            context.referrals.add(read_own(source, target, repository, descriptor, context))
+
+
+def _bring_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> None:
+    try:
+        copied.tagged = follow_tag(source, target, reference, context, copied).descriptor.digest
+    except NotFound:
+        if not _keep_list(source, target, reference, context, copied):
+            raise
+    copied.provisional = reference.digest is not None and reference.digest != copied.tagged
+
+
+def _keep_list(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> bool:
+    """Whether a tag that the registry does not have is that of a list which the mirror keeps itself: then what refers
+    to its subject now is on it, and a damaged one is rebuilt (rule R4).
+
+    Not for an event: its tag was there, and a 404 for it may be that of a replica that lags.
+    """
+    tag, repository = reference.tag or "", reference.repository
+    if reference.digest is not None or not is_referrers_tag(tag):
+        return False
+    try:
+        source.resolve(Reference(repository, tag))
+        return False  # it was something behind the tag that is missing
+    except NotFound:
+        pass
+    algorithm, _, encoded = tag.partition("-")
+    if algorithm == "sha256":  # of other algorithms the tag has only a part
+        _bring_referrers(source, target, repository, Digest(algorithm, encoded), context, copied)
+        write_lists(target, repository, context)
+    copied.tagged = target.keep_referrers_tag(repository, tag, context.at)
+    if copied.tagged is not None:
+        copied.notes.append(f"the registry has no tag {repository}:{tag}: it is the mirror's own list of referrers")
+    return copied.tagged is not None
 
 
 def follow_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> Resolved:
@@ -106,7 +143,7 @@ def follow_tag(source: Source, target: Target, reference: Reference, context: Co
             continue
         target.observe(asked, Observation.of_resolve(resolved.descriptor, resolved.at, context.identity))
         try:
-            _write_tag(target, asked, tag, descriptor, resolved.at, current, copied)
+            _write_tag(source, target, asked, descriptor, resolved.at, current, context, copied)
         except TagMoved:
             context.cancel.wait(random.uniform(0, 0.05 * min(attempt + 1, 10)))  # noqa: S311
             continue
@@ -121,25 +158,24 @@ def follow_tag(source: Source, target: Target, reference: Reference, context: Co
 
 
 def _write_tag(
-    target: Target, asked: Reference, tag: str, descriptor: Descriptor, at: str, current: object, copied: Copied
+    source: Source,
+    target: Target,
+    asked: Reference,
+    descriptor: Descriptor,
+    at: str,
+    current: object,
+    context: Context,
+    copied: Copied,
 ) -> None:
     """A referrers tag is merged with the registry's index; any other tag is set."""
+    tag = asked.tag or ""
     if is_referrers_tag(tag):
-        manifest = target.read_manifest(asked.repository, descriptor)
+        manifest = read_own(source, target, asked.repository, descriptor, context)
         if is_referrers_index(manifest):
-            target.merge_referrers_tag(asked.repository, tag, manifest, at)
+            target.merge_referrers_tag(asked.repository, tag, manifest, at, current)
             return
         copied.notes.append(f"{asked} looks like a referrers tag, but names another kind of manifest: set as any tag")
     target.tag(asked.repository, tag, descriptor, at, current)
-
-
-def is_referrers_tag(tag: str) -> bool:
-    """Whether a tag has the form that the referrers tag schema gives to a digest."""
-    algorithm, dash, encoded = tag.partition("-")
-    return bool(dash) and algorithm in ("sha256", "sha512") and len(encoded) == 64 and set(encoded) <= _HEX
-
-
-_HEX = set("0123456789abcdef")
 
 
 def _bring_referrers(

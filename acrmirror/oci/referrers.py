@@ -15,8 +15,14 @@ CREATED = "org.opencontainers.image.created"
 
 
 def is_referrers_index(manifest: Manifest) -> bool:
-    """Whether it can be what the referrers tag schema keeps: an OCI index without a subject."""
-    return manifest.media_type == OCI_INDEX and manifest.subject is None
+    """Whether it can be what the referrers tag schema keeps: an OCI index without a subject that lists manifests, none
+    of them for a platform (that is an image that happens to have such a tag)."""
+    return (
+        manifest.media_type == OCI_INDEX
+        and manifest.subject is None
+        and not manifest.blobs
+        and all(entry.platform is None for entry in manifest.manifests)
+    )
 
 
 def merge_referrers(*lists: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

@@ -11,26 +11,33 @@ from azure.storage.blob import BlobPrefix, ContainerClient
 
 from acrmirror.errors import Malformed
 from acrmirror.oci import OCI_INDEX
-from acrmirror.reference import Digest, shown
+from acrmirror.reference import Digest, is_referrers_tag, shown
 from acrmirror.store import layout
 from acrmirror.store.failures import explained
+from acrmirror.store.tags import parsed
 
 STORAGE_PAGE = 5000
 """Most entries that one request lists."""
 ENTRIES_EACH = 5
 _CURRENT = "/current/link"
-_HEX = set("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
 class TagEntry:
-    """A tag as its link's metadata have it (rule L7); `time` is the registry's, UTC with nine digits."""
+    """A tag as its link's metadata have it (rule L7); `time` is the registry's, UTC with nine digits. `registry` is
+    where the registry had a list of referrers that may be larger here."""
 
     name: str
     digest: Digest
     media_type: str
     size: int
     time: str
+    registry: Digest | None = None
+
+    @property
+    def at_registry(self) -> Digest:
+        """What the registry had under the tag when it was set."""
+        return self.registry or self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class Listing:
         return None
 
     def _without_referrers_tags(self, repository: str, entries: list[TagEntry]) -> list[TagEntry]:
-        doubtful = [it for it in entries if it.media_type == OCI_INDEX and _names_a_digest(it.name)]
+        doubtful = [it for it in entries if it.media_type == OCI_INDEX and is_referrers_tag(it.name)]
         if not doubtful:
             return entries
         with ThreadPoolExecutor(8, thread_name_prefix="list") as pool:
@@ -148,15 +155,11 @@ def _entry(tag: str, item: Any) -> TagEntry | None:
             str(metadata["media_type"]),
             int(metadata["size"]),
             str(metadata["time"]),
+            parsed(str(metadata.get("registry", ""))),
         )
     except (KeyError, ValueError, Malformed):
         # Written by something else than the mirror, such as a registry that was let write into it.
         return None
-
-
-def _names_a_digest(tag: str) -> bool:
-    algorithm, _, encoded = tag.partition("-")
-    return algorithm in ("sha256", "sha512") and len(encoded) == 64 and set(encoded) <= _HEX
 
 
 def _cursor(marker: str | None, after: str) -> str:

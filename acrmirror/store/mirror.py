@@ -1,4 +1,4 @@
-"""The mirror's contents and links. Tags and history are in `tags`."""
+"""The mirror's contents and links. Tags and history are in `tags`, lists of referrers in `referrers`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,15 +13,15 @@ from acrmirror.reference import Digest
 from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
 from acrmirror.store.ingest import Ingest
+from acrmirror.store.referrers import Referrers
 from acrmirror.store.standing import Standing, rehash
-from acrmirror.store.tags import Tags
 from acrmirror.transport import make_transport
 
 _LEFT_OUT = "left_out"
 """Beside a revision link: a foreign layer of what it promises was not to be had."""
 
 
-class MirrorStore(Tags):
+class MirrorStore(Referrers):
     """A mirror in one container of Blob Storage.
 
     `prefix` is put before every repository's name, so that several registries can share one mirror. All methods may

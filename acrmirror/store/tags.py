@@ -1,4 +1,4 @@
-"""Tags by compare-and-swap, the referrers tag, and the history that could rebuild every tag."""
+"""Tags by compare-and-swap, and the history that could rebuild every tag."""
 
 import json
 from abc import abstractmethod
@@ -10,23 +10,12 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContainerClient
 
-from acrmirror.errors import Conflict, InvalidReference, Permanent, TagMoved
+from acrmirror.errors import InvalidReference, Permanent, TagMoved
 from acrmirror.history import Observation
-from acrmirror.oci import (
-    OCI_INDEX,
-    Descriptor,
-    Manifest,
-    is_referrers_index,
-    merge_referrers,
-    parse_manifest,
-    referrers_index,
-)
+from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
-
-MERGE_ROUNDS = 24
-"""How often a merge into a referrers tag is tried again after another worker moved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +23,12 @@ class TagState:
     """A tag's link as it was read: what it points at, and the ETag that a compare-and-swap needs.
 
     `digest` is None where the link names no digest: it is damaged, and the next job of that tag writes it anew.
+    `registry` is where the registry had the tag of a list of referrers, which may be larger here.
     """
 
     digest: Digest | None
     etag: str
+    registry: Digest | None = None
 
 
 class Tags:
@@ -57,15 +48,6 @@ class Tags:
         return f"{self._prefix}/{repository}" if self._prefix else repository
 
     @abstractmethod
-    def stands(self, repository: str, digest: Digest) -> Descriptor | None: ...
-
-    @abstractmethod
-    def write_manifest(self, repository: str, manifest: Manifest) -> None: ...
-
-    @abstractmethod
-    def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
-
-    @abstractmethod
     def _write_once(self, name: str, body: bytes, metadata: Mapping[str, str] | None, asked: str) -> bool: ...
 
     # tags
@@ -76,18 +58,27 @@ class Tags:
         with explained(asked):
             try:
                 stream = self._tag_blob(repository, tag).download_blob()
-                body, etag = bytes(stream.readall()), str(stream.properties.etag)
+                body, properties = bytes(stream.readall()), stream.properties
             except ResourceNotFoundError:
                 return None
-        try:
-            return TagState(Digest.parse(body.decode("ascii", "replace").strip()), etag)
-        except InvalidReference:
-            return TagState(None, etag)
+        digest = parsed(body.decode("ascii", "replace").strip())
+        registry = parsed((properties.metadata or {}).get("registry", ""))
+        return TagState(digest, str(properties.etag), registry)
 
-    def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: TagState | None) -> None:
+    def tag(
+        self,
+        repository: str,
+        tag: str,
+        descriptor: Descriptor,
+        at: str,
+        expected: TagState | None,
+        *,
+        registry: Digest | None = None,
+    ) -> None:
         """Moves the tag to a manifest that stands. Always writes, also an equal digest (rule L2).
 
-        `expected` is what `read_tag` gave; TagMoved if the link changed since. `at` is the registry's time.
+        `expected` is what `read_tag` gave; TagMoved if the link changed since. `at` is the registry's time; `registry`
+        where the registry has a list of referrers that may be larger here.
         """
         asked = f"set tag {repository}:{tag} of the mirror"
         link = str(descriptor.digest).encode()
@@ -106,6 +97,8 @@ class Tags:
             "size": str(descriptor.size),
             "time": at,
         }
+        if registry is not None:
+            metadata["registry"] = str(registry)
         with explained(asked):
             try:
                 self._tag_blob(repository, tag).upload_blob(link, metadata=metadata, **condition)
@@ -128,70 +121,6 @@ class Tags:
 
     def _tag_blob(self, repository: str, tag: str) -> BlobClient:
         return self._container.get_blob_client(layout.tag_link(self.name(repository), tag))
-
-    # the referrers tag
-
-    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
-        """Lists `referrer`, which stands, under its subject's referrers tag.
-
-        False where that tag is something else: then it is left alone (rule R1).
-        """
-        return self._merge(repository, subject.referrers_tag, (referrer,), at, over_others=False)
-
-    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> None:
-        """Merges the registry's own index under such a tag into the mirror's, which never shrinks (rule R1).
-
-        Where the mirror's is something else, the registry has moved its tag since: the index takes its place.
-        """
-        self._merge(repository, tag, manifest.manifests, at, over_others=True)
-
-    def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: str, *, over_others: bool) -> bool:
-        for _ in range(MERGE_ROUNDS):
-            current = self.read_tag(repository, tag)
-            known: tuple[Descriptor, ...] = ()
-            if current is not None:
-                listed = self._referrers_listed(repository, tag, current.digest)
-                if listed is None and not over_others:
-                    return False
-                known = listed or ()
-            merged = merge_referrers(known, more)
-            raw = referrers_index(merged)
-            index = parse_manifest(raw, OCI_INDEX, Digest.of(raw))
-            if current is not None and current.digest == index.digest:
-                return True
-            self.write_manifest(repository, index)
-            try:
-                self.tag(repository, tag, index.descriptor(), at, current)
-            except TagMoved:
-                continue
-            return True
-        raise Conflict(
-            f"list a referrer under {repository}:{tag}",
-            f"other workers moved that tag {MERGE_ROUNDS} times",
-            "It will be tried again.",
-        )
-
-    def _referrers_listed(self, repository: str, tag: str, digest: Digest | None) -> tuple[Descriptor, ...] | None:
-        """What the referrers tag lists now, or None if it is not a list of referrers."""
-        descriptor = self.stands(repository, digest) if digest is not None else None
-        if descriptor is None:
-            return self._ever_listed(repository, tag)
-        manifest = self.read_manifest(repository, descriptor)
-        return manifest.manifests if is_referrers_index(manifest) else None
-
-    def _ever_listed(self, repository: str, tag: str) -> tuple[Descriptor, ...]:
-        """What any list under a damaged referrers tag had, as far as it stands: the links beside it name them all."""
-        folder = f"{layout.tag_indexes(self.name(repository), tag)}/"
-        listed: list[tuple[Descriptor, ...]] = []
-        with explained(f"list where tag {repository}:{tag} of the mirror ever was"):
-            names = [str(it) for it in self._container.list_blob_names(name_starts_with=folder)]
-        for name in names:
-            algorithm, encoded = name.removeprefix(folder).split("/")[:2]
-            descriptor = self.stands(repository, Digest(algorithm, encoded))
-            if descriptor is not None:
-                manifest = self.read_manifest(repository, descriptor)
-                listed.append(manifest.manifests if is_referrers_index(manifest) else ())
-        return merge_referrers(*listed)
 
     # history
 
@@ -237,3 +166,11 @@ class Tags:
                 algorithm, encoded, identity = rest.split("-", 2)
                 kind = (item.metadata or {}).get("kind", "event")
                 yield Observation(f"{at}Z", Digest(algorithm, encoded), identity, kind)
+
+
+def parsed(text: str) -> Digest | None:
+    """A digest, or None for what is none."""
+    try:
+        return Digest.parse(text)
+    except InvalidReference:
+        return None

@@ -127,7 +127,7 @@ def test_the_mirrors_own_referrers_tags_are_hidden(store: MirrorStore, listing: 
     subject = put(store, "team/app", "subject", "v1")
     signature = manifest("signature", subject.digest)
     store.write_manifest("team/app", signature)
-    store.add_referrer("team/app", subject.digest, signature.descriptor(), AT)
+    store.add_referrers("team/app", subject.digest, [signature.descriptor()], AT)
     assert all_tags(listing, "team/app", 10) == ["v1"]
     tag = subject.digest.referrers_tag
     store.observe(Reference("team/app", tag), Observation(AT, signature.digest, "event", "event"))

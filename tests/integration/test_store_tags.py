@@ -187,12 +187,12 @@ def test_a_damaged_referrers_tag_loses_no_referrer(store: MirrorStore, account: 
     signature, report = (manifest(name, subject.digest) for name in ("signature", "report"))
     for made in (signature, report):
         store.write_manifest("team/app", made)
-        assert store.add_referrer("team/app", subject.digest, made.descriptor(), AT)
+        assert store.add_referrers("team/app", subject.digest, [made.descriptor()], AT)
     body = b"not a digest" if names == "nothing" else str(Digest.of(b"lost")).encode()
     damage(account, layout.tag_link("team/app", subject.digest.referrers_tag), body)
     later = manifest("later", subject.digest)
     store.write_manifest("team/app", later)
-    assert store.add_referrer("team/app", subject.digest, later.descriptor(), AT)
+    assert store.add_referrers("team/app", subject.digest, [later.descriptor()], AT)
     tag = store.read_tag("team/app", subject.digest.referrers_tag)
     assert tag is not None
     assert tag.digest is not None
@@ -208,9 +208,9 @@ def test_referrers_are_listed_under_their_subjects_tag(store: MirrorStore) -> No
     referrers = [manifest(f"signature {number}", subject.digest) for number in range(3)]
     for referrer in referrers:
         store.write_manifest("team/app", referrer)
-        assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
+        assert store.add_referrers("team/app", subject.digest, [referrer.descriptor()], AT)
         once = store.read_tag("team/app", subject.digest.referrers_tag)
-        assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT)
+        assert store.add_referrers("team/app", subject.digest, [referrer.descriptor()], AT)
         assert store.read_tag("team/app", subject.digest.referrers_tag) == once
     tag = store.read_tag("team/app", subject.digest.referrers_tag)
     assert tag is not None
@@ -229,7 +229,7 @@ def test_merging_in_parallel_loses_no_referrer(store: MirrorStore) -> None:
 
     def add(referrer: Manifest) -> None:
         try:
-            store.add_referrer("team/app", subject, referrer.descriptor(), AT)
+            store.add_referrers("team/app", subject, [referrer.descriptor()], AT)
         except Conflict as error:
             failures.append(error)
 
@@ -251,7 +251,7 @@ def test_a_referrers_tag_of_another_kind_is_left_alone(store: MirrorStore) -> No
     store.tag("team/app", subject.digest.referrers_tag, other, AT, None)
     referrer = manifest("signature", subject.digest)
     store.write_manifest("team/app", referrer)
-    assert store.add_referrer("team/app", subject.digest, referrer.descriptor(), AT) is False
+    assert store.add_referrers("team/app", subject.digest, [referrer.descriptor()], AT) is False
     tag = store.read_tag("team/app", subject.digest.referrers_tag)
     assert tag is not None
     assert tag.digest == other.digest
@@ -264,7 +264,9 @@ def test_a_referrers_tag_that_the_registry_made_a_list_of_is_one_here_too(store:
     referrer = manifest("signature", subject.digest)
     store.write_manifest("team/app", referrer)
     raw = referrers_index([referrer.descriptor()])
-    store.merge_referrers_tag("team/app", name, parse_manifest(raw, OCI_INDEX), AT)
+    theirs = parse_manifest(raw, OCI_INDEX)
+    store.write_manifest("team/app", theirs)
+    store.merge_referrers_tag("team/app", name, theirs, AT, store.read_tag("team/app", name))
     tag = store.read_tag("team/app", name)
     assert tag is not None
     assert tag.digest == Digest.of(raw)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -242,26 +242,38 @@ class Mirror:
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest:
         return self.revisions[repository, descriptor.digest]
 
-    def add_referrer(self, repository: str, subject: Digest, referrer: Descriptor, at: str) -> bool:
-        return self._merge(repository, subject.referrers_tag, (referrer,), over_others=False)
-
-    def merge_referrers_tag(self, repository: str, tag: str, manifest: Manifest, at: str) -> None:
-        self._merge(repository, tag, manifest.manifests, over_others=True)
-
-    def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], *, over_others: bool) -> bool:
-        known: tuple[Descriptor, ...] = ()
-        current = self.tags.get((repository, tag))
-        if current is not None:
-            there = self.revisions[repository, current.digest]
-            if is_referrers_index(there):
-                known = there.manifests
-            elif not over_others:
-                return False
-        raw = referrers_index(merge_referrers(known, more))
-        index = parse_manifest(raw, OCI_INDEX)
-        self.write_manifest(repository, index)
-        self.tags[repository, tag] = TagState(index.digest, 0)
+    def add_referrers(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
+        tag, more = subject.referrers_tag, tuple(referrers)
+        known = self._list(repository, tag)
+        if known is None:
+            return False
+        if more:
+            index = self._index(repository, merge_referrers(known, more))
+            self.tags[repository, tag] = TagState(index.digest, 0)
         return True
+
+    def keep_referrers_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+        return self.tagged(repository, tag) if self._list(repository, tag) else None
+
+    def merge_referrers_tag(self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any) -> Digest:
+        known = self._list(repository, tag) or ()
+        lacks = {it.digest for it in known} - {it.digest for it in theirs.manifests}
+        index = self._index(repository, merge_referrers(known, theirs.manifests)) if lacks else theirs
+        self.tag(repository, tag, index.descriptor(), at, expected)
+        return index.digest
+
+    def _list(self, repository: str, tag: str) -> tuple[Descriptor, ...] | None:
+        """None where the tag is something else."""
+        current = self.tags.get((repository, tag))
+        if current is None:
+            return ()
+        there = self.revisions[repository, current.digest]
+        return there.manifests if is_referrers_index(there) else None
+
+    def _index(self, repository: str, entries: tuple[Descriptor, ...]) -> Manifest:
+        index = parse_manifest(referrers_index(entries), OCI_INDEX)
+        self.write_manifest(repository, index)
+        return index
 
     def read_tag(self, repository: str, tag: str) -> TagState | None:
         return self.tags.get((repository, tag))
