@@ -1,6 +1,8 @@
 // Everything that one mirror of one registry needs. docs/deploy.md describes each parameter, docs/deployed.md draws it.
 targetScope = 'subscription'
 
+import { tagsOf } from 'types.bicep'
+
 @description('Names the deployment. Resource names are derived from it, so the same name updates what stands.')
 @minLength(1)
 @maxLength(40)
@@ -55,7 +57,7 @@ param immutabilityDays int = 0
 @maxValue(3650)
 param coolAfterDays int = 0
 
-@description('Days without a change after which layers and manifests go to the cold tier; 0 is never.')
+@description('Days without a change after which layers and manifests go to the cold tier, above coolAfterDays; 0 is never.')
 @minValue(0)
 @maxValue(3650)
 param coldAfterDays int = 0
@@ -64,7 +66,7 @@ param coldAfterDays int = 0
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('How many instances may run at once. Bounds the load on the registry as well as the bill.')
+@description('How many instances may run at once. Bounds the load on the registry as well as the bill. Some regions may refuse less than 40.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
@@ -79,9 +81,9 @@ param alwaysReadyEvents int = 1
 @maxValue(20)
 param alwaysReadyJobs int = 1
 
-@description('How a deployment replaces running instances. RollingUpdate lets copies finish for up to an hour; Recreate ends them at once, and they resume from what is staged.')
-@allowed(['RollingUpdate', 'Recreate'])
-param siteUpdateStrategy string = 'RollingUpdate'
+@description('How a deployment replaces running instances. Recreate ends them at once, and copies resume from what is staged. RollingUpdate, a preview that is not meant for production, lets copies finish for up to an hour.')
+@allowed(['Recreate', 'RollingUpdate'])
+param siteUpdateStrategy string = 'Recreate'
 
 @description('Copy threads of one job.')
 @minValue(1)
@@ -114,7 +116,7 @@ param existingTopicResourceGroup string = ''
 
 @description('Repository prefixes whose pushes and deletions are mirrored, such as team/. None means all.')
 @maxLength(25)
-param repositoryPrefixes array = []
+param repositoryPrefixes string[] = []
 
 @description('Puts the app into a virtual network and storage behind private endpoints.')
 param privateNetworking bool = false
@@ -125,8 +127,11 @@ param networkPrefix string = '10.80.0.0/24'
 @description('Reaches the registry by a private endpoint, for a registry with public access off (Premium).')
 param registryPrivateEndpoint bool = false
 
+@description('Only asks for that endpoint, for whoever may not approve it: somebody who may does so at the registry.')
+param registryEndpointByHand bool = false
+
 @description('Address ranges that may call the app over HTTP, beside Event Grid. None means everyone who has a key.')
-param allowedCallers array = []
+param allowedCallers string[] = []
 
 @description('Runs a stock registry, read-only, on the mirror.')
 param serveMirror bool = false
@@ -139,7 +144,7 @@ param serveImage string = 'docker.io/library/registry:3.1.2'
 param serveUsers string = ''
 
 @description('Addresses that alerts are sent to. With none the alerts only show in Azure Monitor.')
-param alertEmails array = []
+param alertEmails string[] = []
 
 @description('Minutes from a push to its image in the mirror, beyond which an alert is raised.')
 @minValue(1)
@@ -151,16 +156,22 @@ param lagMinutes int = 15
 @maxValue(48)
 param quietHours int = 0
 
-@description('Days for which telemetry is kept.')
+@description('Days for which the workspace keeps what comes in. The tables of Application Insights keep 90 days at least.')
 @minValue(30)
 @maxValue(730)
 param telemetryDays int = 30
 
 @description('Tags for every resource.')
-param tags object = {}
+param tags tagsOf = {}
 
 var allTags = union(tags, { 'azd-env-name': environmentName })
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+// 'West Europe' and 'westeurope' are one region, and must not come to two deployments.
+var region = toLower(replace(location, ' ', ''))
+var mirrorRegion = toLower(replace(mirrorLocation, ' ', ''))
+var token = toLower(uniqueString(subscription().id, environmentName, region))
+// A Container Apps environment keeps its region and its kind of network: with others it is another one.
+var serveRegion = privateNetworking ? region : mirrorRegion
+var serveToken = toLower(uniqueString(token, serveRegion, privateNetworking ? 'private' : 'public'))
 var registryParts = split(registryId, '/')
 var registrySubscription = registryParts[2]
 var registryResourceGroup = registryParts[4]
@@ -179,7 +190,7 @@ var needsNetwork = privateNetworking || registryPrivateEndpoint
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
-  location: location
+  location: region
   tags: allTags
 }
 
@@ -196,7 +207,7 @@ module identity 'modules/identity.bicep' = {
   scope: group
   params: {
     name: 'id-mirror-${token}'
-    location: location
+    location: region
     tags: allTags
   }
 }
@@ -206,7 +217,7 @@ module registryRoles 'modules/registry-roles.bicep' = if (registryAuth == 'ident
   scope: resourceGroup(registrySubscription, registryResourceGroup)
   params: {
     registryName: registryName
-    roleAssignmentMode: registry.outputs.roleAssignmentMode
+    abac: registry.outputs.abac
     principalId: identity.outputs.principalId
   }
 }
@@ -216,7 +227,7 @@ module hostStorage 'modules/host-storage.bicep' = {
   scope: group
   params: {
     accountName: hostAccount
-    location: location
+    location: region
     private: privateNetworking
     principalId: identity.outputs.principalId
     tags: allTags
@@ -229,7 +240,7 @@ module mirrorStorage 'modules/mirror-storage.bicep' = if (ownsMirror) {
   params: {
     accountName: mirrorAccount
     containerName: mirrorContainer
-    location: mirrorLocation
+    location: mirrorRegion
     redundancy: mirrorRedundancy
     private: privateNetworking
     softDeleteDays: softDeleteDays
@@ -251,19 +262,21 @@ module mirrorRoles 'modules/mirror-roles.bicep' = {
   dependsOn: [mirrorStorage]
 }
 
+var mirrorAccountId = ownsMirror ? mirrorStorage.?outputs.accountId ?? '' : existingMirrorAccountId
+
 module private 'modules/private.bicep' = if (needsNetwork) {
   name: 'private-${token}'
   scope: group
   params: {
     name: 'vnet-mirror-${token}'
-    location: location
+    location: region
     prefix: networkPrefix
-    hostAccount: privateNetworking ? hostAccount : ''
-    mirrorAccount: privateNetworking && ownsMirror ? mirrorAccount : ''
+    hostAccountId: privateNetworking ? hostStorage.outputs.accountId : ''
+    mirrorAccountId: privateNetworking ? mirrorAccountId : ''
     registryId: registryPrivateEndpoint ? registryId : ''
+    registryApprovedByHand: registryEndpointByHand
     tags: allTags
   }
-  dependsOn: [hostStorage, mirrorStorage]
 }
 
 module telemetry 'modules/telemetry.bicep' = {
@@ -272,7 +285,7 @@ module telemetry 'modules/telemetry.bicep' = {
   params: {
     workspaceName: 'log-mirror-${token}'
     componentName: 'appi-mirror-${token}'
-    location: location
+    location: region
     retentionDays: telemetryDays
     workbookTitle: 'Mirror of ${registryName}'
     principalId: identity.outputs.principalId
@@ -286,7 +299,7 @@ module functions 'modules/functions.bicep' = {
   params: {
     appName: appName
     planName: 'plan-mirror-${token}'
-    location: location
+    location: region
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
     hostAccount: hostAccount
@@ -314,7 +327,7 @@ module functions 'modules/functions.bicep' = {
     allowedCallers: allowedCallers
     tags: allTags
   }
-  dependsOn: [mirrorRoles, private, registryRoles]
+  dependsOn: [mirrorRoles, registryRoles]
 }
 
 module events 'modules/events.bicep' = {
@@ -337,7 +350,7 @@ module alerts 'modules/alerts.bicep' = {
   scope: group
   params: {
     namePrefix: 'mirror-${token}'
-    location: location
+    location: region
     workspaceId: telemetry.outputs.workspaceId
     hostAccount: hostAccount
     topicName: topicName
@@ -356,9 +369,9 @@ module serve 'modules/serve.bicep' = if (serveMirror) {
   name: 'serve-${token}'
   scope: group
   params: {
-    name: 'ca-mirror-${token}'
-    location: privateNetworking ? location : mirrorLocation
-    identityName: 'id-serve-${token}'
+    name: 'ca-mirror-${serveToken}'
+    location: serveRegion
+    identityName: 'id-serve-${serveToken}'
     mirrorSubscription: mirrorSubscription
     mirrorResourceGroup: mirrorResourceGroup
     mirrorAccount: mirrorAccount
@@ -385,5 +398,5 @@ output MIRROR_DEAD_LETTER_CONTAINER string = hostStorage.outputs.deadLetterConta
 output MIRROR_TOPIC_NAME string = topicName
 output MIRROR_TOPIC_RESOURCE_GROUP string = topicResourceGroup
 output MIRROR_TOPIC_SUBSCRIPTION_ID string = registrySubscription
-output MIRROR_REPOSITORY_PREFIXES array = repositoryPrefixes
+output MIRROR_REPOSITORY_PREFIXES string[] = repositoryPrefixes
 output MIRROR_SERVED_AT string = serveMirror ? serve.?outputs.url ?? '' : ''

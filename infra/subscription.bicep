@@ -20,7 +20,26 @@ param deadLetterContainer string
 
 @description('Only repositories that begin with one of these; none means all.')
 @maxLength(25)
-param repositoryPrefixes array = []
+param repositoryPrefixes string[] = []
+
+var app = split(functionAppId, '/')
+var byPrefix = [
+  {
+    operatorType: 'StringBeginsWith'
+    key: 'data.target.repository'
+    values: repositoryPrefixes
+  }
+]
+
+resource site 'Microsoft.Web/sites@2025-03-01' existing = {
+  name: app[8]
+  scope: resourceGroup(app[2], app[4])
+}
+
+resource onEvent 'Microsoft.Web/sites/functions@2025-03-01' existing = {
+  parent: site
+  name: 'on_registry_event'
+}
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
@@ -33,7 +52,7 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
     destination: {
       endpointType: 'AzureFunction'
       properties: {
-        resourceId: '${functionAppId}/functions/on_registry_event'
+        resourceId: onEvent.id
         // One event a call: the worker's decoder refuses arrays of several before the app sees them.
         maxEventsPerBatch: 1
         preferredBatchSizeInKilobytes: 64
@@ -48,13 +67,7 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
         'Microsoft.ContainerRegistry.ChartDeleted'
       ]
       enableAdvancedFilteringOnArrays: false
-      advancedFilters: empty(repositoryPrefixes) ? [] : [
-        {
-          operatorType: 'StringBeginsWith'
-          key: 'data.target.repository'
-          values: repositoryPrefixes
-        }
-      ]
+      advancedFilters: empty(repositoryPrefixes) ? [] : byPrefix
     }
     // Both at their most: a day, in which Event Grid backs off to once in twelve hours.
     retryPolicy: {

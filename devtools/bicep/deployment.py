@@ -39,6 +39,7 @@ class Resource:
     name: str | Runtime
     """Without those of its parents, which `full_name` begins with."""
     full_name: str | Runtime
+    scope: Scope
     body: dict[str, Any]
     existing: bool = False
     condition: bool | Runtime = True

@@ -176,7 +176,7 @@ class _Run:
         parent, on = meta.get("parent"), meta.get("scope")
         full, place = name, self.scope
         if isinstance(parent, Resource):
-            full = full_name(parent.full_name, name)
+            full, place = full_name(parent.full_name, name), parent.scope
         elif isinstance(on, Scope):
             place = on
         elif ("parent" in meta or "scope" in meta) and not isinstance(on, Resource):
@@ -192,7 +192,7 @@ class _Run:
         if isinstance(self.condition, Runtime) or (applies is not None and self.condition is not None):
             applies = call("and", self.condition, applies) if applies is not None else self.condition
         return Resource(
-            declaration.name, self.file.path, declaration.line, type_name, version, identity, name, full, values,
+            declaration.name, self.file.path, declaration.line, type_name, version, identity, name, full, place, values,
             declaration.existing, True if applies is None else applies,
         )  # fmt: skip
 
@@ -292,6 +292,8 @@ class _Run:
                 if not arguments:
                     return {"id": self.scope.id, "name": self.scope.group}
                 return Scope(*arguments) if len(arguments) == 2 else Scope(self.scope.subscription, arguments[0])
+            case "fail":
+                raise self.fails(node, arguments[0])
             case "environment":
                 return Runtime("environment()")
             case "resourceId" | "subscriptionResourceId":

@@ -52,18 +52,19 @@ class UnknownType(Exception):
     """The SDKs carry no such resource type, or not in that API version."""
 
 
-def resource(type_name: str, version: str) -> Shape:
-    """The body of a PUT of this resource. Raises UnknownType."""
+def resource(type_name: str, version: str) -> tuple[Shape, str]:
+    """The body of a PUT of this resource, and the API version that it is of: the newest that the SDKs carry which is no
+    newer than the wanted one, else their oldest. Raises UnknownType.
+    """
     found = _operations().get(type_name.lower())
     if not found:
         raise UnknownType(f"no SDK carries the resource type {type_name}")
     spelled = {operation.type for operation in found}
     if type_name not in spelled:
         raise UnknownType(f"{type_name} is spelled {' or '.join(sorted(spelled))}")
-    for operation in found:
-        if operation.version == version:
-            return _shape(operation.package, operation.model)
-    raise UnknownType(f"{type_name}@{version}: the SDKs carry {', '.join(sorted(item.version for item in found))}")
+    carried = sorted(found, key=lambda operation: operation.version)
+    chosen = next((item for item in reversed(carried) if item.version <= version), carried[0])
+    return _shape(chosen.package, chosen.model), chosen.version
 
 
 @dataclass(frozen=True, slots=True)

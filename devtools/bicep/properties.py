@@ -16,7 +16,7 @@ def problems(resource: Mapping[str, Any]) -> list[str]:
     """Of one predicted resource."""
     type_name = resource["type"]
     try:
-        shape = models.resource(type_name, resource["apiVersion"])
+        shape, _ = models.resource(type_name, resource["apiVersion"])
     except models.UnknownType as error:
         return [str(error)]
     body = {name: value for name, value in resource.items() if name not in _NOT_THE_BODY}

@@ -77,6 +77,8 @@ def read(path: Path, text: str | None = None) -> Template:
         source = re.sub(r"^using .*$", "", source, flags=re.MULTILINE)
         source = re.sub(r"^param (\w+) =", r"var \1 =", source, flags=re.MULTILINE)
     template = Template(path)
+    # Only types have it, which are not read further.
+    source = re.sub(r"^(\s*)\*:", r"\1any:", source, flags=re.MULTILINE)
     for element in _parse(path, source):
         _declare(template, element)
     return template

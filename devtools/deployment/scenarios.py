@@ -21,6 +21,9 @@ from devtools.deployment import INFRA
 HERE = "11111111-1111-1111-1111-111111111111"
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
 REGISTRY = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-images/providers/Microsoft.ContainerRegistry/registries/demo"
+OTHER_MIRROR = (
+    f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-mirrors/providers/Microsoft.Storage/storageAccounts/stother"
+)
 SNAPSHOTS = INFRA / "snapshots"
 TOKEN = unique_string(f"/subscriptions/{HERE}", "check", "westeurope")
 """What the names of all these deployments end with."""
@@ -60,6 +63,16 @@ SCENARIOS = (
         "only storage is private",
         {"privateNetworking": True, "coldAfterDays": 1, "mirrorLocation": "northeurope"},
         mode=None,
+    ),
+    Scenario(
+        "a second registry into a private mirror",
+        {
+            "existingMirrorAccountId": OTHER_MIRROR,
+            "mirrorPrefix": "demo",
+            "privateNetworking": True,
+            "registryPrivateEndpoint": True,
+            "registryEndpointByHand": True,
+        },
     ),
 )
 COMMITTED = tuple(scenario for scenario in SCENARIOS if scenario.file)

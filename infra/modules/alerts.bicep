@@ -1,4 +1,5 @@
 // What somebody should be told of. docs/operate.md says for each what to do.
+import { tagsOf } from '../types.bicep'
 
 @description('Begins the names of the rules.')
 param namePrefix string
@@ -25,7 +26,7 @@ param topicResourceGroup string
 param appName string
 
 @description('Who is told.')
-param emails array
+param emails string[]
 
 @description('Minutes that a push may take to arrive.')
 param lagMinutes int
@@ -34,7 +35,7 @@ param lagMinutes int
 param quietHours int
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: '${namePrefix}-people'
@@ -43,11 +44,13 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: 'mirror'
     enabled: true
-    emailReceivers: [for (email, index) in emails: {
-      name: 'person-${index}'
-      emailAddress: email
-      useCommonAlertSchema: true
-    }]
+    emailReceivers: [
+      for (email, index) in emails: {
+        name: 'person-${index}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
@@ -142,48 +145,55 @@ var byCause = [
   }
 ]
 
-resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in logAlerts: {
-  name: '${namePrefix}-${alert.name}'
-  location: location
-  kind: 'LogAlert'
-  tags: tags
-  properties: {
-    displayName: alert.displayName
-    description: alert.description
-    severity: alert.severity
-    enabled: true
-    scopes: [workspaceId]
-    evaluationFrequency: alert.every
-    windowSize: alert.every
-    // What is usual shows in days.
-    overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
-    autoMitigate: true
-    // The tables appear with the first telemetry, after this.
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: replace(replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)), '{hours}', string(quietHours))
-          metricMeasureColumn: empty(alert.column) ? null : alert.column
-          dimensions: empty(alert.column) ? [] : byCause
-          timeAggregation: empty(alert.column) ? 'Count' : 'Total'
-          operator: 'GreaterThan'
-          threshold: alert.threshold
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in logAlerts: {
+    name: '${namePrefix}-${alert.name}'
+    location: location
+    kind: 'LogAlert'
+    tags: tags
+    properties: {
+      displayName: alert.displayName
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      scopes: [workspaceId]
+      evaluationFrequency: alert.every
+      windowSize: alert.every
+      // What is usual shows in days.
+      overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
+      autoMitigate: true
+      // A new workspace may not have the tables yet: Azure would refuse the rule, and with it the first deployment.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: replace(
+              replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)),
+              '{hours}',
+              string(quietHours)
+            )
+            metricMeasureColumn: empty(alert.column) ? null : alert.column
+            dimensions: empty(alert.column) ? [] : byCause
+            timeAggregation: empty(alert.column) ? 'Count' : 'Total'
+            operator: 'GreaterThan'
+            threshold: alert.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [people.id]
+        ]
+      }
+      actions: {
+        actionGroups: [people.id]
+      }
     }
   }
-}]
+]
 
-// The only one that also tells when the app itself is dead. Storage measures queues once an hour.
-resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+// Storage measures its queues rarely, some accounts once in a day: a shorter window could be empty. Whether the app is
+// dead is told much earlier, by events that its topic can't deliver.
+resource backlog 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   name: '${namePrefix}-backlog'
   location: 'global'
   tags: tags
@@ -193,7 +203,7 @@ resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
     enabled: true
     scopes: [resourceId('Microsoft.Storage/storageAccounts/queueServices', hostAccount, 'default')]
     evaluationFrequency: 'PT1H'
-    windowSize: 'PT1H'
+    windowSize: 'P1D'
     autoMitigate: true
     criteria: {
       'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
@@ -223,6 +233,7 @@ module onTopic 'topic-alerts.bicep' = {
   params: {
     namePrefix: namePrefix
     topicName: topicName
+    subscriptionName: appName
     actionGroupId: people.id
     tags: tags
   }

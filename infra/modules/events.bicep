@@ -1,4 +1,5 @@
 // The registry's topic, and what it needs to keep what it cannot deliver.
+import { tagsOf } from '../types.bicep'
 
 @description('ARM id of the registry.')
 param registryId string
@@ -22,7 +23,7 @@ param hostAccount string
 param deadLetterContainer string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 var subscriptionId = split(registryId, '/')[2]
 
@@ -38,7 +39,8 @@ module newTopic 'topic.bicep' = if (makesTopic) {
 }
 
 module foundTopic 'topic-existing.bicep' = if (!makesTopic) {
-  name: '${hostAccount}-topic'
+  // Not the other's name: of two deployments with one name Resource Manager leaves one out, whatever their conditions say.
+  name: '${hostAccount}-topic-existing'
   scope: resourceGroup(subscriptionId, topicResourceGroup)
   params: {
     name: topicName

@@ -1,4 +1,5 @@
 // The function app, on Flex Consumption.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the app.')
 @minLength(2)
@@ -85,10 +86,10 @@ param siteUpdateStrategy string
 param subnetId string
 
 @description('Address ranges that may call the app, beside Event Grid; none is no restriction.')
-param allowedCallers array
+param allowedCallers string[]
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 var storageSuffix = environment().suffixes.storage
 var hostBlobs = 'https://${hostAccount}.blob.${storageSuffix}'
@@ -104,16 +105,29 @@ var eventGrid = [
     ipAddress: 'AzureEventGrid'
   }
 ]
-var callers = [for (range, index) in allowedCallers: {
-  name: 'caller-${index}'
-  priority: 200 + index
-  action: 'Allow'
-  ipAddress: range
-}]
-var readyEvents = alwaysReadyEvents > 0 ? [{ name: 'function:on_registry_event', instanceCount: alwaysReadyEvents }] : []
-var readyJobs = alwaysReadyJobs > 0 ? [{ name: 'function:run_mirror_job', instanceCount: alwaysReadyJobs }] : []
+var callers = [
+  for (range, index) in allowedCallers: {
+    name: 'caller-${index}'
+    priority: 200 + index
+    action: 'Allow'
+    ipAddress: range
+  }
+]
+var readyEvents = [
+  {
+    name: 'function:on_registry_event'
+    instanceCount: alwaysReadyEvents
+  }
+]
+var readyJobs = [
+  {
+    name: 'function:run_mirror_job'
+    instanceCount: alwaysReadyJobs
+  }
+]
 
-resource plan 'Microsoft.Web/serverfarms@2025-05-01' = {
+// 2025-03-01 is the newest version that the compiler has types for; with a newer one it would check nothing here.
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
   location: location
   kind: 'functionapp'
@@ -127,7 +141,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-05-01' = {
   }
 }
 
-resource app 'Microsoft.Web/sites@2025-05-01' = {
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: appName
   location: location
   kind: 'functionapp,linux'
@@ -161,11 +175,10 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: concat(readyEvents, readyJobs)
+        alwaysReady: concat(alwaysReadyEvents > 0 ? readyEvents : [], alwaysReadyJobs > 0 ? readyJobs : [])
       }
-      siteUpdateStrategy: {
-        type: siteUpdateStrategy
-      }
+      #disable-next-line BCP037 // documented, and in the specification's preview; no version's types have it yet
+      siteUpdateStrategy: siteUpdateStrategy == 'RollingUpdate' ? { type: 'RollingUpdate' } : null
     }
     siteConfig: {
       minTlsVersion: '1.2'
@@ -211,7 +224,7 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
 }
 
 // Deployments sign in with Entra ID; the passwords that every app has otherwise are switched off.
-resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-05-01' = {
+resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'
   properties: {
@@ -219,7 +232,7 @@ resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
   }
 }
 
-resource noDeploymentPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-05-01' = {
+resource noDeploymentPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
   properties: {

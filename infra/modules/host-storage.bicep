@@ -1,5 +1,6 @@
 // The app's own account: the Functions host, the package, the job queues, the job records and dead letters.
 // None of it is part of the mirror, and nothing here is needed to restore from one.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the account.')
 @minLength(3)
@@ -16,7 +17,7 @@ param private bool
 param principalId string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 var packageContainerName = 'app-package'
 var deadLetterContainerName = 'dead-letters'
@@ -83,10 +84,12 @@ resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2026-04-0
   name: 'default'
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2026-04-01' = [for queueName in queueNames: {
-  parent: queueService
-  name: queueName
-}]
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2026-04-01' = [
+  for queueName in queueNames: {
+    parent: queueService
+    name: queueName
+  }
+]
 
 resource tableService 'Microsoft.Storage/storageAccounts/tableServices@2026-04-01' = {
   parent: account
@@ -110,15 +113,17 @@ resource hostBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // Message Processor would not do: renewing a lease is an update, which only Contributor may.
-resource jobQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (queueName, index) in queueNames: {
-  name: guid(queues[index].id, principalId, storageQueueDataContributor)
-  scope: queues[index]
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageQueueDataContributor)
-    principalId: principalId
-    principalType: 'ServicePrincipal'
+resource jobQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (queueName, index) in queueNames: {
+    name: guid(queues[index].id, principalId, storageQueueDataContributor)
+    scope: queues[index]
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageQueueDataContributor)
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+    }
   }
-}]
+]
 
 // The host makes a table of its own for diagnostic events beside the job records: hence the account.
 resource tables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

@@ -1,4 +1,5 @@
 // The one identity of the app: at the registry, at storage and for telemetry.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the identity.')
 param name string
@@ -7,7 +8,7 @@ param name string
 param location string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: name

@@ -1,4 +1,5 @@
 // The mirror's account. It holds the mirror and nothing else, so that it can be locked, moved and restored by itself.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the account.')
 @minLength(3)
@@ -30,10 +31,13 @@ param coolAfterDays int
 param coldAfterDays int
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 var toCool = coolAfterDays > 0 ? { tierToCool: { daysAfterModificationGreaterThan: coolAfterDays } } : {}
-var toCold = coldAfterDays > 0 ? { tierToCold: { daysAfterModificationGreaterThan: coldAfterDays } } : {}
+// Of two tiers that are due the cheaper one wins, so that cool would never apply.
+var tooEarly = coldAfterDays > 0 && coldAfterDays <= coolAfterDays
+var cold = { tierToCold: { daysAfterModificationGreaterThan: coldAfterDays } }
+var toCold = tooEarly ? fail('coldAfterDays has to be above coolAfterDays.') : coldAfterDays > 0 ? cold : {}
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   name: accountName
@@ -82,9 +86,8 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   name: containerName
   properties: {
     publicAccess: 'None'
-    immutableStorageWithVersioning: {
-      enabled: immutabilityDays > 0
-    }
+    // Left out rather than false: it can't be switched off again, and an update that says false is refused.
+    immutableStorageWithVersioning: immutabilityDays > 0 ? { enabled: true } : null
   }
 }
 
@@ -125,3 +128,5 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04
     blobService
   ]
 }
+
+output accountId string = account.id

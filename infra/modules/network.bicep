@@ -1,4 +1,5 @@
 // A network for the app, with room for private endpoints and for the serving registry.
+import { tagsOf, zones } from '../types.bicep'
 
 @description('Name of the network.')
 param name string
@@ -10,8 +11,10 @@ param location string
 param prefix string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
+// Three subnets of /26.
+var range = int(last(split(prefix, '/'))) <= 24 ? prefix : fail('networkPrefix ${prefix} is too small: /24 or larger.')
 var zoneNames = {
   blob: 'privatelink.blob.${environment().suffixes.storage}'
   queue: 'privatelink.queue.${environment().suffixes.storage}'
@@ -25,13 +28,13 @@ resource network 'Microsoft.Network/virtualNetworks@2025-07-01' = {
   tags: tags
   properties: {
     addressSpace: {
-      addressPrefixes: [prefix]
+      addressPrefixes: [range]
     }
     subnets: [
       {
         name: 'app'
         properties: {
-          addressPrefix: cidrSubnet(prefix, 26, 0)
+          addressPrefix: cidrSubnet(range, 26, 0)
           // Flex Consumption asks for this delegation, unlike other plans.
           delegations: [
             {
@@ -46,14 +49,14 @@ resource network 'Microsoft.Network/virtualNetworks@2025-07-01' = {
       {
         name: 'endpoints'
         properties: {
-          addressPrefix: cidrSubnet(prefix, 26, 1)
+          addressPrefix: cidrSubnet(range, 26, 1)
           privateEndpointNetworkPolicies: 'Disabled'
         }
       }
       {
         name: 'serve'
         properties: {
-          addressPrefix: cidrSubnet(prefix, 26, 2)
+          addressPrefix: cidrSubnet(range, 26, 2)
           delegations: [
             {
               name: 'container-apps'
@@ -92,12 +95,14 @@ resource registryZone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
   tags: tags
 }
 
+// Names that a zone does not have, those of other accounts and registries, are looked up publicly.
 resource blobLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
   parent: blobZone
   name: name
   location: 'global'
   properties: {
     registrationEnabled: false
+    resolutionPolicy: 'NxDomainRedirect'
     virtualNetwork: {
       id: network.id
     }
@@ -110,6 +115,7 @@ resource queueLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-0
   location: 'global'
   properties: {
     registrationEnabled: false
+    resolutionPolicy: 'NxDomainRedirect'
     virtualNetwork: {
       id: network.id
     }
@@ -122,6 +128,7 @@ resource tableLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-0
   location: 'global'
   properties: {
     registrationEnabled: false
+    resolutionPolicy: 'NxDomainRedirect'
     virtualNetwork: {
       id: network.id
     }
@@ -134,7 +141,6 @@ resource registryLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@202
   location: 'global'
   properties: {
     registrationEnabled: false
-    // Names that this zone does not have, those of other registries, are looked up publicly.
     resolutionPolicy: 'NxDomainRedirect'
     virtualNetwork: {
       id: network.id
@@ -146,7 +152,7 @@ output appSubnetId string = '${network.id}/subnets/app'
 output endpointSubnetId string = '${network.id}/subnets/endpoints'
 output serveSubnetId string = '${network.id}/subnets/serve'
 @description('By service: blob, queue, table and registry.')
-output zoneIds object = {
+output zoneIds zones = {
   blob: blobZone.id
   queue: queueZone.id
   table: tableZone.id

@@ -1,4 +1,5 @@
 // A network, and private endpoints in it for what is named.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the network.')
 param name string
@@ -9,17 +10,20 @@ param location string
 @description('Address range; /24 or larger.')
 param prefix string
 
-@description('The app\'s own account in this resource group; empty leaves it public.')
-param hostAccount string
+@description('ARM id of the app\'s own account; empty leaves it public.')
+param hostAccountId string
 
-@description('Account of the mirror in this resource group; empty leaves it as it is.')
-param mirrorAccount string
+@description('ARM id of the mirror\'s account, wherever it is; empty leaves it as it is.')
+param mirrorAccountId string
 
 @description('ARM id of the registry, which has to be Premium; empty leaves it as it is.')
 param registryId string
 
+@description('Whether somebody else approves the registry\'s endpoint.')
+param registryApprovedByHand bool
+
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 module network 'network.bicep' = {
   name: '${name}-network'
@@ -31,10 +35,10 @@ module network 'network.bicep' = {
   }
 }
 
-module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccount)) {
+module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccountId)) {
   name: '${name}-host'
   params: {
-    accountName: hostAccount
+    accountId: hostAccountId
     services: ['blob', 'queue', 'table']
     subnetId: network.outputs.endpointSubnetId
     zoneIds: network.outputs.zoneIds
@@ -43,10 +47,10 @@ module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccount)) {
   }
 }
 
-module mirrorEndpoints 'storage-endpoints.bicep' = if (!empty(mirrorAccount)) {
+module mirrorEndpoints 'storage-endpoints.bicep' = if (!empty(mirrorAccountId)) {
   name: '${name}-mirror'
   params: {
-    accountName: mirrorAccount
+    accountId: mirrorAccountId
     services: ['blob']
     subnetId: network.outputs.endpointSubnetId
     zoneIds: network.outputs.zoneIds
@@ -59,6 +63,7 @@ module registryEndpoint 'registry-endpoint.bicep' = if (!empty(registryId)) {
   name: '${name}-registry'
   params: {
     registryId: registryId
+    approvedByHand: registryApprovedByHand
     subnetId: network.outputs.endpointSubnetId
     zoneIds: network.outputs.zoneIds
     location: location

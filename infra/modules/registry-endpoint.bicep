@@ -1,4 +1,5 @@
 // Reaches the registry privately. One endpoint covers its login server and its dedicated data endpoints.
+import { tagsOf, zones } from '../types.bicep'
 
 @description('ARM id of the registry, which has to be Premium.')
 param registryId string
@@ -7,13 +8,26 @@ param registryId string
 param subnetId string
 
 @description('ARM ids of the DNS zones by service.')
-param zoneIds object
+param zoneIds zones
+
+@description('Whether the endpoint is only asked for, and somebody who may approves it at the registry.')
+param approvedByHand bool
 
 @description('Region of the network.')
 param location string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
+
+var connections = [
+  {
+    name: 'registry'
+    properties: {
+      privateLinkServiceId: registryId
+      groupIds: ['registry']
+    }
+  }
+]
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
   name: 'pep-${last(split(registryId, '/'))}-registry'
@@ -23,15 +37,8 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
     subnet: {
       id: subnetId
     }
-    privateLinkServiceConnections: [
-      {
-        name: 'registry'
-        properties: {
-          privateLinkServiceId: registryId
-          groupIds: ['registry']
-        }
-      }
-    ]
+    privateLinkServiceConnections: approvedByHand ? [] : connections
+    manualPrivateLinkServiceConnections: approvedByHand ? connections : []
   }
 }
 

@@ -3,9 +3,8 @@
 @description('Name of the registry in this resource group.')
 param registryName string
 
-@description('What the registry itself says it is.')
-@allowed(['AbacRepositoryPermissions', 'LegacyRegistryPermissions'])
-param roleAssignmentMode string
+@description('Whether the registry takes roles with conditions, as it says itself.')
+param abac bool
 
 @description('Principal of the app\'s identity.')
 param principalId string
@@ -13,7 +12,6 @@ param principalId string
 var acrPull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 var repositoryReader = 'b93aa761-3e63-49ed-ac28-beffa264f7ac'
 var catalogLister = 'bfdb9389-c9a5-478a-bb2f-ba9ca092c3c7'
-var abac = roleAssignmentMode == 'AbacRepositoryPermissions'
 
 resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = {
   name: registryName

@@ -9,5 +9,5 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing =
 
 output loginServer string = registry.properties.loginServer
 output location string = registry.location
-@description('AbacRepositoryPermissions or LegacyRegistryPermissions: which roles the registry honours.')
-output roleAssignmentMode string = registry.properties.?roleAssignmentMode ?? 'LegacyRegistryPermissions'
+@description('Whether the registry takes roles with conditions, which decides which roles it honours. An older one does not say.')
+output abac bool = registry.properties.?roleAssignmentMode == 'AbacRepositoryPermissions'

@@ -1,4 +1,5 @@
 // A stock registry on the mirror, read-only, for the day when the registry is gone. It costs nothing while nobody pulls.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the container app.')
 @minLength(2)
@@ -38,7 +39,12 @@ param redirect bool
 param subnetId string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
+
+var network = {
+  infrastructureSubnetId: subnetId
+  internal: false
+}
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: identityName
@@ -55,10 +61,7 @@ resource environmentOfApps 'Microsoft.App/managedEnvironments@2026-01-01' = {
     appLogsConfiguration: {
       destination: 'azure-monitor'
     }
-    vnetConfiguration: empty(subnetId) ? null : {
-      infrastructureSubnetId: subnetId
-      internal: false
-    }
+    vnetConfiguration: empty(subnetId) ? null : network
     workloadProfiles: [
       {
         name: 'Consumption'
@@ -92,6 +95,7 @@ resource app 'Microsoft.App/containerApps@2026-01-01' = {
       secrets: [
         {
           name: 'config'
+          #disable-next-line use-secure-value-for-secure-inputs // the registry's settings: nothing in them is secret
           value: loadTextContent('../registry/config.yml')
         }
         {

@@ -1,58 +1,59 @@
 // Private endpoints of an account, one for each of its services that is used.
+import { tagsOf, zones } from '../types.bicep'
 
-@description('Name of the account in this resource group.')
-param accountName string
+@description('ARM id of the account, which may be in another resource group or subscription.')
+param accountId string
 
 @description('Which of blob, queue and table.')
-param services array
+param services string[]
 
 @description('Subnet of the endpoints.')
 param subnetId string
 
 @description('ARM ids of the DNS zones by service.')
-param zoneIds object
+param zoneIds zones
 
 @description('Region of the network.')
 param location string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
-resource account 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
-  name: accountName
-}
-
-resource endpoints 'Microsoft.Network/privateEndpoints@2025-07-01' = [for service in services: {
-  name: 'pep-${accountName}-${service}'
-  location: location
-  tags: tags
-  properties: {
-    subnet: {
-      id: subnetId
+resource endpoints 'Microsoft.Network/privateEndpoints@2025-07-01' = [
+  for service in services: {
+    name: 'pep-${last(split(accountId, '/'))}-${service}'
+    location: location
+    tags: tags
+    properties: {
+      subnet: {
+        id: subnetId
+      }
+      privateLinkServiceConnections: [
+        {
+          name: service
+          properties: {
+            privateLinkServiceId: accountId
+            groupIds: [service]
+          }
+        }
+      ]
     }
-    privateLinkServiceConnections: [
-      {
-        name: service
-        properties: {
-          privateLinkServiceId: account.id
-          groupIds: [service]
-        }
-      }
-    ]
   }
-}]
+]
 
-resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-07-01' = [for (service, index) in services: {
-  parent: endpoints[index]
-  name: 'default'
-  properties: {
-    privateDnsZoneConfigs: [
-      {
-        name: service
-        properties: {
-          privateDnsZoneId: zoneIds[service]
+resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-07-01' = [
+  for (service, index) in services: {
+    parent: endpoints[index]
+    name: 'default'
+    properties: {
+      privateDnsZoneConfigs: [
+        {
+          name: service
+          properties: {
+            privateDnsZoneId: zoneIds[service]
+          }
         }
-      }
-    ]
+      ]
+    }
   }
-}]
+]

@@ -1,4 +1,5 @@
 // Where the app's telemetry goes, signed in with its identity.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the workspace.')
 param workspaceName string
@@ -19,7 +20,7 @@ param workbookTitle string
 param principalId string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 

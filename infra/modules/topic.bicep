@@ -1,4 +1,5 @@
 // The registry's system topic: where its events come from. It stands beside the registry; there can be only one.
+import { tagsOf } from '../types.bicep'
 
 @description('Name of the topic.')
 @minLength(3)
@@ -12,7 +13,7 @@ param registryId string
 param location string
 
 @description('Tags.')
-param tags object
+param tags tagsOf
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name

@@ -1,6 +1,8 @@
 """The docs of the deployment say what the templates do."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -99,7 +101,8 @@ def test_every_link_leads_somewhere(name: str) -> None:
 def test_a_workflow_reads_no_secret_and_may_only_what_it_must(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     workflow = yaml.safe_load(text)
-    assert "secrets." not in text
+    # Hashes of passwords, which a variable would show to whoever reads the repository.
+    assert set(re.findall(r"secrets\.(\w+)", text)) <= {"MIRROR_SERVE_USERS"}
     wanted = {"contents": "read", "id-token": "write"} if path.stem == "deploy" else {"contents": "read"}
     assert workflow["permissions"] == wanted
     for job in workflow["jobs"].values():
@@ -109,13 +112,37 @@ def test_a_workflow_reads_no_secret_and_may_only_what_it_must(path: Path) -> Non
                 assert step["with"]["persist-credentials"] is False
 
 
-def test_the_deploy_workflow_gives_what_the_parameter_file_reads() -> None:
-    workflow = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))
-    read_there = set(
-        re.findall(r"readEnvironmentVariable\('(\w+)'", (INFRA / "main.bicepparam").read_text(encoding="utf-8"))
-    )
-    given = set(workflow["jobs"]["deploy"]["env"]) - {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
-    assert given <= read_there
+def read_by_the_parameter_file() -> set[str]:
+    text = (INFRA / "main.bicepparam").read_text(encoding="utf-8")
+    return set(re.findall(r"readEnvironmentVariable\('(\w+)'", text))
+
+
+def test_the_deploy_workflow_passes_every_variable_that_the_parameter_file_reads() -> None:
+    """What it left out, a deployment from GitHub set back to its default: private networking, immutability."""
+    given = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]["env"]
+    of_the_workflow = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "MIRROR_REGISTRY_NAME"}
+    assert set(given) == read_by_the_parameter_file() | of_the_workflow
+    for name, value in given.items():
+        assert re.fullmatch(rf"\$\{{\{{ (vars|secrets)\.{name} \}}\}}", value), name
+
+
+@pytest.mark.parametrize("name", ["AZURE_LOCATION", "AZURE_ENV_NAME", "AZURE_CLIENT_ID", "MIRROR_REGISTRY_ID"])
+def test_the_deploy_workflow_says_in_its_first_step_what_is_not_set(name: str) -> None:
+    steps = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]["steps"]
+    given = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]["env"]
+    environment = {**dict.fromkeys(given, "x"), "MIRROR_REGISTRY_NAME": "", "PATH": os.environ["PATH"]}
+    bash = ["bash", "-e", "-c", steps[0]["run"]]
+    assert subprocess.run(bash, env=environment, check=False).returncode == 0
+    ended = subprocess.run(bash, env={**environment, name: ""}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert name in ended.stdout
+
+
+def test_the_test_workflow_has_the_compiler_look_at_the_templates() -> None:
+    steps = yaml.safe_load((WORKFLOWS / "test.yml").read_text(encoding="utf-8"))["jobs"]["test"]["steps"]
+    commands = "\n".join(step.get("run", "") for step in steps)
+    assert "az bicep install" in commands
+    assert "python3 dev.py infra" in commands
 
 
 def test_what_costs_come_to_follows_from_the_prices_beside_them() -> None:

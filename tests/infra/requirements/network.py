@@ -36,18 +36,27 @@ def network(view: View) -> None:
         view.is_(link, "properties/registrationEnabled", False, "nothing registers itself")
         view.is_(link, "properties/virtualNetwork/id", net.id, "the network of the app")
         view.holds(link.id.rpartition("/virtualNetworkLinks/")[0] in {zone.id for zone in zones.values()}, "its zone")
-        if "azurecr" in link.id:
-            view.is_(link, "properties/resolutionPolicy", "NxDomainRedirect", "other registries stay reachable")
+        view.is_(
+            link, "properties/resolutionPolicy", "NxDomainRedirect", "other accounts and registries stay reachable"
+        )
     targets = []
     if view.private:
         targets += [(view.host.id, service, service) for service in ("blob", "queue", "table")]
-        targets += [(view.mirror_account, "blob", "blob")] if view.owns_mirror else []
+        targets.append((view.mirror_account, "blob", "blob"))
     if view.option("registryPrivateEndpoint", False):
         targets.append((REGISTRY, "registry", "registry"))
     found = []
     for endpoint in endpoints:
         view.is_(endpoint, "properties/subnet/id", f"{net.id}/subnets/endpoints", "endpoints have their own subnet")
-        connections = at(endpoint.body, "properties/privateLinkServiceConnections")
+        by_hand = view.option("registryEndpointByHand", False) and endpoint.name.endswith("-registry")
+        kinds = ["privateLinkServiceConnections", "manualPrivateLinkServiceConnections"]
+        wanted_kind, other_kind = reversed(kinds) if by_hand else kinds
+        connections = at(endpoint.body, f"properties/{wanted_kind}")
+        others = at(endpoint.body, f"properties/{other_kind}")
+        view.holds(
+            others == ([] if endpoint.name.endswith("-registry") else None),
+            "a connection is approved, or asked for, and not both",
+        )
         service = at(connections, "0/properties/groupIds/0")
         view.holds(len(connections) == 1 and connections[0].get("name") == service, "one connection, named")
         view.holds(len(at(connections, "0/properties/groupIds") or []) == 1, "one service an endpoint")

@@ -73,8 +73,9 @@ def mirror(view: View) -> None:
     container = next((item for item in view.deployment.of(CONTAINER) if item.id == view.container), None)
     if container is None:
         raise Missing(view.container)
-    versioned = "properties/immutableStorageWithVersioning/enabled"
-    view.is_(container, versioned, bool(immutable), "version-level: a policy on the container would freeze tags")
+    versioned = {"enabled": True} if immutable else None
+    why = "version-level: a policy on the container would freeze tags; false would be refused where it is on"
+    view.is_(container, "properties/immutableStorageWithVersioning", versioned, why)
     for policy in frozen:
         view.holds(policy.id.startswith(container.id), "the mirror's container is what is frozen")
         view.is_(policy, "properties/immutabilityPeriodSinceCreationInDays", immutable, "as asked for")

@@ -75,6 +75,7 @@ def telemetry(view: View) -> None:
     view.holds(set(metrics) == set(_METRICS), "each metric alert is there")
     for name, rule in metrics.items():
         metric, namespace, severity, every, aggregation, threshold = _METRICS.get(name, ("", "", 0, "", "", 0))
+        window = "P1D" if name == "backlog" else every
         target = view.topic if "EventGrid" in namespace else f"{view.host.id}/queueServices/default"
         place = "/".join(target.split("/")[:5]) if "EventGrid" in namespace else view.group
         view.holds(
@@ -83,7 +84,7 @@ def telemetry(view: View) -> None:
         view.is_(rule, "properties/scopes", [target], "what it watches")
         view.is_(rule, "properties/severity", severity, "as docs/operate.md has it")
         view.is_(rule, "properties/evaluationFrequency", every, "as docs/operate.md has it")
-        view.is_(rule, "properties/windowSize", every, "no gap between two looks")
+        view.is_(rule, "properties/windowSize", window, "no gap between two looks, and never an empty window")
         view.is_(rule, "properties/actions", [{"actionGroupId": people.id}], "somebody is told")
         view.is_(
             rule,
@@ -101,6 +102,11 @@ def telemetry(view: View) -> None:
             "threshold": threshold,
         }
         asked["name"] = "messages" if name == "backlog" else name
+        if "EventGrid" in namespace:
+            ours = {"name": "EventSubscriptionName", "operator": "Include", "values": [view.one(SITE).name]}
+            asked["dimensions"] = [ours]
+            subscription = view.events.of("Microsoft.EventGrid/systemTopics/eventSubscriptions")[0]
+            view.holds(subscription.name == view.one(SITE).name, "what the alert watches is the app's subscription")
         view.holds(criterion == asked, f"{name}: {criterion}")
         _said(view, rule.name, at(rule.body, "properties/description"))
         _common(view, rule.body["properties"])
@@ -124,10 +130,12 @@ _QUERIES = {
     "refused-events": ("refused-events.kql", 1, "PT15M", 0, "events"),
     "quiet": ("quiet.kql", 3, "PT1H", 0, ""),
 }
+_TOPICS = "Microsoft.EventGrid/systemTopics"
 _METRICS = {
     "backlog": ("QueueMessageCount", f"{ACCOUNT}/queueServices", 2, "PT1H", "Average", 1000),
-    "dead-letters": ("DeadLetteredCount", "Microsoft.EventGrid/systemTopics", 1, "PT5M", "Total", 0),
-    "dropped-events": ("DroppedEventCount", "Microsoft.EventGrid/systemTopics", 1, "PT5M", "Total", 0),
+    "delivery-failures": ("DeliveryAttemptFailCount", _TOPICS, 1, "PT15M", "Total", 5),
+    "dead-letters": ("DeadLetteredCount", _TOPICS, 1, "PT5M", "Total", 0),
+    "dropped-events": ("DroppedEventCount", _TOPICS, 1, "PT5M", "Total", 0),
 }
 
 
