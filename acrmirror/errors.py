@@ -145,6 +145,12 @@ class Misconfigured(Permanent):
     code = "misconfigured"
 
 
+class Incomplete(Permanent):
+    """A sweep that could not compare all that it was asked to: the rest is done, and asked for."""
+
+    code = "incomplete"
+
+
 class Cancelled(MirrorError):
     """The job was cancelled by a person, or its run is ending."""
 

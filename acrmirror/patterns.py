@@ -59,6 +59,16 @@ class Patterns:
     def matches(self, repository: str, tag: str) -> bool:
         return _any(self._chosen, repository, tag) and not _any(self._taken_away, repository, tag)
 
+    def matches_untagged(self, repository: str) -> bool:
+        """Whether manifests without a tag are meant: a pattern without a tag chooses the repository."""
+        return any(it.tag is None and _fits(it.repository, repository) for it in self._chosen) and self.may_match(
+            repository
+        )
+
+    @property
+    def choose_everything(self) -> bool:
+        return "*" in self.texts and not self._taken_away
+
 
 def _any(patterns: Iterable[_Pattern], repository: str, tag: str) -> bool:
     return any(it.matches(repository, tag) for it in patterns)

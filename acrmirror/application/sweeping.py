@@ -1,74 +1,41 @@
-"""One run of a sweep: the registry is listed, what stands already is left out, and the rest is asked for."""
+"""One run of a sweep: the registry is compared with the mirror, and what that lacks is asked for."""
 
-import json
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from acrmirror.application.running import Requests
+from acrmirror.application.comparing import Comparison, Lack, Mirrored, edges_from
+from acrmirror.application.tally import Tally
 from acrmirror.copying import Cancel
-from acrmirror.errors import Cancelled, Denied, MirrorError, NotFound, Transient
-from acrmirror.jobs import JobQueue, JobRecords, Sweep
+from acrmirror.errors import (
+    Cancelled,
+    Denied,
+    Incomplete,
+    InvalidReference,
+    MirrorError,
+    NotFound,
+    Permanent,
+    Transient,
+)
+from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Sweep, UnderWay
 from acrmirror.patterns import Patterns
-from acrmirror.reference import Digest, Reference
+from acrmirror.reference import REPOSITORY_LIMIT, Digest, check_repository
 from acrmirror.registry import Registry
+from acrmirror.registry.values import ListedManifest
 from acrmirror.store.listing import Listing
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing; what asks for more patience than 30 gets 30."""
-SAMPLE = 300
-PROBLEMS_SHOWN = 100
-LIST_CHARACTERS = 30_000
-"""A property of a table's entity has at most 32 Ki characters."""
 TAGS_PAGE = 1000
 THREADS = 8
+NAMES = 100
+"""Jobs of one copy within an hour, one after the other."""
 
 _T = TypeVar("_T")
 
 
-class Tally:
-    """How far a sweep is; the sample are some of the images that are asked for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts = dict.fromkeys(("repositories", "listed", "standing", "asked"), 0)
-        self._sample: list[str] = []
-        self._problems: list[str] = []
-        self.requests = Requests()
-
-    def count(self, **more: int) -> None:
-        with self._lock:
-            for name, number in more.items():
-                self._counts[name] += number
-
-    def asked(self, reference: Reference) -> None:
-        with self._lock:
-            self._counts["asked"] += 1
-            if len(self._sample) < SAMPLE:
-                self._sample.append(str(reference))
-
-    def problem(self, text: str) -> None:
-        with self._lock:
-            self._problems.append(text)
-
-    def tell(self) -> str:
-        with self._lock:
-            return f"asked for {self._counts['asked']} of {self._counts['listed']} images"
-
-    def fields(self) -> dict[str, Any]:
-        """As the record has it."""
-        with self._lock:
-            return {
-                **{f"match_{name}": number for name, number in self._counts.items()},
-                "match_sample": that_fit(self._sample),
-                "notes": that_fit(self._problems[:PROBLEMS_SHOWN]),
-                **self.requests.fields(),
-            }
-
-
 class Sweeping:
-    """`cancel` ends it between two requests."""
+    """`cancel` ends it between two requests. `limit` is the longest repository name that fits into the mirror."""
 
     def __init__(
         self,
@@ -79,6 +46,7 @@ class Sweeping:
         queue: JobQueue,
         records: JobRecords,
         cancel: Cancel,
+        limit: int = REPOSITORY_LIMIT,
     ) -> None:
         self.tally = Tally()
         self._sweep = sweep
@@ -87,41 +55,120 @@ class Sweeping:
         self._listing = listing
         self._queue = queue
         self._records = records
+        self._under_way = UnderWay(records, queue)
         self._cancel = cancel
+        self._limit = limit
 
     def run(self) -> None:
         """What is wrong with one repository is noted, and the others are done. Raises what stops all of it: no list of
-        repositories, no queue, Cancelled."""
+        repositories, no queue, no table, Cancelled; and Incomplete in the end, if not all could be compared (rule
+        W8)."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="sweep") as pool:
-            for repository in self._patiently(lambda: self._all(self._source.list_repositories())):
+            for repository in self._repositories():
                 if not self._patterns.may_match(repository):
                     continue
                 self._check()
                 self.tally.count(repositories=1)
-                try:
-                    missing = self._missing(repository)
-                except Cancelled:
-                    raise
-                except (NotFound, Denied) as error:
-                    self.tally.problem(f"{repository}: {error.answered}")
-                except MirrorError as error:
-                    self.tally.problem(f"{repository}: {error.answered}, and was left out")
-                else:
-                    list(pool.map(self._ask_for, missing))
-
-    def _missing(self, repository: str) -> list[Reference]:
-        """Tags that the patterns mean and that are not in the mirror as the registry has them."""
-        manifests = self._patiently(lambda: self._all(self._source.list_manifests(repository)))
-        expected = self._patiently(lambda: self._source.count_manifests(repository))
-        if len(manifests) < expected:
-            self.tally.problem(
-                f"{repository}: its listing stopped at {len(manifests)} of {expected} manifests; ask again"
+                list(pool.map(self._ask_for, self._lacking(repository, pool)))
+        problems = self.tally.tell_problems()
+        if problems:
+            raise Incomplete(
+                f"compare the mirror with {self._source.host}",
+                problems,
+                "What could be compared is done. Mend what is named, and ask again.",
             )
-        meant = {tag: it.digest for it in manifests for tag in it.tags if self._patterns.matches(repository, tag)}
-        stands = self._tags(repository) if meant else {}
-        missing = [Reference(repository, tag) for tag, digest in meant.items() if stands.get(tag) != digest]
-        self.tally.count(listed=len(meant), standing=len(meant) - len(missing))
-        return missing
+
+    # what there is
+
+    def _repositories(self) -> list[str]:
+        """Those that the registry lists; a list that breaks off for good is gone through as far as it goes."""
+        found: list[str] = []
+
+        def list_them() -> None:
+            found.clear()
+            for repository in self._source.list_repositories(self._refused("the list of repositories")):
+                self._check()
+                try:
+                    found.append(check_repository(repository, self._limit))
+                except InvalidReference as error:
+                    self.tally.problem(f"{repository}: {error.answered}")
+
+        try:
+            self._patiently(list_them)
+        except Permanent as error:
+            if not found:
+                raise
+            self.tally.problem(f"the list of repositories breaks off after {found[-1]}: {error.answered}")
+        return found
+
+    def _lacking(self, repository: str, pool: ThreadPoolExecutor) -> list[Lack]:
+        """What has to be asked for of a repository. What is wrong with it becomes a problem."""
+        try:
+            listed = self._listed(repository)
+            return self._compared(repository, listed, pool) if listed else []
+        except Cancelled:
+            raise
+        except MirrorError as error:
+            self.tally.problem(f"{repository}: {error.answered}, and was left out")
+            return []
+
+    def _listed(self, repository: str) -> list[ListedManifest]:
+        """As far as the listing goes. It is held against how many manifests the registry says there are, before and
+        after, since they come and go."""
+        found: list[ListedManifest] = []
+
+        def list_them() -> None:
+            found.clear()
+            for manifest in self._source.list_manifests(repository, self._refused(repository)):
+                self._check()
+                found.append(manifest)
+
+        def count() -> int:
+            return self._patiently(lambda: self._source.count_manifests(repository))
+
+        try:
+            before = count()
+        except NotFound:
+            self.tally.note(f"{repository}: it is no longer there")
+            return []
+        try:
+            self._patiently(list_them)
+        except Cancelled:
+            raise
+        except MirrorError as error:
+            if isinstance(error, NotFound) and self._is_gone(count):
+                self.tally.note(f"{repository}: it is no longer there")
+                return []
+            self.tally.problem(
+                f"{repository}: its listing failed after {len(found)} of {before} manifests: {error.answered}"
+            )
+        else:
+            if len(found) < before and len(found) < (now := count()):
+                self.tally.problem(f"{repository}: its listing stopped at {len(found)} of {now} manifests")
+        return found
+
+    @staticmethod
+    def _is_gone(count: Callable[[], int]) -> bool:
+        try:
+            return count() == 0
+        except NotFound:
+            return True
+
+    def _compared(self, repository: str, listed: list[ListedManifest], pool: ThreadPoolExecutor) -> list[Lack]:
+        mirrored = Mirrored(self._tags(repository), self._listing.manifests(repository))
+        untagged = self._patterns.matches_untagged(repository)
+        comparison = Comparison(
+            repository, listed, mirrored, lambda tag: self._patterns.matches(repository, tag), untagged=untagged
+        )
+        lacking = self._not_under_way(comparison.lacking_tags)
+        read = edges_from(self._source, repository, pool)
+        alone = comparison.lacking_manifests(read, {it.digest for it in lacking})
+        self.tally.count(
+            manifests=len(listed),
+            listed=comparison.tags + len(alone),
+            standing=comparison.tags - len(comparison.lacking_tags),
+        )
+        return lacking + self._not_under_way(alone)
 
     def _tags(self, repository: str) -> dict[str, Digest]:
         found: dict[str, Digest] = {}
@@ -133,21 +180,54 @@ class Sweeping:
             if cursor is None:
                 return found
 
-    def _ask_for(self, reference: Reference) -> None:
-        self._check()
-        if not self._sweep.dry_run:
-            job = self._sweep.job(reference)
-            if self._records.get(job.id) is None:
-                self._queue.send(job)
-                self._records.add(job)
-        self.tally.asked(reference)
+    # what is asked for
 
-    def _all(self, listing: Iterator[_T]) -> list[_T]:
-        found: list[_T] = []
-        for entry in listing:
-            self._check()
-            found.append(entry)
-        return found
+    def _not_under_way(self, lacking: list[Lack]) -> list[Lack]:
+        """What an earlier run of this sweep asked for is its own."""
+        left = []
+        for lack in lacking:
+            job = self._under_way.job(lack.reference, lack.digest)
+            if job is None or job.fields.get("parent") == self._sweep.id:
+                left.append(lack)
+        self.tally.count(under_way=len(lacking) - len(left))
+        return left
+
+    def _ask_for(self, lack: Lack) -> None:
+        """One job, whoever else asks for the same copy now: it is named by that."""
+        self._check()
+        if self._sweep.dry_run:
+            self.tally.asked(lack.reference)
+            return
+        ended = 0
+        for number in range(NAMES):
+            job = self._sweep.job(lack.reference, lack.digest, number)
+            record = self._records.get(job.id)
+            if record is None:
+                self._send(job)
+            elif record.fields.get("parent") == self._sweep.id:
+                # An earlier run of this sweep asked for it; one that a person retried asks anew for what has failed.
+                ended += 1
+                if record.state in FINAL_STATES and ended <= self._sweep.retries:
+                    continue
+            elif record.state in FINAL_STATES:
+                continue
+            else:
+                if not self._under_way.believed(record):
+                    self._send(job)
+                self.tally.count(under_way=1)
+                return
+            self.tally.asked(lack.reference)
+            return
+
+    def _send(self, job: Job) -> None:
+        """The message, then the record (rule W6)."""
+        self._queue.send(job)
+        self._records.add(job)
+
+    # how
+
+    def _refused(self, where: str) -> Callable[[InvalidReference], None]:
+        return lambda error: self.tally.problem(f"{where}: {error.asked}: {error.answered}")
 
     def _patiently(self, attempt: Callable[[], _T]) -> _T:
         """What may go away is tried again for a short while."""
@@ -165,15 +245,3 @@ class Sweeping:
     def _check(self) -> None:
         if self._cancel.is_set():
             raise Cancelled("list the registry", self._cancel.reason, "Ask again: what was asked for by then goes on.")
-
-
-def that_fit(texts: Iterable[str]) -> list[str]:
-    """As many of the first as one property of a record takes."""
-    found: list[str] = []
-    room = LIST_CHARACTERS
-    for text in texts:
-        room -= len(json.dumps(text)) + 2
-        if room < 0:
-            break
-        found.append(text)
-    return found

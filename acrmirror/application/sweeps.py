@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from acrmirror.application.sweeping import Sweeping
 from acrmirror.copying import Cancel
-from acrmirror.errors import Cancelled, Denied, MirrorError, NotFound, Transient, Unavailable
+from acrmirror.errors import Cancelled, Denied, Incomplete, MirrorError, NotFound, Transient, Unavailable
 from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecord, JobRecords, Recorder, Sweep
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
@@ -88,7 +88,16 @@ class Sweeps:
         except MirrorError as error:
             self._end(recorder, "failed", error, {})
             return None
-        sweeping = Sweeping(sweep, patterns, self._registry, self._listing, self._queue, self._records, cancel)
+        sweeping = Sweeping(
+            sweep,
+            patterns,
+            self._registry,
+            self._listing,
+            self._queue,
+            self._records,
+            cancel,
+            self._settings.repository_limit,
+        )
         state: str = "done"
         failure: MirrorError | None = None
         with Reporting(recorder, sweeping.tally.fields, cancel.set):
@@ -96,6 +105,8 @@ class Sweeps:
                 sweeping.run()
             except Cancelled as error:
                 state, failure = "cancelled", error
+            except Incomplete as error:
+                state, failure = "incomplete", error
             except (Denied, NotFound) as error:
                 state, failure = "failed", error
             except Transient as error:

@@ -12,6 +12,7 @@ NOT_FOUND = 3
 DENIED = 4
 UNAVAILABLE = 5
 UNFINISHED = 6
+INCOMPLETE = 7
 INTERRUPTED = 130
 
 
@@ -35,4 +36,6 @@ def of_states(states: list[str]) -> int:
     """Of jobs as they were last seen: the worst of them."""
     if any(state in ("failed", "gone", "cancelled") for state in states):
         return FAILED
+    if any(state == "incomplete" for state in states):
+        return INCOMPLETE
     return DONE if all(state == "done" for state in states) else UNFINISHED

@@ -9,7 +9,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from acrmirror.cli.output import errors
 from acrmirror.client import Client
 
-ENDED = ("done", "failed", "gone", "cancelled")
+ENDED = ("done", "incomplete", "failed", "gone", "cancelled")
+ASKED = ("done", "incomplete")
+"""How a pull of many reads once it has asked for all that it could."""
 POLL_SECONDS = 1.0
 BARS_SHOWN = 24
 
@@ -19,7 +21,7 @@ def ended(pull: dict[str, Any]) -> bool:
     if pull["state"] not in ENDED:
         return False
     match = pull["match"]
-    if match is None or match["dry_run"] or pull["state"] != "done":
+    if match is None or match["dry_run"] or pull["state"] not in ASKED:
         return True
     if match["jobs"] is None:
         return False
@@ -31,11 +33,11 @@ def ended(pull: dict[str, Any]) -> bool:
 def outcome(pull: dict[str, Any]) -> str:
     """The state; of a pull of many, the worst of what it asked for."""
     match = pull["match"]
-    if match is None or match["dry_run"] or pull["state"] != "done":
+    if match is None or match["dry_run"] or pull["state"] not in ASKED:
         return str(pull["state"])
     if not ended(pull):
         return "running"
-    return next((state for state in ("failed", "gone", "cancelled") if match["jobs"].get(state)), "done")
+    return next((it for it in ("failed", "gone", "cancelled") if match["jobs"].get(it)), str(pull["state"]))
 
 
 def bars(shown: bool) -> Progress:

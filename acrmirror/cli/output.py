@@ -94,8 +94,9 @@ def print_job(pull: dict[str, Any]) -> None:
     match = pull["match"]
     if match is not None:
         console.print(
-            f"  {match['listed']} images in {match['repositories']} repositories, {match['standing']} stand already, "
-            f"{match['asked']} {'would be' if match['dry_run'] else 'were'} asked for",
+            f"  {match['listed']} images in {match['repositories']} repositories, {match['standing']} in the mirror, "
+            f"{match.get('under_way', 0)} under way, {match['asked']} "
+            f"{'would be' if match['dry_run'] else 'were'} asked for",
             soft_wrap=True,
         )
         for state, count in (match["jobs"] or {}).items():

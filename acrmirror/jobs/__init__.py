@@ -8,6 +8,7 @@ from acrmirror.jobs.recorder import Recorder
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.jobs.refusals import Refusal, Refusals
 from acrmirror.jobs.sweep import Sweep
+from acrmirror.jobs.underway import UnderWay
 
 __all__ = [
     "BACKFILL_QUEUE",
@@ -28,5 +29,6 @@ __all__ = [
     "Refusals",
     "Sweep",
     "TableClaims",
+    "UnderWay",
     "job_id",
 ]

@@ -21,12 +21,20 @@ DEAD_BACKFILL_QUEUE = "mirror-backfill-poison"
 Kind = Literal["event", "deletion", "pull"]
 
 _LAST_MILLISECOND = 9_999_999_999_999
+_HOUR = 3_600_000
 
 
 def job_id(at: datetime, seed: str) -> str:
     """An id that sorts newest first, and is the same for the same seed and time."""
     milliseconds = int(at.timestamp() * 1000)
     return f"{_LAST_MILLISECOND - milliseconds:013d}-{hashlib.sha256(seed.encode()).hexdigest()[:12]}"
+
+
+def children_moment(sweep: str) -> str:
+    """How the ids of the jobs begin that a sweep asks for, by the id of that sweep: with the hour in which it was asked
+    for, so that sweeps of the same hour have the same name for the same copy (rule W7)."""
+    milliseconds = _LAST_MILLISECOND - int(sweep.partition("-")[0])
+    return f"{_LAST_MILLISECOND - milliseconds // _HOUR * _HOUR:013d}"
 
 
 @dataclass(frozen=True, slots=True)

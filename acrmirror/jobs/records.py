@@ -19,11 +19,12 @@ from azure.data.tables import EdmType, EntityProperty, TableClient, TableEntity,
 
 from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.failures import explained
+from acrmirror.jobs.job import children_moment, job_id
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.transport import make_transport
 
 STORAGE_AUDIENCE = "https://storage.azure.com"
-FINAL_STATES = frozenset({"done", "failed", "gone", "cancelled"})
+FINAL_STATES = frozenset({"done", "incomplete", "failed", "gone", "cancelled"})
 """`queued`, `running` and `waiting` (for its next attempt) are the others; `interrupted` is how a record reads whose
 run has not been heard of for `SILENT_AFTER`."""
 UNHEARD_AFTER = timedelta(seconds=60)
@@ -31,6 +32,8 @@ UNHEARD_AFTER = timedelta(seconds=60)
 SILENT_AFTER = timedelta(seconds=45)
 """A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
 WRITE_ROUNDS = 8
+UNFINISHED_FIELDS = ["PartitionKey", "RowKey", "state", "kind", "repository", "tag", "digest", "platforms", "parent"]
+UNFINISHED_FIELDS += ["heartbeat", "received", "next_attempt"]
 
 _log = logging.getLogger(__name__)
 
@@ -151,12 +154,12 @@ class JobRecords:
                 yield _record(entity)
 
     def states_of_children(self, identity: str) -> dict[str, int]:
-        """How many of the jobs that a sweep asked for are in each state. Their ids begin as the sweep's does."""
-        moment = identity.partition("-")[0]
+        """How many of the jobs that a sweep asked for are in each state. All their ids begin alike."""
+        moment = children_moment(identity)
         counts: dict[str, int] = {}
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
         parameters = {
-            "partition": _partition(identity),
+            "partition": _partition(moment),
             "first": f"{moment}-",
             "last": f"{moment}.",
             "parent": identity,
@@ -167,6 +170,16 @@ class JobRecords:
                 state = _record(entity).state
                 counts[state] = counts.get(state, 0) + 1
         return counts
+
+    def unfinished(self, since: datetime) -> Iterator[JobRecord]:
+        """Records of jobs asked for since then that have not ended, with the properties that say what they copy and
+        when they were last heard of. It reads what it passes over, too: about a day's records share a partition."""
+        states = " or ".join(f"state eq '{state}'" for state in ("queued", "waiting", "running"))
+        where = f"PartitionKey ge 'job-' and PartitionKey le @oldest and ({states})"
+        parameters = {"oldest": _partition(job_id(since, ""))}
+        with _explained("look for jobs under way"):
+            for entity in self.table.query_entities(where, parameters=parameters, select=UNFINISHED_FIELDS):
+                yield _record(entity)
 
     def change(self, identity: str, fields: dict[str, Any], *, unless_final: bool = False) -> JobRecord | None:
         """Merges `fields` into a record, whoever else writes it; makes it if it is missing.

@@ -1,5 +1,6 @@
 """A sweep: one job that lists the registry and asks for what the mirror lacks."""
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -7,9 +8,9 @@ from typing import Any, Self
 
 from acrmirror.errors import Malformed
 from acrmirror.jobs.failing import Failing, written
-from acrmirror.jobs.job import Job, job_id
-from acrmirror.moments import from_datetime, nine_digits, to_datetime
-from acrmirror.reference import Reference, shown
+from acrmirror.jobs.job import Job, children_moment, job_id
+from acrmirror.moments import from_datetime, nine_digits
+from acrmirror.reference import Digest, Reference, shown
 
 KIND = "match"
 
@@ -32,10 +33,13 @@ class Sweep:
         moment = datetime.now(UTC)
         return cls(job_id(moment, f"{seed} {patterns}"), patterns, from_datetime(moment), dry_run)
 
-    def job(self, reference: Reference) -> Job:
-        """The pull of one image that the sweep asks for: always the same, however often the sweep runs."""
-        moment = to_datetime(self.at)
-        return Job(job_id(moment, f"{self.id} {reference}"), "pull", reference, self.at, self.at, parent=self.id)
+    def job(self, reference: Reference, digest: Digest, number: int = 0) -> Job:
+        """The pull of one image that the sweep asks for. It is named by what it copies, within the hour, and not by the
+        sweep: however many sweeps find the same lacking, it is one job (rule W7). `number` counts those that have
+        ended by then, and did not bring it."""
+        seed = hashlib.sha256(f"{reference} {digest} {number}".encode()).hexdigest()[:12]
+        identity = f"{children_moment(self.id)}-{seed}"
+        return Job(identity, "pull", reference, self.at, self.at, parent=self.id)
 
     def later(self, failing: tuple[Failing, ...]) -> Self:
         """The same sweep for one more attempt."""

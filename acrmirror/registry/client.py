@@ -1,7 +1,7 @@
 """The source: an Azure Container Registry, over its SDK."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -40,11 +40,17 @@ from acrmirror.transport import READ_TIMEOUT, make_transport, trust
 
 PATIENCE = 30.0
 _T = TypeVar("_T")
+Refused = Callable[[InvalidReference], None]
 ACCEPT = ", ".join([*MANIFEST_TYPES, "*/*;q=0.5"])
 
 # The SDK's own retries are for connections that had been closed meanwhile. What a registry answers is waited out by
 # those who know how long that may take.
 _RETRIES: dict[str, Any] = {"retry_total": 1, "retry_connect": 1, "retry_read": 1, "retry_status": 0}
+
+
+def raised(error: InvalidReference) -> None:
+    """For whoever takes no listing in which a name is none."""
+    raise error
 
 
 class Registry:
@@ -252,10 +258,16 @@ class Registry:
 
     # --- listings: what is missing from one has not been deleted
 
-    def list_repositories(self) -> Iterator[str]:
-        """Every repository that the registry lists."""
+    def list_repositories(self, refused: Refused = raised) -> Iterator[str]:
+        """Every repository that the registry lists. `refused` is told of each name that is none, and that is left out
+        (rule W8); it raises InvalidReference unless it is given."""
         for name in self._pages(self._client.list_repository_names(**self._counting()), "_catalog"):
-            yield check_repository(name)
+            try:
+                repository = check_repository(_as_text(name))
+            except InvalidReference as error:
+                refused(error)
+            else:
+                yield repository
 
     def count_manifests(self, repository: str) -> int:
         """How many the registry says that a repository has: what a listing that stops short is held against."""
@@ -267,12 +279,23 @@ class Registry:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Malformed(asked, "its answer can not be read", "Check what answers as this registry.") from None
 
-    def list_manifests(self, repository: str) -> Iterator[ListedManifest]:
-        """Every manifest that a repository lists, tagged or not."""
+    def list_manifests(self, repository: str, refused: Refused = raised) -> Iterator[ListedManifest]:
+        """Every manifest that a repository lists, tagged or not. `refused` is told of each digest and tag that is none,
+        and that is left out."""
         listing = self._client.list_manifest_properties(repository, **self._counting())
         for line in self._pages(listing, f"{repository}/_manifests"):
-            tags = tuple(check_tag(tag) for tag in line.tags or ())
-            yield ListedManifest(Digest.parse(line.digest), tags, _moment(line.last_updated_on))
+            try:
+                digest = Digest.parse(_as_text(line.digest))
+            except InvalidReference as error:
+                refused(error)
+                continue
+            tags = []
+            for tag in line.tags or ():
+                try:
+                    tags.append(check_tag(_as_text(tag)))
+                except InvalidReference as error:
+                    refused(error)
+            yield ListedManifest(digest, tuple(tags), _moment(line.last_updated_on))
 
     def list_tags(self, repository: str) -> Iterator[ListedTag]:
         """Every tag that a repository lists."""
@@ -340,6 +363,11 @@ def _header_digest(text: str | None, asked: str) -> Digest:
         raise Malformed(
             asked, f"it answered with the digest {shown(text)}", "Check what answers as this registry."
         ) from error
+
+
+def _as_text(value: object) -> str:
+    """Names are texts; what is none makes no name."""
+    return value if isinstance(value, str) else ""
 
 
 def _moment(value: datetime | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from azure.storage.blob import BlobPrefix, ContainerClient
 
-from acrmirror.errors import Malformed
+from acrmirror.errors import InvalidReference, Malformed
 from acrmirror.oci import OCI_INDEX
 from acrmirror.reference import Digest, is_referrers_tag, shown
 from acrmirror.store import layout
@@ -20,6 +21,7 @@ STORAGE_PAGE = 5000
 """Most entries that one request lists."""
 ENTRIES_EACH = 5
 _CURRENT = "/current/link"
+_REVISION = re.compile(r"([a-z0-9]+)/([0-9a-f]+)/link", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,23 @@ class Listing:
         del found[count:]
         shown_tags = self._without_referrers_tags(repository, found) if hide else found
         return TagPage(tuple(shown_tags), _cursor(*more) if more is not None else None)
+
+    def manifests(self, repository: str) -> dict[Digest, Digest | None]:
+        """Every manifest whose whole closure is in this repository of the mirror (rule L1), and what it refers to: one
+        request for 5,000 of them."""
+        folder = f"{layout.revisions(self._name(repository))}/"
+        found: dict[Digest, Digest | None] = {}
+        with explained(f"list the manifests of {repository} in the mirror"):
+            for item in self._container.list_blobs(name_starts_with=folder, include=["metadata"]):
+                match = _REVISION.fullmatch(str(item.name).removeprefix(folder))
+                if match is not None:
+                    subject = (item.metadata or {}).get("subject")
+                    try:
+                        found[Digest(match[1], match[2])] = Digest.parse(subject) if subject else None
+                    except InvalidReference:
+                        # No revision of this mirror's: its digest, or what it refers to, is none.
+                        continue
+        return found
 
     def tag(self, repository: str, tag: str) -> TagEntry | None:
         """One tag, by its link's metadata alone."""

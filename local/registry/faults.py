@@ -24,7 +24,8 @@ class Effects:
     a URL that ended already, or says so at the data host; `signature_seconds` is the life of a signed URL.
     `not_found_for_s` hides a manifest for its first seconds, `stale_tag_for_s` answers a tag that moved with its digest
     before for so long. `page_size` caps a listing's page, `drop_link` keeps its Link back, so that it stops short,
-    `omit` leaves out of a listing what matches this pattern. `headers` sets headers, or takes them away (null).
+    `omit` leaves out of a listing what matches this pattern, `also_list` adds this text to the names or digests of its
+    first page. `headers` sets headers, or takes them away (null).
     """
 
     status: int | None = None
@@ -46,6 +47,7 @@ class Effects:
     page_size: int | None = None
     drop_link: bool = False
     omit: str | None = None
+    also_list: str | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -57,7 +59,7 @@ _NUMBERS = {
 }
 _COUNTS = {"status", "truncate_at", "reset_at", "stall_at", "page_size"}
 _SWITCHES = {"serve_itself", "expire", "drop_link"}
-_TEXTS = {"redirect_to", "omit"}
+_TEXTS = {"redirect_to", "omit", "also_list"}
 
 
 def _check_effect(name: str, value: object) -> None:

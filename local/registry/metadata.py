@@ -27,6 +27,8 @@ class Metadata:
 
     def catalog(self, request: Request) -> Response:
         names, last = page(request, self.content.repositories(), str)
+        if request.effects.also_list is not None and not request.param("last"):
+            names.insert(0, request.effects.also_list)
         return self._answer({"repositories": names}, next_link(request, "/acr/v1/_catalog", last))
 
     def repository(self, _request: Request, name: str) -> Response:
@@ -52,6 +54,8 @@ class Metadata:
                 ordered.sort(key=lambda one: one.updated, reverse=request.param("orderby") == "timedesc")
             shown, last = page(request, ordered, lambda one: one.digest)
             views = [self._manifest(found, one) for one in shown]
+            if request.effects.also_list is not None and not request.param("last"):
+                views.insert(0, views[0] | {"digest": request.effects.also_list})
         link = next_link(request, f"/acr/v1/{quote(name, safe='')}/_manifests", last)
         return self._answer({**self._head(name), "manifests": views}, link)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tests.documentation import table
 
 DOCUMENT = "docs/errors.md"
-STATES = {"running", "waiting", "failed", "gone", "cancelled"}
+STATES = {"running", "waiting", "incomplete", "failed", "gone", "cancelled"}
 
 
 @dataclass(frozen=True, slots=True)

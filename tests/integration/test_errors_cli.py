@@ -243,7 +243,30 @@ def interrupted(at: Terminal) -> None:
     at.mirror.stack.registry.clear_faults()
 
 
-ENDS = {0: done, 1: failed, 2: asked_wrongly, 3: not_there, 4: refused, 5: not_reached, 6: unfinished, 130: interrupted}
+def incomplete(at: Terminal) -> None:
+    """The registry refuses one of two repositories, and the other is mirrored all the same."""
+    for name in ("a", "b"):
+        at.mirror.push(f"{at.repository}/{name}", oci_image(f"{at.repository}/{name}"))
+    at.mirror.stack.registry.set_faults(
+        [{"match": {"path": f"/acr/v1/{at.repository}(/|%2F)a.*"}, "do": {"status": 403}}]
+    )
+    done = at.run.inside("pull", f"{at.repository}/*", "--wait", "--output", "json", code=7)
+    (pulled,) = json.loads(done.stdout)
+    assert (pulled["state"], pulled["match"]["jobs"]) == ("incomplete", {"done": 1})
+    at.mirror.stack.registry.clear_faults()
+
+
+ENDS = {
+    0: done,
+    1: failed,
+    2: asked_wrongly,
+    3: not_there,
+    4: refused,
+    5: not_reached,
+    6: unfinished,
+    7: incomplete,
+    130: interrupted,
+}
 
 
 def test_every_exit_code_has_its_case() -> None:

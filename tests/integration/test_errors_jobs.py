@@ -15,7 +15,7 @@ from storage_proxy import StorageProxy
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import DEAD_QUEUE, Job, JobRecord
+from acrmirror.jobs import DEAD_QUEUE, Job, JobRecord, Sweep
 from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
 from local.foundation import Foundation
@@ -146,6 +146,21 @@ def _(work: Work) -> JobRecord:
 def _(work: Work) -> JobRecord:
     _, job = work.push()
     return work.run(job, MIRROR_CONTAINER="nowhere")
+
+
+@ends("incomplete", "incomplete")
+def _(work: Work) -> JobRecord:
+    """A pull of many of a repository that refuses to be listed."""
+    work.push()
+    listing = {"path": f"/acr/v1/{work.repository}"}
+    work.mirror.stack.registry.set_faults([{"match": listing, "do": {"status": 403}}])
+    with app_of(work.mirror) as app:
+        asked = app.sweeps.ask([work.repository], dry_run=False)
+        sweep = Sweep(asked.id, (work.repository,), str(asked.fields["at"]))
+        app.run_job(sweep.to_json(), 1)
+    found = work.mirror.records.get(asked.id)
+    assert found is not None
+    return found
 
 
 @ends("crashed", "failed")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-State = Literal["queued", "running", "waiting", "interrupted", "done", "failed", "gone", "cancelled"]
+State = Literal["queued", "running", "waiting", "interrupted", "done", "incomplete", "failed", "gone", "cancelled"]
 Count = Annotated[int, Field(ge=0)]
 
 

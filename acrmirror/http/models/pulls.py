@@ -34,13 +34,18 @@ class Progress(Model):
 
 
 class Match(Model):
-    """How far a pull of many is. `done` as its state means that all were asked for; `jobs` says how these are."""
+    """How far a pull of many is. `done` as its state means that all were compared and asked for, `incomplete` that
+    `notes` and `error` name what could not be compared; `jobs` says how what was asked for is."""
 
     patterns: list[str]
     dry_run: bool
     repositories: Count
-    listed: Annotated[Count, Field(description="Tags that the patterns mean.")]
+    manifests: Annotated[Count, Field(description="Of these repositories, tagged or not: what was compared.")]
+    listed: Annotated[
+        Count, Field(description="Tags that the patterns mean, and manifests without one that the mirror lacks.")
+    ]
     standing: Annotated[Count, Field(description="Of these, as the registry has them already.")]
+    under_way: Annotated[Count, Field(description="Of these, being copied already, for a push or another pull.")]
     asked: Annotated[Count, Field(description="Of these, asked for; with `dry_run`, what would be.")]
     sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
     jobs: Annotated[dict[str, Count] | None, Field(description="How many are in each state; only of a single pull.")]
@@ -160,7 +165,8 @@ def _loaded(fields: dict[str, Any], key: str, default: Any) -> Any:
 
 
 def _match(fields: dict[str, Any], jobs: dict[str, int] | None) -> Match:
-    counts = {key: _number(fields, f"match_{key}") for key in ("repositories", "listed", "standing", "asked")}
+    keys = ("repositories", "manifests", "listed", "standing", "under_way", "asked")
+    counts = {key: _number(fields, f"match_{key}") for key in keys}
     return Match(
         patterns=_loaded(fields, "patterns", []),
         dry_run=bool(fields.get("dry_run")),

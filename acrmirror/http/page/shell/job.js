@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { h, keyed, patch, slot } from "./dom.js";
 import { bytes, counted, kindName, lasted } from "./format.js";
 import {
+  FINAL,
   actions,
   alertBox,
   badge,
@@ -102,7 +103,7 @@ export function job({ rest: id, signal, say }) {
 function childrenAreOver({ match }) {
   if (!match || !match.jobs) return true;
   const counts = Object.entries(match.jobs);
-  const over = counts.filter(([state]) => ["done", "failed", "gone", "cancelled"].includes(state));
+  const over = counts.filter(([state]) => FINAL.has(state));
   // After a run that was killed there are more jobs than the next one asked for.
   return match.dry_run || (over.length === counts.length && over.reduce((sum, it) => sum + it[1], 0) >= match.asked);
 }
@@ -189,7 +190,7 @@ function matched(pull, say) {
   const jobs = Object.entries(match.jobs ?? {});
   const failed = alertBox();
   const now =
-    match.dry_run && pull.state === "done" && match.asked > 0
+    match.dry_run && ["done", "incomplete"].includes(pull.state) && match.asked > 0
       ? h(
           "p",
           {},
@@ -206,8 +207,10 @@ function matched(pull, say) {
     h("h2", {}, match.dry_run ? "What would be asked for" : "What was asked for"),
     facts([
       ["Repositories", match.repositories.toLocaleString("en")],
-      ["Tags meant", match.listed.toLocaleString("en")],
-      ["Stand already", match.standing.toLocaleString("en")],
+      ["Manifests compared", match.manifests.toLocaleString("en")],
+      ["Tags meant, and manifests without one", match.listed.toLocaleString("en")],
+      ["In the mirror", match.standing.toLocaleString("en")],
+      ["Under way already", match.under_way > 0 ? match.under_way.toLocaleString("en") : null],
       [match.dry_run ? "Would be asked for" : "Asked for", match.asked.toLocaleString("en")],
       [
         "Their jobs",

@@ -5,8 +5,8 @@ import { glyph, h, slot } from "./dom.js";
 import { bytes, counted, dateOf, duration, shortened, shortMoment } from "./format.js";
 import { route } from "./routes.js";
 
-export const STATES = ["queued", "running", "waiting", "interrupted", "done", "failed", "gone", "cancelled"];
-const FINAL = new Set(["done", "failed", "gone", "cancelled"]);
+export const STATES = ["queued", "running", "waiting", "interrupted", "done", "incomplete", "failed", "gone", "cancelled"];
+export const FINAL = new Set(["done", "incomplete", "failed", "gone", "cancelled"]);
 
 export const isFinal = (pull) => FINAL.has(pull.state);
 

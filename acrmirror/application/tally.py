@@ -1,0 +1,82 @@
+"""How far a sweep is, as its record has it."""
+
+import json
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from acrmirror.application.running import Requests
+from acrmirror.reference import Reference
+
+SAMPLE = 300
+PROBLEMS_SHOWN = 100
+PROBLEMS_TOLD = 5
+"""How many an error names; the notes of the record have more."""
+LIST_CHARACTERS = 30_000
+"""A property of a table's entity has at most 32 Ki characters."""
+COUNTS = ("repositories", "manifests", "listed", "standing", "under_way", "asked")
+
+
+class Tally:
+    """Thread-safe. The sample are some of the images that are asked for; problems are what could not be compared, notes
+    what is worth knowing besides."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(COUNTS, 0)
+        self._sample: list[str] = []
+        self._problems: list[str] = []
+        self._notes: list[str] = []
+        self.requests = Requests()
+
+    def count(self, **more: int) -> None:
+        with self._lock:
+            for name, number in more.items():
+                self._counts[name] += number
+
+    def asked(self, reference: Reference) -> None:
+        with self._lock:
+            self._counts["asked"] += 1
+            if len(self._sample) < SAMPLE:
+                self._sample.append(str(reference))
+
+    def problem(self, text: str) -> None:
+        with self._lock:
+            if text not in self._problems:
+                self._problems.append(text)
+
+    def note(self, text: str) -> None:
+        with self._lock:
+            self._notes.append(text)
+
+    def tell(self) -> str:
+        with self._lock:
+            return f"asked for {self._counts['asked']} of {self._counts['listed']} images"
+
+    def tell_problems(self) -> str:
+        """Empty if all was compared."""
+        with self._lock:
+            first = "; ".join(self._problems[:PROBLEMS_TOLD])
+            more = len(self._problems) - PROBLEMS_TOLD
+        return f"{first}; and {more} more, which its notes name" if more > 0 else first
+
+    def fields(self) -> dict[str, Any]:
+        with self._lock:
+            return {
+                **{f"match_{name}": number for name, number in self._counts.items()},
+                "match_sample": that_fit(self._sample),
+                "notes": that_fit([*self._problems, *self._notes][:PROBLEMS_SHOWN]),
+                **self.requests.fields(),
+            }
+
+
+def that_fit(texts: Iterable[str]) -> list[str]:
+    """As many of the first as one property of a record takes."""
+    found: list[str] = []
+    room = LIST_CHARACTERS
+    for text in texts:
+        room -= len(json.dumps(text)) + 2
+        if room < 0:
+            break
+        found.append(text)
+    return found
