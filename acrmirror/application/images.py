@@ -1,5 +1,6 @@
 """What stands in the mirror, and how it is taken out."""
 
+import threading
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,11 @@ CONFIG_LIMIT = 4 * 1024 * 1024
 BLOBS_LIMIT = 2000
 """Links in one answer; more are asked for platform by platform."""
 MANIFESTS_LIMIT = 500
+MANIFESTS_BYTES = 8 * 1024 * 1024
+"""Of all manifests that one answer is made from, the root included: thousands of real ones. Each is in memory several
+times over, as it came and parsed."""
+CONFIGS_BYTES = 32 * 1024 * 1024
+"""Of all configs that are read for the platforms of one answer, one after another. Those beyond it have none."""
 HISTORY_SHOWN = 100
 LOOKED_THROUGH = 200
 """Repositories that one request reads the names of: each costs storage a listing."""
@@ -55,6 +61,22 @@ class Content:
     manifests: tuple[Manifest, ...]
     blobs: tuple[tuple[Descriptor, Link], ...]
     absent: tuple[Descriptor, ...]
+
+
+class _Room:
+    """Bytes that one answer may still read. Thread-safe."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._guard = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether so many are left; then they are taken."""
+        with self._guard:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
 
 
 class Images:
@@ -92,8 +114,9 @@ class Images:
     def image(self, reference: Reference) -> Standing:
         root = self._root(reference)
         manifests = self._graph(reference.repository, root)
+        room = _Room(CONFIGS_BYTES)
         variants = tuple(
-            Variant(manifest, platform or self._stated(reference.repository, manifest))
+            Variant(manifest, platform or self._stated(reference.repository, manifest, room))
             for manifest, platform in images_of(root, manifests)
         )
         observed: Iterable[Observation] = ()
@@ -163,6 +186,21 @@ class Images:
         """The root and what its indexes list."""
         found = {root.digest: root}
         level = [root]
+        room = _Room(MANIFESTS_BYTES)
+        room.take(root.size)
+
+        def read_one(digest: Digest) -> Manifest | None:
+            descriptor = self._store.stands(repository, digest)
+            if descriptor is None:
+                return None
+            if not room.take(descriptor.size):
+                raise TooLarge(
+                    f"read {repository}@{root.digest}",
+                    f"the manifests that it lists have more than {MANIFESTS_BYTES} bytes together",
+                    "Ask for one of its images by digest.",
+                )
+            return self._store.read_manifest(repository, descriptor)
+
         with ThreadPoolExecutor(8, thread_name_prefix="read") as pool:
             for _ in range(MAX_DEPTH):
                 wanted = {child.digest for it in level for child in it.manifests} - found.keys()
@@ -172,7 +210,7 @@ class Images:
                         f"it lists more than {MANIFESTS_LIMIT} manifests",
                         "Ask for one of its images by digest.",
                     )
-                read = pool.map(lambda digest: self._manifest(repository, digest), wanted)
+                read = pool.map(read_one, wanted)
                 level = [it for it in read if it is not None]
                 found.update({it.digest: it for it in level})
                 if not level:
@@ -184,7 +222,10 @@ class Images:
     ) -> Manifest:
         if not root.is_index:
             return root
-        images = [(it, stated or self._stated(reference.repository, it)) for it, stated in images_of(root, manifests)]
+        room = _Room(CONFIGS_BYTES)
+        images = [
+            (it, stated or self._stated(reference.repository, it, room)) for it, stated in images_of(root, manifests)
+        ]
         chosen = choose(images, platform)
         if chosen is None:
             known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})
@@ -195,10 +236,12 @@ class Images:
             )
         return chosen
 
-    def _stated(self, repository: str, manifest: Manifest) -> Platform | None:
+    def _stated(self, repository: str, manifest: Manifest, room: _Room) -> Platform | None:
         """The platform that the image's config states, where the repository has that config."""
         config = manifest.config
-        if config is None or not self._store.linked(repository, config.digest):
+        if config is None or config.size > CONFIG_LIMIT or not self._store.linked(repository, config.digest):
+            return None
+        if not room.take(config.size):
             return None
         try:
             raw = self._store.read_blob(config, CONFIG_LIMIT)

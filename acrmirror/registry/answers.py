@@ -20,7 +20,8 @@ from acrmirror.transport import ERROR_LIMIT, TooSlow
 LONGEST_WAIT = 24 * 3600.0
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
-_SECRETS = re.compile(r"eyJ[\w-]+\.[\w-]*\.?[\w-]*|(?<=sig=)[^&\s\"'<>]+|(?<=Bearer )\S+")
+_SECRETS = re.compile(r"eyJ[\w.-]{8,}|(?<=sig=)[^&\s\"'<>]+|(?<=Bearer )\S+")
+"""None of the three can fail at its end, so that a text is read once, however long it is."""
 
 _GIVE_A_ROLE = (
     "Give the function's identity AcrPull, or Container Registry Repository {role} if the registry uses ABAC, and let "

@@ -13,6 +13,9 @@ from acrmirror.errors import Malformed, TooLarge, Unavailable
 from acrmirror.reference import shown
 from acrmirror.transport import ANSWER_SECONDS
 
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;[^,;<>]*)*)")
+_NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -97,7 +100,7 @@ def next_page(link: str | None, base: str, url: str, asked: str) -> str | None:
 
 def _following(link: str) -> str | None:
     """The target of `rel="next"` in a `Link` header (RFC 8288)."""
-    for match in re.finditer(r"<([^<>]*)>((?:\s*;[^,;<>]*)*)", link):
-        if re.search(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', match[2], re.IGNORECASE):
+    for match in _LINK.finditer(link):
+        if _NEXT.search(match[2]):
             return match[1]
     return None

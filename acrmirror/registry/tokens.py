@@ -29,7 +29,7 @@ TOKEN_LIMIT = 64 * 1024
 REMEMBERED = 1000
 """Access tokens kept at most; the one not used for longest goes."""
 
-_PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"', re.IGNORECASE)
+_PARAMETER = re.compile(r'(?<![a-z_])([a-z_]+)="([^"]*)"', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ def explained(
         raise _http(asked, error, role, scope) from error
     except (ServiceRequestError, ServiceResponseError) as error:
         raise Unavailable(asked, f"storage could not be reached ({type(error).__name__})", _REACH) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # What the client makes of answers that lack what storage's have.
+        raise Unavailable(asked, f"storage's answer can not be read ({type(error).__name__})", _REACH) from error
     except AzureError as error:
         raise Unavailable(asked, f"the storage client failed ({type(error).__name__})", _REACH) from error
 

@@ -7,8 +7,8 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
-from acrmirror.errors import DigestMismatch, Malformed, NotFound
-from acrmirror.oci import Descriptor, Manifest, parse_manifest
+from acrmirror.errors import DigestMismatch, Malformed, NotFound, TooLarge
+from acrmirror.oci import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
@@ -180,8 +180,9 @@ class MirrorStore(Referrers):
             )
 
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest:
-        """A manifest that stands, parsed. Raises NotFound."""
-        raw = self._read(layout.blob_data(descriptor.digest), f"read {repository}@{descriptor.digest} from the mirror")
+        """A manifest that stands, parsed. Raises NotFound; TooLarge or DigestMismatch if what stands is none."""
+        asked = f"read {repository}@{descriptor.digest} from the mirror"
+        raw = self._read(layout.blob_data(descriptor.digest), asked, MAX_MANIFEST_SIZE)
         return parse_manifest(raw, descriptor.media_type, descriptor.digest)
 
     def read_blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
@@ -189,7 +190,7 @@ class MirrorStore(Referrers):
         if descriptor.size > limit:
             return None
         asked = f"read blob {descriptor.digest} from the mirror"
-        raw = self._read(layout.blob_data(descriptor.digest), asked)
+        raw = self._read(layout.blob_data(descriptor.digest), asked, limit)
         if not descriptor.digest.matches(raw):
             raise DigestMismatch(asked, "its bytes have another digest", "Pull the image again with force.")
         return raw
@@ -215,9 +216,13 @@ class MirrorStore(Referrers):
                 return False
         return True
 
-    def _read(self, name: str, asked: str) -> bytes:
+    def _read(self, name: str, asked: str, limit: int) -> bytes:
+        """A blob of at most `limit` bytes. Raises NotFound, TooLarge."""
         with explained(asked):
             try:
-                return bytes(self._container.get_blob_client(name).download_blob().readall())
+                stream = self._container.get_blob_client(name).download_blob()
+                if stream.size <= limit:
+                    return bytes(stream.readall())
             except ResourceNotFoundError as error:
                 raise NotFound(asked, "it is not in the mirror", "Ask for a pull of it.") from error
+        raise TooLarge(asked, f"what stands there has more than {limit} bytes", "Pull the image again with force.")

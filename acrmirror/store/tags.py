@@ -17,6 +17,9 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
 
+LINK_LIMIT = 1024
+"""Bytes of a link that are read; a digest has 135 at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagState:
@@ -58,7 +61,9 @@ class Tags:
         with explained(asked):
             try:
                 stream = self._tag_blob(repository, tag).download_blob()
-                body, properties = bytes(stream.readall()), stream.properties
+                # Of anything larger the SDK has read no more than its first piece.
+                body = bytes(stream.readall()) if stream.size <= LINK_LIMIT else b""
+                properties = stream.properties
             except ResourceNotFoundError:
                 return None
         digest = parsed(body.decode("ascii", "replace").strip())

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -143,8 +143,9 @@ class Weighed:
     seconds: float
 
 
-def weigh(module: str, arguments: dict[str, Any], seconds: float = 60) -> Weighed:
-    """Runs a module of `probes` in a process of its own."""
+def weigh(module: str, arguments: dict[str, Any], seconds: float = 120) -> dict[str, Weighed]:
+    """Runs a probe in a process of its own. What it is to `do` is one thing after the other: it can't grow less by
+    what comes later than by what came before."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", module, json.dumps(arguments)],
@@ -154,20 +155,23 @@ def weigh(module: str, arguments: dict[str, Any], seconds: float = 60) -> Weighe
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
-    return Weighed(**json.loads(done.stdout))
+    return {name: Weighed(**told) for name, told in json.loads(done.stdout).items()}
 
 
-def report(work: Callable[[], object]) -> None:
-    """The probe's side: what `work` came to, printed as JSON."""
+def report(calls: Mapping[str, Callable[[], object]], do: Sequence[str]) -> None:
+    """The probe's side: what each came to, printed as JSON."""
     from acrmirror.errors import MirrorError
 
-    before, begun = _peak(), time.monotonic()
-    try:
-        code, text = "", str(work())
-    except MirrorError as error:
-        code, text = error.code, str(error)
-    grew = _peak() - before
-    print(json.dumps({"code": code, "text": text[:2000], "grew": grew, "seconds": time.monotonic() - begun}))
+    before, told = _peak(), {}
+    for name in do:
+        begun = time.monotonic()
+        try:
+            code, text = "", str(calls[name]())
+        except MirrorError as error:
+            code, text = error.code, str(error)
+        seconds = time.monotonic() - begun
+        told[name] = {"code": code, "text": text[:2000], "grew": _peak() - before, "seconds": seconds}
+    print(json.dumps(told))
 
 
 def _peak() -> float:

@@ -1,4 +1,4 @@
-"""Asks a registry for one thing: `python -m tests.integration.registry.probe '{"host": …, "ca": …, "do": …}'`."""
+"""Asks a registry for things: `python -m tests.integration.registry.probe '{"host": …, "ca": …, "do": [… ]}'`."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ NAME = "team/app"
 
 
 def main(
-    host: str, ca: str, do: str, digest: str = "", size: int = 0, patience: float = 5, longest: float = 120
+    host: str, ca: str, do: list[str], digest: str = "", size: int = 0, patience: float = 5, longest: float = 120
 ) -> None:
     settings = Settings(
         registry=host,
@@ -41,7 +41,7 @@ def main(
             "count": lambda: registry.count_manifests(NAME),
             "blob": blob,
         }
-        report(calls[do])
+        report(calls, do)
 
 
 if __name__ == "__main__":

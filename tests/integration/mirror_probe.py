@@ -1,0 +1,65 @@
+"""Asks a mirror for things: `python -m tests.integration.mirror_probe '{"endpoint": …, "ca": …, "do": [… ]}'`."""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from azure.core.credentials import AccessToken
+
+from acrmirror.application.images import Images
+from acrmirror.http import models
+from acrmirror.jobs import JobQueue, JobRecords
+from acrmirror.oci import Descriptor
+from acrmirror.reference import Digest, Reference
+from acrmirror.settings import Settings
+from acrmirror.store import MirrorStore
+from acrmirror.store.links import Links
+from acrmirror.store.listing import Listing
+from local.credential import LocalCredential
+from tests.integration.hostile import report
+
+REPOSITORY = "team/app"
+
+
+class Anyone:
+    """A credential for a server that asks for none."""
+
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        return AccessToken("token", 2**31)
+
+
+def main(endpoint: str, ca: str, do: list[str], container: str = "mirror", identity: list[str] | None = None) -> None:
+    credential: Any = LocalCredential(*identity) if identity else Anyone()
+    trusted = Path(ca)
+    store = MirrorStore.open(endpoint, container, credential, trust_bundle=trusted)
+    listing = Listing(store.container)
+    links = Links.open(endpoint, container, credential, trusted)
+    records = JobRecords.open(endpoint, "mirrorjobs", credential, trusted)
+    queue = JobQueue.open(endpoint, credential, trusted)
+    images = Images(Settings("demo.azurecr.io", endpoint, endpoint, endpoint), store, listing, links)
+    digest = Digest.of(b"x")
+    calls = {
+        "tag": lambda: store.read_tag(REPOSITORY, "v1"),
+        "manifest": lambda: store.read_manifest(REPOSITORY, Descriptor("application/x", digest, 1)).raw[:9],
+        "config": lambda: store.read_blob(Descriptor("application/x", digest, 1), 4 * 1024 * 1024),
+        "has": lambda: store.has(Descriptor("application/x", digest, 1)),
+        "blocks": lambda: store.ingest(Descriptor("application/x", digest, 100 * 1024 * 1024)),
+        "tags": lambda: len(listing.tags(REPOSITORY, 1000).tags),
+        "repositories": lambda: len(list(listing.repositories())),
+        "history": lambda: len(list(store.history(REPOSITORY, "v1"))),
+        "link": lambda: bool(links.blob(digest)),
+        "record": lambda: records.get("8203969181016-e9f2454fc9f3"),
+        "records": lambda: len(list(itertools.islice(records.newest(), 10))),
+        "queue": lambda: queue.depth(),
+        "image": lambda: len(models.Image.of("x", images.image(Reference(REPOSITORY, "v1"))).model_dump_json()),
+        "content": lambda: len(
+            models.ImageContent.of("x", images.content(Reference(REPOSITORY, "v1"), None)).model_dump_json()
+        ),
+    }
+    report(calls, do)
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))
