@@ -47,6 +47,7 @@ class SetupFailed(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    use_utf8()
     arguments = parse(argv)
     keep_compiled_modules()
     try:
@@ -86,6 +87,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="what the command itself takes")
     return parser.parse_args(argv)
+
+
+def use_utf8() -> None:
+    """Where the locale has another encoding, begins anew in UTF-8 mode, as does all that is started: what is printed,
+    and the name of the folder, need not fit into that encoding."""
+    if sys.getfilesystemencoding().lower() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def keep_compiled_modules() -> None:
@@ -144,7 +153,7 @@ def version_of(interpreter: Path) -> str:
 
 def fingerprint(packages: Sequence[str], *parts: str) -> str:
     """Of everything that an environment is made of; its place counts, since scripts in it name the interpreter."""
-    found = hashlib.sha256("\n".join((str(ROOT), *parts)).encode())
+    found = hashlib.sha256(os.fsencode("\n".join((str(ROOT), *parts))))
     for name in packages:
         found.update((ROOT / name).read_bytes())
     return found.hexdigest()

@@ -114,8 +114,8 @@ def test_a_second_one_in_the_same_clone_waits_for_the_first(clone: ModuleType) -
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], [*ON_TWO_CORES, "tests/unit", "tests/integration"]),
-        (["-k", "registry"], [*ON_TWO_CORES, "tests/unit", "tests/integration", "-k", "registry"]),
+        ([], [*ON_TWO_CORES, "tests/unit", "tests/infra", "tests/integration"]),
+        (["-k", "registry"], [*ON_TWO_CORES, "tests/unit", "tests/infra", "tests/integration", "-k", "registry"]),
         (["tests/unit"], [*ON_TWO_CORES, "tests/unit"]),
         (["tests/unit/test_oci.py::test_x", "-n0"], [*ON_TWO_CORES, "tests/unit/test_oci.py::test_x", "-n0"]),
     ],
@@ -173,6 +173,24 @@ def test_it_runs_from_any_folder_and_tells_its_commands(tmp_path: Path) -> None:
     ).stdout
     for command in dev.COMMANDS:
         assert re.search(rf"^  {command} ", told, re.MULTILINE), command
+
+
+def test_it_runs_where_the_locale_knows_no_character_of_its_folder(tmp_path: Path) -> None:
+    folder = make_clone(tmp_path / "a b ü").ROOT
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **ascii_alone}
+    dev_py = [sys.executable, folder / "dev.py"]
+    told = subprocess.run([*dev_py, "--help"], env=environment, capture_output=True, text=True)
+    assert (told.returncode, told.stderr) == (0, "")
+    failed = subprocess.run([*dev_py, "--python=missing-ü", "up"], env=environment, capture_output=True, text=True)
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert "there is no interpreter missing-ü" in failed.stderr
+    code = "import dev; print(dev.fingerprint((), '3.13'))"
+    marks = [
+        subprocess.run([sys.executable, "-c", code], cwd=folder, env=it, capture_output=True, text=True, check=True)
+        for it in (environment, dict(os.environ))
+    ]
+    assert marks[0].stdout == marks[1].stdout
 
 
 def test_it_is_of_the_standard_library_alone() -> None:

@@ -12,11 +12,12 @@ import pytest
 
 from local.functions import newtonsoft
 from local.functions.backoff import Backoff
+from local.functions.counts import KEPT, Counts
 from local.functions.cron import InvalidSchedule, parse_schedule
 from local.functions.hostjson import HostOptions, InvalidHostJson, read, time_span
 from local.functions.metadata import NotEmulated, resolve
 from local.functions.routes import InvalidRoute, Template, by_precedence
-from local.functions.wire import Channel
+from local.functions.wire import Call, Channel
 
 
 def moment(text: str) -> datetime:
@@ -198,6 +199,20 @@ def test_polling_slows_down_while_nothing_is_found_and_is_quick_again_after() ->
 )
 def test_times_are_rewritten_as_json_net_does(text: str, expected: str) -> None:
     assert json.loads(newtonsoft.write({"deep": [text]})) == {"deep": [expected]}
+
+
+def test_a_host_that_runs_for_days_remembers_the_newest_messages_alone() -> None:
+    counts = Counts()
+    for number in range(3 * KEPT):
+        for about in ("again", f"message {number}"):
+            call = Call("run", "job", {"string": ""}, {}, about)
+            counts.begin(call, 0)
+            counts.end(call, "succeeded")
+    told = counts.told()["run"]
+    assert (told["begun"], told["succeeded"], told["running"]) == (6 * KEPT, 6 * KEPT, 0)
+    assert len(told["of"]) == KEPT
+    assert f"message {3 * KEPT - 1}" in told["of"]
+    assert "message 0" not in told["of"]
 
 
 def test_app_settings_fill_in_percent_names() -> None:
