@@ -5,6 +5,12 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+from acrmirror.package import other_python
+
+# Before all that was built for one Python is imported, which on another would fail with less to say.
+if (wrong := other_python()) is not None:
+    logging.getLogger("acrmirror").error("%s", wrong)
+
 import azure.functions as func
 
 from acrmirror.application import Mirror

@@ -1,12 +1,13 @@
 """The app as a deployment has it: what is committed less .funcignore, and its own packages beside it.
 
-A deployment uploads a zip, and the platform's remote build installs requirements.txt into it
-(https://learn.microsoft.com/azure/azure-functions/functions-reference-python#remote-build). A folder made here is run
-by `local.functions` with nothing but itself on the import path: see `local.functions.isolated`.
+A deployment uploads a zip, with the packages of requirements.txt in it as `infra/hooks/package.py` chooses them; where
+a test runs on the platform's Python and kind of machine, it runs these very wheels. A folder made here is run by
+`local.functions` with nothing but itself on the import path: see `local.functions.isolated`.
 """
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -27,8 +28,14 @@ def build(folder: Path) -> Path:
     app = folder / "app"
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(app)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--target", app / PACKAGES, "-r", app / "requirements.txt"], check=True)
+    deployed = (sys.version_info[:2], sys.platform, platform.machine()) == ((3, 13), "linux", "x86_64")
+    words: list[str | Path] = [
+        sys.executable,
+        ROOT / "infra" / "hooks" / "package.py",
+        app,
+        *([] if deployed else ["--here"]),
+    ]
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
     return app
 
 

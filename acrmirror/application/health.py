@@ -18,6 +18,7 @@ from acrmirror.jobs import (
     Refusal,
     Refusals,
 )
+from acrmirror.package import other_python
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
 from acrmirror.store.links import Links
@@ -99,7 +100,7 @@ class HealthChecks:
             _check("records", lambda: next(self._records.newest(), None)),
             _check("events", lambda: check_refused(refused)),
         )
-        return Health((Check("settings"), *checks), depths, refused)
+        return Health((Check("settings"), Check("python", other_python()), *checks), depths, refused)
 
     def _recently_refused(self) -> tuple[Refusal, ...]:
         """None where the table can't be read: that is told as such."""

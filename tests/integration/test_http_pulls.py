@@ -172,6 +172,7 @@ def test_health_tells_what_is_tried(call: Caller) -> None:
     assert got["ok"]
     assert [it["name"] for it in got["checks"]] == [
         "settings",
+        "python",
         "registry",
         "mirror",
         "links",

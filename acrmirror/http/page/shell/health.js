@@ -9,6 +9,7 @@ import { poll } from "./poll.js";
 const SECONDS = 30;
 const MEANING = {
   settings: "The settings are there and make sense",
+  python: "The packages were built for the Python that runs",
   registry: "The registry lists repositories and tags for this identity",
   mirror: "The mirror's container can be read",
   links: "Links into storage can be signed",
