@@ -1,6 +1,7 @@
 """How connections are made: what is trusted, for how long an answer is waited for, and how much of it is read."""
 
 import ssl
+import threading
 import time
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import requests
+from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 
+from acrmirror.cancel import Cancel, bound_cancel, pause
 from acrmirror.errors import Malformed, TooLarge
+from acrmirror.sockets import CONNECT_TIMEOUT, Pool, shut
 
 MIB = 1024 * 1024
-CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 20.0
 """Seconds without a byte."""
 LEAST_PROGRESS = 64 * 1024
@@ -43,6 +46,8 @@ class PacedSocket(ssl.SSLSocket):
     never run into the time-out of a single read; also when an answer takes more than `longest` seconds. They raise
     TooLarge when an answer has more than `most` bytes, whatever they are: heads, interim answers, what chunks are
     wrapped in. `most` is looked at once for every `LEAST_PROGRESS` bytes.
+
+    It serves the job that its last user was bound to, and is cut when that one is cancelled.
     """
 
     within = READ_TIMEOUT
@@ -52,8 +57,28 @@ class PacedSocket(ssl.SSLSocket):
     _end = float("inf")
     _owed = 0
     _read = 0
+    _served: Cancel | None = None
+    _hands = threading.Lock()
+
+    def do_handshake(self, block: bool = False) -> None:
+        self._serve(bound_cancel())
+        super().do_handshake(block)
+
+    def cut(self, whose: Cancel) -> None:
+        with self._hands:
+            if self._served is whose:
+                shut(self)
+
+    def _serve(self, cancel: Cancel | None) -> None:
+        with self._hands:
+            self._served = cancel
+        if cancel is not None:
+            cancel.attach(self)
 
     def send(self, data: Any, flags: int = 0) -> int:
+        cancel = bound_cancel()
+        if cancel is not self._served:
+            self._serve(cancel)
         now = time.monotonic()
         self._due, self._end = now + self.within, now + self.longest
         self._owed, self._read = LEAST_PROGRESS, 0
@@ -121,13 +146,31 @@ def make_transport(
     session.headers["Accept-Encoding"] = "identity"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.mount("https://", _Adapter(context, connections, limit))
-    return RequestsTransport(
+    return _Transport(
         session=session,
         session_owner=True,
         use_env_settings=False,
         connection_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
     )
+
+
+class _Transport(RequestsTransport):  # type: ignore[misc]  # its package shows it as Any
+    """Sends nothing for a job that is cancelled, and does not try again for it what was cut."""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        cancel = bound_cancel()
+        if cancel is None:
+            return super().send(request, **options)
+        cancel.check()
+        try:
+            return super().send(request, **options)
+        except AzureError:
+            cancel.check()
+            raise
+
+    def sleep(self, duration: float) -> None:
+        pause(duration)
 
 
 class _Adapter(HTTPAdapter):
@@ -141,6 +184,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": Pool}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Leaves the context as it is; the default would load another bundle into it."""

@@ -143,7 +143,8 @@ class Mirror:
             self._claims.clear(job.id, run.holder.turn)
         with run.reporting():
             try:
-                copied = self._perform(job, run)
+                with run.cancel.bound():
+                    copied = self._perform(job, run)
                 failures = copied.failures
             except MirrorError as error:
                 copied, failures = Copied(), [error]
@@ -205,7 +206,7 @@ class Mirror:
             due = from_datetime(now + timedelta(seconds=decision.delay))
             # The record first: should the worker die in between, the message that it has comes again, and is one.
             run.wait(fields | {"state": "waiting", "next_attempt": due} | error_fields(failures[0]))
-            if run.recorder.superseded:
+            if run.over:
                 return
             again = job.later(decision.failing, fresh=decision.fresh) if decision.counts else job
             self._queue.send(again, decision.delay)
@@ -235,7 +236,7 @@ class Mirror:
             self._queue.send(job.later(decision.failing, fresh=decision.fresh), decision.delay)
             _log.warning("Waiting %.0f s with the record of %s: %s", decision.delay, job.id, error)
             return False
-        return True
+        return not run.over
 
     def _check_again_later(self, job: Job, copied: Copied) -> None:
         """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer."""
@@ -265,6 +266,8 @@ class Mirror:
         if isinstance(job, Sweep):
             self.sweeps.bury(job, Crashed("list the registry", _DIED, f"{_LOOK}."))
             return
+        # Before the record: whoever finds that in its final state has nothing left to do.
+        self._claims.clear(job.id)
         before = self._records.get(job.id)
         if before is not None and before.fields.get("state") in FINAL_STATES:
             return
@@ -278,7 +281,6 @@ class Mirror:
         ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
         self._records.change(job.id, asked | ended | {"message": message}, unless_final=True)
         self._telemetry.run_ended({"kind": job.kind} | ended)
-        self._claims.clear(job.id)
         _log.error("Dead %s: %s", job.id, error)
 
 

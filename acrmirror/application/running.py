@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
-from acrmirror.errors import MirrorError
+from acrmirror.errors import Cancelled, MirrorError
 from acrmirror.jobs import Holder, Job, JobRecords, Recorder
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
@@ -22,6 +22,10 @@ LONGEST_RUN = 3600.0
 """Seconds for which a run may go on once its instance is scaled in."""
 WARN_AFTER = 30.0
 """Seconds from a layer's first byte after which its rate says something."""
+
+CANCELLED = {"state": "cancelled", "next_attempt": ""} | error_fields(
+    Cancelled("run a job", "a person cancelled it", "Ask for it again, or retry it: what is staged is reused.")
+)
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +59,8 @@ class Run:
         self.requests = Requests()
         self._job = job
         self._telemetry = telemetry
+        self.over = False
+        """Nothing more is to be done for it: a person has cancelled it, or another worker has it."""
         self._warned: dict[str, str] = {}
         self.holder = Holder.of(job, uuid4().hex, deliveries)
         self.recorder = Recorder(records, job, self.holder.run, deliveries)
@@ -105,10 +111,13 @@ class Run:
         return [*self.progress.notes, *true]
 
     def finish(self, fields: dict[str, Any]) -> None:
+        """Writes how the run ended. Once a person has asked to cancel the job, that is `cancelled`, whatever it came to
+        (rule W3). The run is `over` then, as it is once it was superseded."""
         fields = fields | {"finished": from_datetime(datetime.now(UTC))}
-        self.recorder.write(fields)
+        self.recorder.write(fields, if_cancelled=CANCELLED)
+        self.over = self.recorder.superseded or self.recorder.cancel_requested
         if not self.recorder.superseded:
-            self._count(fields)
+            self._count(fields | CANCELLED if self.recorder.cancel_requested else fields)
 
     def _count(self, fields: dict[str, Any]) -> None:
         """One that only asked about the tag again is no job that ended, and no push that arrived."""

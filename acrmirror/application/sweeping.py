@@ -63,7 +63,7 @@ class Sweeping:
         """What is wrong with one repository is noted, and the others are done. Raises what stops all of it: no list of
         repositories, no queue, no table, Cancelled; and Incomplete in the end, if not all could be compared (rule
         W8)."""
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="sweep") as pool:
+        with ThreadPoolExecutor(THREADS, "sweep", self._cancel.bind) as pool:
             for repository in self._repositories():
                 if not self._patterns.may_match(repository):
                     continue

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from acrmirror.application.running import CANCELLED
 from acrmirror.application.sweeping import Sweeping
 from acrmirror.copying import Cancel
 from acrmirror.errors import Cancelled, Denied, Incomplete, MirrorError, NotFound, Transient, Unavailable
@@ -102,7 +103,8 @@ class Sweeps:
         failure: MirrorError | None = None
         with Reporting(recorder, sweeping.tally.fields, cancel.set):
             try:
-                sweeping.run()
+                with cancel.bound():
+                    sweeping.run()
             except Cancelled as error:
                 state, failure = "cancelled", error
             except Incomplete as error:
@@ -110,7 +112,8 @@ class Sweeps:
             except (Denied, NotFound) as error:
                 state, failure = "failed", error
             except Transient as error:
-                return error
+                if not (recorder.superseded or recorder.cancel_requested):
+                    return error
             except MirrorError as error:
                 state, failure = "failed", error
         self._end(recorder, state, failure, sweeping.tally.fields())
@@ -120,9 +123,9 @@ class Sweeps:
 
     def _end(self, recorder: Recorder, state: str, failure: MirrorError | None, fields: dict[str, Any]) -> None:
         ended = fields | {"state": state, "finished": _now()} | error_fields(failure)
-        recorder.write(ended)
+        recorder.write(ended, if_cancelled=CANCELLED)
         if not recorder.superseded:
-            self._telemetry.run_ended({"kind": KIND} | ended)
+            self._telemetry.run_ended({"kind": KIND} | (ended | CANCELLED if recorder.cancel_requested else ended))
 
     def _wait(self, sweep: Sweep, error: Transient) -> None:
         """The next attempt by a delayed message, or the end once that was waited out for long enough."""

@@ -1,6 +1,7 @@
 """Copies images: walks the graph, moves what is missing, and knows neither Azure nor jobs."""
 
-from acrmirror.copying.context import Cancel, Claim, Claims, Context, LayerProgress, Progress, Source, Target
+from acrmirror.cancel import Cancel
+from acrmirror.copying.context import Claim, Claims, Context, LayerProgress, Progress, Source, Target
 from acrmirror.copying.conveyor import move_blobs
 from acrmirror.copying.graph import copy_graph
 from acrmirror.copying.image import Copied, copy_image, follow_tag

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from acrmirror.cancel import Cancel
 from acrmirror.copying.referrals import Lists, Referrals
-from acrmirror.errors import Cancelled
 from acrmirror.history import Observation
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
@@ -128,50 +128,6 @@ class Claim(Protocol):
 class Claims(Protocol):
     def acquire(self, digest: Digest) -> Claim | None:
         """The claim, or None while another worker holds it."""
-
-
-class Cancel:
-    """One event a job. Setting it wakes whoever waits and calls back whoever asked to be told."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._lock = threading.Lock()
-        self._callbacks: dict[int, Callable[[], None]] = {}
-        self.reason = "the job was cancelled"
-
-    def set(self, reason: str | None = None) -> None:
-        with self._lock:
-            if reason is not None and not self._event.is_set():
-                self.reason = reason
-            self._event.set()
-            callbacks = list(self._callbacks.values())
-        for callback in callbacks:
-            callback()
-
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Sleeps, unless and until cancelled; returns whether it was."""
-        return self._event.wait(seconds)
-
-    def check(self) -> None:
-        if self._event.is_set():
-            raise Cancelled("copy an image", self.reason, "Ask for it again: what is staged is reused.")
-
-    def on_set(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Registers `callback`; returns what unregisters it. Called at once if already set."""
-        with self._lock:
-            self._callbacks[id(callback)] = callback
-            already = self._event.is_set()
-        if already:
-            callback()
-
-        def forget() -> None:
-            with self._lock:
-                self._callbacks.pop(id(callback), None)
-
-        return forget
 
 
 @dataclass(slots=True)

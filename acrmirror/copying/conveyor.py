@@ -85,7 +85,7 @@ class _Conveyor:
             return {}
         forget = self._context.cancel.on_set(self._cancelled)
         try:
-            with ThreadPoolExecutor(self._context.threads, thread_name_prefix="copy") as pool:
+            with ThreadPoolExecutor(self._context.threads, "copy", self._context.cancel.bind) as pool:
                 for worker in [pool.submit(self._work) for _ in range(self._context.threads)]:
                     worker.result()
         finally:

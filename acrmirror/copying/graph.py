@@ -122,7 +122,7 @@ def _read_some(
     if len(digests) == 1:
         results = [read(digests[0])]
     else:
-        with ThreadPoolExecutor(len(digests), thread_name_prefix="read") as pool:
+        with ThreadPoolExecutor(len(digests), "read", context.cancel.bind) as pool:
             results = list(pool.map(read, digests))
     manifests: dict[Digest, Manifest] = {}
     for digest, result in zip(digests, results, strict=True):

@@ -15,6 +15,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
+from acrmirror.cancel import unbound
 from acrmirror.errors import MirrorError
 from acrmirror.jobs.job import Job
 from acrmirror.jobs.records import JobRecords
@@ -24,6 +25,7 @@ PARTITION = "claim"
 UNCLAIMED_SECONDS = 30.0
 """For how long the table is left in peace after it failed: a copy does not wait for it at every layer."""
 SEEN_KEPT = 10_000
+RELEASE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +209,17 @@ class TableClaim:
 
 def _delete(table: TableClient, key: str, etag: str) -> None:
     try:
-        table.delete_entity(PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified)
+        # Also by a job that is cancelled, which must not wait for it.
+        with unbound():
+            table.delete_entity(
+                PARTITION,
+                key,
+                etag=etag,
+                match_condition=MatchConditions.IfNotModified,
+                retry_total=0,
+                connection_timeout=RELEASE_SECONDS,
+                read_timeout=RELEASE_SECONDS,
+            )
     except AzureError as error:
         _log.info("A claim was not released (%s): it is free once its run is known to be over", type(error).__name__)
 

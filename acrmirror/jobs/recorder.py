@@ -54,14 +54,16 @@ class Recorder:
                 return
         raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
 
-    def write(self, fields: dict[str, Any]) -> None:
-        """Merges `fields`, unless this run was superseded. Raises Unavailable or Conflict."""
+    def write(self, fields: dict[str, Any], *, if_cancelled: dict[str, Any] | None = None) -> None:
+        """Merges `fields`, unless this run was superseded; and `if_cancelled` over them if a person has asked to cancel
+        the job by then. Raises Unavailable or Conflict."""
         for _ in range(WRITE_ROUNDS):
             if not self._begun:
                 self.begin()
             if self.superseded:
                 return
-            if self._put(fields, self._record):
+            cancelled = if_cancelled if if_cancelled is not None and self.cancel_requested else {}
+            if self._put(fields | cancelled, self._record):
                 return
             self.look()
         raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")

@@ -8,14 +8,14 @@ answer that says its length, and reads.
 import http.client
 import io
 import re
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Mapping
 from email.message import Message
 
-from acrmirror.transport import CONNECT_TIMEOUT, READ_TIMEOUT
+from acrmirror.sockets import CONNECT_TIMEOUT, connect, shut
+from acrmirror.transport import READ_TIMEOUT
 
 HEAD_LIMIT = 64 * 1024
 DRAIN_LIMIT = 64 * 1024
@@ -46,9 +46,8 @@ class Connection:
         """Bytes of the answer's body that have not been read."""
         self._early = memoryview(b"")
         self._reusable = False
-        raw = socket.create_connection((host, port), CONNECT_TIMEOUT)
+        raw = connect(host, port, CONNECT_TIMEOUT)
         try:
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.settimeout(READ_TIMEOUT)
             self._socket = context.wrap_socket(raw, server_hostname=host)
         except BaseException:
@@ -105,11 +104,7 @@ class Connection:
 
     def abort(self) -> None:
         """Wakes whoever reads from it; they see it broken."""
-        try:
-            # The plain shutdown: TLS's own would make the other thread read what is still encrypted.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        except OSError:
-            return
+        shut(self._socket)
 
     def close(self) -> None:
         self._socket.close()

@@ -19,6 +19,7 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.rest import HttpRequest, HttpResponse
 
+from acrmirror.cancel import holding
 from acrmirror.errors import Denied, Malformed, TooLarge
 from acrmirror.registry.answers import network_failure, refusal
 
@@ -86,7 +87,7 @@ class Tokens:
                 "it answered 401 without asking for a token that pulls",
                 "Check that MIRROR_REGISTRY is an Azure Container Registry's login server.",
             )
-        with self._renewal:
+        with holding(self._renewal):
             current = self.remembered(key)
             if current is not None and current != refused:
                 return current

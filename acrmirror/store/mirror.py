@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
+from acrmirror.cancel import pause
 from acrmirror.errors import DigestMismatch, Malformed, NotFound, TooLarge
 from acrmirror.oci import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
@@ -44,7 +46,7 @@ class MirrorStore(Referrers):
             endpoint,
             credential=credential,
             transport=make_transport(trust_bundle, connections),
-            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1),
+            retry_policy=_Retries(initial_backoff=1, increment_base=2, retry_total=4, random_jitter_range=1),
             max_single_put_size=layout.BLOCK_SIZE,
             max_single_get_size=4 * layout.MIB,
         )
@@ -226,3 +228,10 @@ class MirrorStore(Referrers):
             except ResourceNotFoundError as error:
                 raise NotFound(asked, "it is not in the mirror", "Ask for a pull of it.") from error
         raise TooLarge(asked, f"what stands there has more than {limit} bytes", "Pull the image again with force.")
+
+
+class _Retries(ExponentialRetry):
+    """Pauses that end with the job: the SDK's clients for single blobs would sleep through it."""
+
+    def sleep(self, settings: Any, transport: Any) -> None:  # noqa: ARG002
+        pause(max(0.0, float(self.get_backoff_time(settings))))

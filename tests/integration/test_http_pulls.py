@@ -2,11 +2,13 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from http_api import Caller, Got
 from mirroring import Mirroring
 
+from acrmirror.moments import to_datetime
 from local.images import multi_arch, oci_image
 from local.reader import verify_tag
 from local.stack import Stack
@@ -45,6 +47,15 @@ def test_whoever_waits_gets_the_end_of_it(mirror: Mirroring, call: Caller, repos
     assert (got.status, got.json["state"]) == (200, "done")
     assert got.json["mirrored_digest"] == str(image.root.digest)
     assert got.json["tagged_digest"] is None
+
+
+def test_whoever_waits_for_long_is_told_soon_after_its_end(mirror: Mirroring, call: Caller, repository: str) -> None:
+    mirror.push(repository, oci_image(repository))
+    mirror.stack.registry.set_faults([{"match": {"kind": "referrers"}, "do": {"latency_ms": 4500}}])
+    got = call("POST", "pulls", {"image": repository, "wait": 60})
+    answered = datetime.now(UTC)
+    assert (got.status, got.json["state"]) == (200, "done")
+    assert answered - to_datetime(got.json["finished"]) < timedelta(seconds=2)
 
 
 @pytest.mark.parametrize(

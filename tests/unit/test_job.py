@@ -65,3 +65,11 @@ def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_a
 def test_what_is_no_job_is_malformed(text: str) -> None:
     with pytest.raises(Malformed):
         Job.from_json(text)
+
+
+@pytest.mark.parametrize("name", ["id", "repository", "at", "received", "digest"])
+def test_a_message_with_a_number_for_a_text_is_no_job(name: str) -> None:
+    fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json())
+    assert Job.from_json(json.dumps(fields)).id == fields["id"]
+    with pytest.raises(Malformed, match="a field is no string"):
+        Job.from_json(json.dumps(fields | {name: 8203971343403}))

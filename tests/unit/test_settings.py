@@ -156,6 +156,6 @@ def test_in_azure_the_managed_identity_is_used_and_elsewhere_the_default_chain()
     azure = Settings.from_environment(LEAST | {"AZURE_CLIENT_ID": "x", "IDENTITY_ENDPOINT": "http://127.0.0.1/"})
     for settings, name in ((local, "DefaultAzureCredential"), (azure, "ManagedIdentityCredential")):
         with make_credential(settings) as credential:
-            assert type(credential).__name__ == name
+            assert type(credential.inner).__name__ == name
             assert registry_credential(settings, credential) is credential
             assert registry_credential(dataclasses.replace(settings, anonymous=True), credential) is None

@@ -1,0 +1,62 @@
+"""TCP connections that end with the job on whose behalf they are made."""
+
+import socket
+
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from acrmirror.cancel import Cancel, bound_cancel
+
+CONNECT_TIMEOUT = 10.0
+
+
+def shut(connection: socket.socket) -> None:
+    """Wakes whoever waits for it, from any thread; they see it broken."""
+    try:
+        # The plain shutdown: TLS's own would make the other thread read what is still encrypted.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def connect(host: str, port: int, timeout: float) -> socket.socket:
+    """A TCP connection; one that is still being made ends with the job that this thread is bound to."""
+    cancel = bound_cancel() or Cancel()
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family, kind, protocol)
+        forget = cancel.on_set(lambda made=connection: shut(made))  # type: ignore[misc]
+        try:
+            cancel.check()
+            connection.settimeout(timeout)
+            connection.connect(address)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            failure = error
+            connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+        finally:
+            forget()
+    raise failure
+
+
+class _Connection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        timeout = self.timeout if isinstance(self.timeout, (int, float)) else CONNECT_TIMEOUT
+        try:
+            return connect(self._dns_host, self.port or 443, timeout)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"no connection to {self.host} within {timeout} s") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"no connection to {self.host}: {error}") from error
+
+
+class Pool(HTTPSConnectionPool):
+    ConnectionCls = _Connection
