@@ -24,9 +24,10 @@ from acrmirror.store.tags import Tags, TagState
 
 MERGE_ROUNDS = 24
 """How often a merge into a referrers tag is tried again after another worker moved it."""
-LISTS_READ = 20
-"""Earlier lists that a rebuilt one is made from, newest first: each has all that those before it had, unless two
-workers wrote at the same time."""
+LISTS_READ = 200
+LISTS_BYTES = 16 * 1024 * 1024
+"""Earlier lists that a rebuilt one is made from, newest first, and what they may weigh together: each has all that
+those before it had, unless two workers wrote at the same time."""
 
 
 class _Other(Exception):
@@ -176,14 +177,16 @@ class Referrers(Tags):
 
     def _beside(self, repository: str, tag: str) -> tuple[Descriptor, ...]:
         """What the lists had that were under the tag, as far as these can be read."""
-        listed: list[tuple[Descriptor, ...]] = []
-        for digest in self._ever(repository, tag):
+        known: tuple[Descriptor, ...] = ()
+        weight = 0
+        for digest in self._ever(repository, tag)[:LISTS_READ]:
             index = self._readable(repository, digest)
             if index is not None and is_referrers_index(index):
-                listed.append(index.manifests)
-            if len(listed) == LISTS_READ:
+                known = merge_referrers(known, index.manifests)
+                weight += index.size
+            if weight > LISTS_BYTES:
                 break
-        return merge_referrers(*listed)
+        return known
 
     def _by_subject(self, repository: str, tag: str) -> Iterator[Descriptor]:
         """Manifests in the mirror that refer to the subject of the tag: their links say so. One listing of all of the
