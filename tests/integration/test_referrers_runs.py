@@ -173,6 +173,17 @@ def damage(mirror: Mirroring, repository: str, tag: str, kind: str) -> None:
         mirror.container.delete_blob(layout.tag_link(repository, tag))
 
 
+def forget_damage(mirror: Mirroring, repository: str, tag: str) -> None:
+    """Takes away earlier lists that stay damaged: what they had is in the present one."""
+    current = mirror.tagged(repository, tag)
+    for digest in everywhere(mirror, repository, tag):
+        data = mirror.container.get_blob_client(layout.blob_data(digest))
+        if digest != current and not digest.matches(data.download_blob().readall()):
+            for name in (layout.tag_index_link(repository, tag, digest), layout.revision_link(repository, digest)):
+                mirror.container.delete_blob(name)
+            data.delete_blob()
+
+
 DAMAGE = ("its bytes", "all lists' bytes", "its content is gone", "its revision is gone", "its tag", "its tag is gone")
 FLOWS = ("force on the subject", "force on a referrer", "a new referrer", "a pull of the tag")
 
@@ -207,9 +218,10 @@ def test_a_damaged_list_is_rebuilt(mirror: Mirroring, app: Mirror, kind: str, fl
     assert {it.digest for it in app.images.image(Reference(repository, "latest")).referrers} == {
         it.root.digest for it in refers
     }
+    if kind == "all lists' bytes":
+        forget_damage(mirror, repository, tag)
     report = verify_repository(mirror.reader, repository)
-    damaged_before = {str(it) for it in everywhere(mirror, repository, tag)} if kind == "all lists' bytes" else set()
-    assert [it for it in report.problems if not any(digest in str(it) for digest in damaged_before)] == []
+    assert report.is_whole, str(report)
 
 
 def test_a_damaged_list_of_the_registrys_own_is_read_from_there_again(mirror: Mirroring, app: Mirror) -> None:
