@@ -67,6 +67,12 @@ class DigestMismatch(Transient):
     code = "digest-mismatch"
 
 
+class Damaged(Transient):
+    """The mirror lacks content that one of its own links promises. Never to be taken for what the registry lacks."""
+
+    code = "damaged"
+
+
 class Conflict(Transient):
     """Other writers kept winning: commits or tag moves lost too many races in a row."""
 

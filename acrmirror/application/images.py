@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from acrmirror.application.failures import NotHere
 from acrmirror.archive import images_of, platform_of
-from acrmirror.errors import NoSuchPlatform, NotFound, TooLarge
+from acrmirror.errors import Damaged, NoSuchPlatform, TooLarge
 from acrmirror.history import Observation
 from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, normal
@@ -245,7 +245,7 @@ class Images:
             return None
         try:
             raw = self._store.read_blob(config, CONFIG_LIMIT)
-        except NotFound:
+        except Damaged:
             return None
         return platform_of(raw) if raw is not None else None
 

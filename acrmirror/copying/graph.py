@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from acrmirror.copying.context import Context, Source, Target
 from acrmirror.copying.conveyor import move_blobs
 from acrmirror.errors import (
+    Damaged,
     Denied,
     DigestMismatch,
     Malformed,
@@ -115,7 +116,10 @@ def _read_some(
             return parse_manifest(served.raw, served.media_type, digest)
         except NotFound as error:
             # One that a foreign layer was left out of stands, too.
-            return (not context.force and target.stands(repository, digest)) or error
+            stands = target.stands(repository, digest)
+            if stands is None or not context.force:
+                return stands or error
+            return _kept(target, repository, stands, context) or error
         except Permanent as error:
             return error
 
@@ -133,6 +137,17 @@ def _read_some(
         else:
             graph.failed[digest] = result
     return manifests
+
+
+def _kept(target: Target, repository: str, descriptor: Descriptor, context: Context) -> Manifest | None:
+    """What the mirror has of a manifest that is gone at the registry, to be looked at with `force`: what is complete in
+    the mirror stays so (rule L11). None if that is damaged, so that nobody has it any more."""
+    try:
+        manifest = target.read_manifest(repository, descriptor)
+    except (DigestMismatch, Damaged, Malformed):
+        return None
+    context.progress.note(f"manifest {descriptor.digest} is gone at the registry: the mirror's own was looked at")
+    return manifest
 
 
 def _collect(graph: Graph, manifest: Manifest, context: Context) -> None:
@@ -231,7 +246,7 @@ def read_own(source: Source, target: Target, repository: str, descriptor: Descri
     """A manifest from the mirror. One that is damaged there is copied anew, with all behind it."""
     try:
         return target.read_manifest(repository, descriptor)
-    except (DigestMismatch, Malformed, NotFound):
+    except (DigestMismatch, Damaged, Malformed):
         copy_graph(source, target, repository, descriptor.digest, replace(context, force=True))
         context.progress.note(f"manifest {descriptor.digest} was damaged in the mirror: copied anew")
         return target.read_manifest(repository, descriptor)

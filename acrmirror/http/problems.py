@@ -17,6 +17,7 @@ STATUSES = {
     "unsupported": 422,
     "throttled": 429,
     "digest-mismatch": 502,
+    "damaged": 502,
     "denied": 503,
     "conflict": 503,
     "tag-moved": 503,

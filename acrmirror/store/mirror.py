@@ -9,7 +9,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
 from acrmirror.cancel import pause
-from acrmirror.errors import DigestMismatch, Malformed, NotFound, TooLarge
+from acrmirror.errors import Damaged, DigestMismatch, Malformed, TooLarge
 from acrmirror.oci import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import layout
@@ -182,13 +182,15 @@ class MirrorStore(Referrers):
             )
 
     def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest:
-        """A manifest that stands, parsed. Raises NotFound; TooLarge or DigestMismatch if what stands is none."""
+        """A manifest that stands, parsed. Raises Damaged, DigestMismatch or Malformed (TooLarge among it) where what
+        stands is none."""
         asked = f"read {repository}@{descriptor.digest} from the mirror"
         raw = self._read(layout.blob_data(descriptor.digest), asked, MAX_MANIFEST_SIZE)
         return parse_manifest(raw, descriptor.media_type, descriptor.digest)
 
     def read_blob(self, descriptor: Descriptor, limit: int) -> bytes | None:
-        """A small blob's bytes, such as a config's; None if it has more than `limit`. Raises NotFound."""
+        """A small blob's bytes, such as a config's; None if it has more than `limit`. Raises Damaged or
+        DigestMismatch where it is damaged."""
         if descriptor.size > limit:
             return None
         asked = f"read blob {descriptor.digest} from the mirror"
@@ -219,14 +221,16 @@ class MirrorStore(Referrers):
         return True
 
     def _read(self, name: str, asked: str, limit: int) -> bytes:
-        """A blob of at most `limit` bytes. Raises NotFound, TooLarge."""
+        """A blob of at most `limit` bytes. Raises Damaged, TooLarge."""
         with explained(asked):
             try:
                 stream = self._container.get_blob_client(name).download_blob()
                 if stream.size <= limit:
                     return bytes(stream.readall())
             except ResourceNotFoundError as error:
-                raise NotFound(asked, "it is not in the mirror", "Ask for a pull of it.") from error
+                raise Damaged(
+                    asked, "the mirror has a link to it, and not its content", "Pull the image again with force."
+                ) from error
         raise TooLarge(asked, f"what stands there has more than {limit} bytes", "Pull the image again with force.")
 
 

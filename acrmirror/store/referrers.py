@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from acrmirror.errors import Conflict, DigestMismatch, InvalidReference, Malformed, NotFound, TagMoved
+from acrmirror.errors import Conflict, Damaged, DigestMismatch, InvalidReference, Malformed, TagMoved
 from acrmirror.oci import (
     OCI_INDEX,
     Descriptor,
@@ -214,7 +214,7 @@ class Referrers(Tags):
             return None
         try:
             return self.read_manifest(repository, descriptor)
-        except (DigestMismatch, Malformed, NotFound):
+        except (DigestMismatch, Damaged, Malformed):
             return None
 
 

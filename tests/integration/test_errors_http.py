@@ -123,6 +123,17 @@ def _(trouble: Trouble) -> Got:
     return trouble.call("GET", f"images/{trouble.repository}:1")
 
 
+@answers("damaged", 502)
+def _(trouble: Trouble) -> Got:
+    """The link of a manifest is there, and the manifest is not."""
+    image = trouble.mirror.push(trouble.repository, oci_image(trouble.repository))
+    assert trouble.call("POST", "pulls", {"image": trouble.repository, "wait": 30}).status == 200
+    trouble.mirror.container.delete_blob(layout.blob_data(image.root.digest))
+    got = trouble.call("GET", f"images/{trouble.repository}:latest")
+    assert "force" in got.json["remedy"]
+    return got
+
+
 @answers("no-such-platform", 404)
 def _(trouble: Trouble) -> Got:
     trouble.mirror.push(trouble.repository, multi_arch(trouble.repository, 2))

@@ -8,6 +8,7 @@ import pytest
 from local.images import SHAPES, multi_arch, oci_image
 from local.reader import verify_repository
 from local.stack import Stack
+from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 
 NOT_FOUND_SECONDS = 6
@@ -133,6 +134,17 @@ def test_a_purged_child_fails_its_index_by_name_and_its_siblings_stay(mirror: Mi
     assert set(siblings) <= revisions
     assert image.root.digest not in revisions
     assert not verify_repository(mirror.reader, "purged").problems
+
+
+def test_force_on_a_whole_image_with_a_purged_child_is_done(mirror: Mirroring) -> None:
+    image = mirror.push("purged/later", multi_arch("purged later", 3))
+    mirror.wait_for(4, "purged/later")
+    lost = image.manifests[0].descriptor.digest
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest", "path": str(lost)}, "do": {"status": 404}}])
+    pull = Caller.of(mirror.stack)("POST", "pulls", {"image": "purged/later:latest", "force": True, "wait": 30})
+    assert (pull.status, pull.json["state"]) == (200, "done"), mirror.tell()
+    assert str(lost) in str(pull.json["notes"])
+    assert verify_repository(mirror.reader, "purged/later").is_whole
 
 
 def test_jobs_in_are_jobs_out(mirror: Mirroring) -> None:

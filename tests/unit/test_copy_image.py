@@ -131,6 +131,39 @@ def test_force_looks_at_everything_again(registry: Registry, mirror: Mirror, by:
     assert set(mirror.verified) == set(registry.blobs) - {lost}
 
 
+def test_force_on_a_whole_image_whose_child_was_purged_hashes_what_the_mirror_has_of_it(
+    registry: Registry, mirror: Mirror
+) -> None:
+    """Nothing is missing: what the registry lacks is no reason to call it gone."""
+    children = [registry.image(name) for name in ("one", "two", "three")]
+    root = registry.index(*children, tag="v1")
+    whole(registry, mirror, root.digest, "v1")
+    del registry.manifests[children[1].digest]
+    context = Context("job", AT, force=True)
+    copied = whole(registry, mirror, root.digest, "v1", context=context)
+    assert (copied.digest, copied.tagged) == (root.digest, root.digest)
+    kept = {it.digest for it in mirror.revisions[REPOSITORY, children[1].digest].blobs}
+    assert kept <= set(mirror.verified)
+    assert any(str(children[1].digest) in note for note in context.progress.notes)
+
+
+def test_force_on_a_purged_child_that_is_damaged_fails_its_index_by_name_and_leaves_its_siblings(
+    registry: Registry, mirror: Mirror
+) -> None:
+    children = [registry.image(name) for name in ("one", "two", "three")]
+    root = registry.index(*children)
+    whole(registry, mirror, root.digest)
+    lost = next(
+        it.digest for it in mirror.revisions[REPOSITORY, children[1].digest].blobs if it.digest in mirror.content
+    )
+    del registry.manifests[children[1].digest], registry.blobs[lost], mirror.content[lost]
+    copied = copy(registry, mirror, root.digest, force=True)
+    assert isinstance(copied.digest_half, NotFound)
+    assert str(children[1].digest) in str(copied.digest_half)
+    for sibling in (children[0], children[2]):
+        assert mirror.stands(REPOSITORY, sibling.digest) is not None
+
+
 def test_force_with_digest_and_tag_looks_once(registry: Registry, mirror: Mirror) -> None:
     image = registry.image("one", tag="v1")
     whole(registry, mirror, image.digest, "v1", force=True)
@@ -395,7 +428,9 @@ def test_an_image_without_its_foreign_layer_stays_when_the_registry_has_lost_it(
     copy(registry, mirror, image.digest)
     del registry.manifests[image.digest]
     assert copy(registry, mirror, image.digest).failures == []
-    assert isinstance(copy(registry, mirror, image.digest, force=True).digest_half, NotFound)
+    checked = copy(registry, mirror, image.digest, force=True)
+    assert checked.failures == []
+    assert list(checked.left_out) == [Digest.parse(layer["digest"])]
 
 
 @pytest.mark.parametrize("kind", [Denied, Unavailable, Refused, DigestMismatch])
