@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from acrmirror.http.api import Api
 
 READ = ["GET", "HEAD"]
+LOOKS = os.environ.get("MIRROR_COMPARE_SCHEDULE") or "0 */10 * * * *"
+"""NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host asks for it at once."""
 KEY, OPEN = func.AuthLevel.FUNCTION, func.AuthLevel.ANONYMOUS
 
 app = func.FunctionApp()
@@ -91,6 +93,12 @@ def run_backfill_job(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=DEAD_BACKFILL_QUEUE, connection="MIRROR_QUEUE")
 def on_dead_backfill_job(message: func.QueueMessage) -> None:
     mirror().bury_job(message.get_body().decode("utf-8", "replace"))
+
+
+@app.function_name("compare_when_due")
+@app.timer_trigger(arg_name="timer", schedule=LOOKS)
+def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by this name
+    mirror().timer.tick()
 
 
 @app.function_name("ask_pull")

@@ -58,6 +58,7 @@ class Settings:
     not_found_seconds: float = 900.0
     retry_seconds: float = 21600.0
     recheck_seconds: tuple[float, ...] = (60.0, 600.0)
+    compare_hours: float = 24.0
     trust_bundle: Path | None = None
     telemetry_seconds: float = 15.0
     telemetry: str | None = None
@@ -94,6 +95,7 @@ class Settings:
             not_found_seconds=read.optional("MIRROR_NOT_FOUND_SECONDS", _seconds, 900.0),
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
             recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _list_of_seconds, (60.0, 600.0)),
+            compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
             telemetry_seconds=read.optional("MIRROR_TELEMETRY_SECONDS", _seconds, 15.0),
             # Not checked here: the app has to run without its telemetry.
@@ -210,6 +212,12 @@ def _threads(text: str) -> int:
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text, re.ASCII) or not 1 <= float(text) <= 604_800:
         raise ValueError(f"is {shown(text)}, and has to be 1 to 604800 seconds")
+    return float(text)
+
+
+def _hours(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?", text, re.ASCII) or float(text) > 720:
+        raise ValueError(f"is {shown(text)}, and has to be 0 (never) to 720 hours")
     return float(text)
 
 

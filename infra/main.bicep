@@ -108,6 +108,11 @@ param retrySeconds int = 21600
 @description('Seconds after which a tag is asked about again whose answer differed from its event, one after the other.')
 param recheckSeconds string = '60,600'
 
+@description('Hours between two comparisons of the whole registry with the mirror, which copy what events missed; 0 is never.')
+@minValue(0)
+@maxValue(720)
+param compareHours int = 24
+
 @description('Name of the system topic that the registry already has; a registry can have only one. Empty makes it.')
 param existingTopicName string = ''
 
@@ -318,6 +323,7 @@ module functions 'modules/functions.bicep' = {
     notFoundSeconds: notFoundSeconds
     retrySeconds: retrySeconds
     recheckSeconds: recheckSeconds
+    compareHours: compareHours
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyEvents: alwaysReadyEvents
@@ -360,6 +366,7 @@ module alerts 'modules/alerts.bicep' = {
     emails: alertEmails
     lagMinutes: lagMinutes
     quietHours: quietHours
+    compareHours: compareHours
     tags: allTags
   }
   dependsOn: [events, hostStorage]

@@ -30,6 +30,7 @@ param claimStaleSeconds = int(text(readEnvironmentVariable('MIRROR_CLAIM_STALE_S
 param notFoundSeconds = int(text(readEnvironmentVariable('MIRROR_NOT_FOUND_SECONDS', ''), '900'))
 param retrySeconds = int(text(readEnvironmentVariable('MIRROR_RETRY_SECONDS', ''), '21600'))
 param recheckSeconds = text(readEnvironmentVariable('MIRROR_RECHECK_SECONDS', ''), '60,600')
+param compareHours = int(text(readEnvironmentVariable('MIRROR_COMPARE_HOURS', ''), '24'))
 param existingTopicName = readEnvironmentVariable('MIRROR_EXISTING_TOPIC_NAME', '')
 param existingTopicResourceGroup = readEnvironmentVariable('MIRROR_EXISTING_TOPIC_RESOURCE_GROUP', '')
 param repositoryPrefixes = json(text(readEnvironmentVariable('MIRROR_REPOSITORY_PREFIXES', ''), '[]'))

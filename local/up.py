@@ -93,7 +93,7 @@ def make_stack(options: argparse.Namespace) -> Stack:
         lease=options.lease,
         anonymous=options.anonymous,
         event_schema=options.event_schema,
-        settings=dict(setting.split("=", 1) for setting in options.setting),
+        settings={"MIRROR_COMPARE_HOURS": "24", **dict(setting.split("=", 1) for setting in options.setting)},
         registry_port=options.registry_port,
         data_port=options.data_port,
         functions_port=options.functions_port,

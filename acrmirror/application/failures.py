@@ -23,6 +23,12 @@ class RefusedEvents(Permanent):
     code = "refused-events"
 
 
+class NotCompared(Permanent):
+    """The last complete comparison of everything is too long ago."""
+
+    code = "comparison-late"
+
+
 class WrongState(Permanent):
     """What was asked for does not fit the state that it is in."""
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.application.failures import DeadJobs, RefusedEvents
+from acrmirror.application.timing import check_compared
 from acrmirror.errors import MirrorError, NotFound
 from acrmirror.jobs import (
     BACKFILL_QUEUE,
     DEAD_BACKFILL_QUEUE,
     DEAD_QUEUE,
     JOB_QUEUE,
+    Compared,
+    Comparisons,
     Depth,
     JobQueue,
     JobRecords,
@@ -45,6 +48,7 @@ class Health:
     checks: tuple[Check, ...]
     depths: Mapping[str, Depth] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
+    compared: Compared | None = None
 
     @property
     def ok(self) -> bool:
@@ -70,6 +74,8 @@ class HealthChecks:
         queue: JobQueue,
         records: JobRecords,
         refusals: Refusals,
+        comparisons: Comparisons,
+        hours: float,
     ) -> None:
         self._registry = registry
         self._listing = listing
@@ -77,6 +83,8 @@ class HealthChecks:
         self._queue = queue
         self._records = records
         self._refusals = refusals
+        self._comparisons = comparisons
+        self._hours = hours
 
     def run(self) -> Health:
         depths: dict[str, Depth] = {}
@@ -88,7 +96,7 @@ class HealthChecks:
         def look_at_dead(name: str) -> None:
             check_buried(name, look(name), datetime.now(UTC))
 
-        refused = self._recently_refused()
+        refused, compared = self._recently_refused(), self._last_compared()
         checks = (
             _check("registry", self._list_registry),
             _check("mirror", lambda: self._listing.has_repository("health")),
@@ -99,14 +107,22 @@ class HealthChecks:
             _check("dead-backfill-jobs", lambda: look_at_dead(DEAD_BACKFILL_QUEUE)),
             _check("records", lambda: next(self._records.newest(), None)),
             _check("events", lambda: check_refused(refused)),
+            _check("comparison", lambda: check_compared(compared, self._hours, datetime.now(UTC))),
         )
-        return Health((Check("settings"), Check("python", other_python()), *checks), depths, refused)
+        tried = (Check("settings"), Check("python", other_python()), *checks)
+        return Health(tried, depths, refused, compared)
 
     def _recently_refused(self) -> tuple[Refusal, ...]:
         """None where the table can't be read: that is told as such."""
         with suppress(MirrorError):
             return tuple(self._refusals.recent())
         return ()
+
+    def _last_compared(self) -> Compared | None:
+        """As for refused events."""
+        with suppress(MirrorError):
+            return self._comparisons.read()
+        return None
 
     def _list_registry(self) -> None:
         """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each."""

@@ -13,11 +13,23 @@ from acrmirror.application.intake import Intake
 from acrmirror.application.pulls import Pulls
 from acrmirror.application.running import LAYERS_SHOWN, Run
 from acrmirror.application.sweeps import Sweeps
+from acrmirror.application.timing import Timer
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent, Unavailable
 from acrmirror.history import Observation
-from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecord, JobRecords, Refusals, Sweep, TableClaims, job_id
+from acrmirror.jobs import (
+    FINAL_STATES,
+    Comparisons,
+    Job,
+    JobQueue,
+    JobRecord,
+    JobRecords,
+    Refusals,
+    Sweep,
+    TableClaims,
+    job_id,
+)
 from acrmirror.jobs.records import error_fields
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
@@ -62,10 +74,14 @@ class Mirror:
         listing = Listing(store.container, settings.prefix)
         self.pulls = Pulls(settings, registry, queue, records)
         self.images = Images(settings, store, listing, links)
-        self.sweeps = Sweeps(settings, registry, listing, queue, records, telemetry, self._policy)
+        comparisons = Comparisons(records.table)
+        self.sweeps = Sweeps(settings, registry, listing, queue, records, comparisons, telemetry, self._policy)
+        self.timer = Timer(settings.compare_hours, self.sweeps, comparisons, records, telemetry)
         refusals = Refusals(records.table)
         self._intake = Intake(settings, queue, records, refusals, telemetry)
-        self.health = HealthChecks(registry, listing, links, queue, records, refusals)
+        self.health = HealthChecks(
+            registry, listing, links, queue, records, refusals, comparisons, settings.compare_hours
+        )
         self._closing = ExitStack()
 
     @classmethod

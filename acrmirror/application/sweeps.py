@@ -10,7 +10,7 @@ from acrmirror.application.running import CANCELLED
 from acrmirror.application.sweeping import Sweeping
 from acrmirror.copying import Cancel
 from acrmirror.errors import Cancelled, Denied, Incomplete, MirrorError, NotFound, Transient, Unavailable
-from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecord, JobRecords, Recorder, Sweep
+from acrmirror.jobs import FINAL_STATES, Comparisons, JobQueue, JobRecord, JobRecords, Recorder, Sweep
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.jobs.sweep import KIND
@@ -35,6 +35,7 @@ class Sweeps:
         listing: Listing,
         queue: JobQueue,
         records: JobRecords,
+        comparisons: Comparisons,
         telemetry: Telemetry,
         policy: RetryPolicy,
     ) -> None:
@@ -43,6 +44,7 @@ class Sweeps:
         self._listing = listing
         self._queue = queue
         self._records = records
+        self._comparisons = comparisons
         self._telemetry = telemetry
         self._policy = policy
 
@@ -89,6 +91,7 @@ class Sweeps:
         except MirrorError as error:
             self._end(recorder, "failed", error, {})
             return None
+        begun = datetime.now(UTC)
         sweeping = Sweeping(
             sweep,
             patterns,
@@ -116,6 +119,10 @@ class Sweeps:
                     return error
             except MirrorError as error:
                 state, failure = "failed", error
+        if state == "done" and patterns.choose_everything and not sweep.dry_run:
+            # Before its record: should this fail, the sweep runs again.
+            self._comparisons.completed(begun)
+            self._telemetry.compared((datetime.now(UTC) - begun).total_seconds())
         self._end(recorder, state, failure, sweeping.tally.fields())
         level = logging.ERROR if state == "failed" else logging.INFO
         _log.log(level, "%s %s: %s", state.capitalize(), sweep.id, failure or sweeping.tally.tell())

@@ -83,6 +83,8 @@ def print_queues(health: dict[str, Any]) -> None:
             continue
         waits = f", the next one for {health[oldest]:.0f} s" if health.get(oldest) is not None else ""
         console.print(f"{health[messages]} messages in {what}{waits}{more}", soft_wrap=True)
+    if health.get("compared"):
+        console.print(f"everything was compared at {at_second(health['compared'])}", soft_wrap=True)
 
 
 JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")

@@ -1,6 +1,7 @@
 """Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
 
 from acrmirror.jobs.claims import Holder, TableClaims
+from acrmirror.jobs.comparisons import Compared, Comparisons
 from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job, job_id
 from acrmirror.jobs.queue import Depth, JobQueue
@@ -16,6 +17,8 @@ __all__ = [
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",
+    "Compared",
+    "Comparisons",
     "Depth",
     "Flight",
     "Flights",

@@ -16,6 +16,9 @@ class JobMetrics:
     """The instruments, made once for a meter. Thread-safe as these are."""
 
     def __init__(self, meter: Meter) -> None:
+        self._age = meter.create_histogram(
+            "acrmirror.comparison.age", "s", "Since everything was compared with the registry"
+        )
         self._lag = meter.create_histogram("acrmirror.push.lag", "s", "From a push until its image is in the mirror")
         self._jobs = meter.create_counter("acrmirror.jobs", "{job}", "Jobs that came to an end")
         self._lost = meter.create_counter("acrmirror.push.lost", "{push}", "Pushes gone before they were in the mirror")
@@ -28,6 +31,11 @@ class JobMetrics:
     def event_refused(self, code: str) -> None:
         """Counts one delivery of an event that was answered with an error; `code` says why."""
         self._refused.add(1, {"error.type": code})
+
+    def compared(self, age: float) -> None:
+        """How old the last complete comparison is, in seconds: told at each tick of the timer, and as one ends. A
+        histogram, since only of these the exporter tells the highest value."""
+        self._age.record(max(0.0, age))
 
     def run_ended(self, record: Mapping[str, Any]) -> None:
         """Counts one run by what it wrote into its job's record: `kind`, `state` and whatever else there is of

@@ -53,6 +53,10 @@ class Telemetry:
         """See `JobMetrics.event_refused`."""
         self._count("a refused event", lambda metrics: metrics.event_refused(code))
 
+    def compared(self, age: float) -> None:
+        """See `JobMetrics.compared`."""
+        self._count("the age of a comparison", lambda metrics: metrics.compared(age))
+
     def _count(self, what: str, count: "Callable[[JobMetrics], None]") -> None:
         try:
             metrics = self._opened()

@@ -34,6 +34,9 @@ param lagMinutes int
 @description('Hours that may pass without an event; 0 compares with what is usual.')
 param quietHours int
 
+@description('Hours between two comparisons of everything; 0 is never, and then nobody is told of their age.')
+param compareHours int
+
 @description('Tags.')
 param tags tagsOf
 
@@ -136,6 +139,16 @@ var logAlerts = [
     severity: 3
     every: 'PT1H'
   }
+  {
+    name: 'not-compared'
+    displayName: 'The registry and the mirror were not compared for too long'
+    description: 'What events missed is not found meanwhile. docs/operate.md#not-compared says what to do.'
+    query: loadTextContent('../alerts/not-compared.kql')
+    column: ''
+    threshold: 0
+    severity: 2
+    every: 'PT1H'
+  }
 ]
 var byCause = [
   {
@@ -155,12 +168,12 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       displayName: alert.displayName
       description: alert.description
       severity: alert.severity
-      enabled: true
+      enabled: alert.name != 'not-compared' || compareHours > 0
       scopes: [workspaceId]
       evaluationFrequency: alert.every
       windowSize: alert.every
       // What is usual shows in days.
-      overrideQueryTimeRange: alert.name == 'quiet' ? 'P2D' : null
+      overrideQueryTimeRange: contains(['quiet', 'not-compared'], alert.name) ? 'P2D' : null
       autoMitigate: true
       // A new workspace may not have the tables yet: Azure would refuse the rule, and with it the first deployment.
       skipQueryValidation: true
@@ -168,9 +181,13 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
         allOf: [
           {
             query: replace(
-              replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)),
-              '{hours}',
-              string(quietHours)
+              replace(
+                replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)),
+                '{hours}',
+                string(quietHours)
+              ),
+              '{period}',
+              string(compareHours)
             )
             metricMeasureColumn: empty(alert.column) ? null : alert.column
             dimensions: empty(alert.column) ? [] : byCause

@@ -66,6 +66,9 @@ param retrySeconds int
 @description('Seconds after which a tag is asked about again, separated by commas.')
 param recheckSeconds string
 
+@description('Hours between two comparisons of everything; 0 is never.')
+param compareHours int
+
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
@@ -217,6 +220,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_NOT_FOUND_SECONDS', value: string(notFoundSeconds) }
         { name: 'MIRROR_RETRY_SECONDS', value: string(retrySeconds) }
         { name: 'MIRROR_RECHECK_SECONDS', value: recheckSeconds }
+        { name: 'MIRROR_COMPARE_HOURS', value: string(compareHours) }
         { name: 'MIRROR_TELEMETRY_SECONDS', value: '15' }
       ]
     }

@@ -22,6 +22,7 @@ param claimStaleSeconds = 77
 param notFoundSeconds = 78
 param retrySeconds = 79
 param recheckSeconds = '80,81'
+param compareHours = 6
 param repositoryPrefixes = ['team/', 'base/']
 param privateNetworking = true
 param networkPrefix = '10.9.8.0/24'

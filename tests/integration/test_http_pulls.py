@@ -193,6 +193,7 @@ def test_health_tells_what_is_tried(call: Caller) -> None:
         "dead-backfill-jobs",
         "records",
         "events",
+        "comparison",
     ]
     assert got["refused_events"] == []
     assert got["queue_messages"] >= 0

@@ -45,7 +45,10 @@ def counted(reader: InMemoryMetricReader, *records: Mapping[str, Any], refused: 
     """Of these runs, and of events that were refused by these codes: (metric, its attributes) and the sum."""
     telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
     for record in records:
-        telemetry.run_ended(record)
+        if "age" in record:
+            telemetry.compared(record["age"])
+        else:
+            telemetry.run_ended(record)
     for code in refused:
         telemetry.event_refused(code)
     data = reader.get_metrics_data()
@@ -95,6 +98,10 @@ def test_a_refused_event_is_counted_by_its_cause(reader: InMemoryMetricReader) -
         ("acrmirror.events.refused", (("error.type", "another-registry"),)): 2,
         ("acrmirror.events.refused", (("error.type", "malformed"),)): 1,
     }
+
+
+def test_how_old_the_last_comparison_is_is_told_in_seconds(reader: InMemoryMetricReader) -> None:
+    assert counted(reader, {"age": 7200.0}) == {("acrmirror.comparison.age", ()): 7200.0}
 
 
 @pytest.mark.parametrize("kind", ["pull", "deletion", "match", "check"])
@@ -154,7 +161,8 @@ def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) ->
     """A metric that an alert asks for by another name would be one that never rings."""
     failed = {"kind": "event", "state": "failed", "error_code": "denied"}
     gone = failed | {"state": "gone", "missing": True}
-    points = counted(reader, PUSHED, failed, gone, failed | {"state": "waiting"}, refused=("malformed",))
+    waiting = failed | {"state": "waiting"}
+    points = counted(reader, PUSHED, failed, gone, waiting, {"age": 60.0}, refused=("malformed",))
     metrics, attributes = {name for name, _ in points}, {key for _, pairs in points for key, _ in pairs}
     workbook = json.loads((INFRA / "workbook" / "mirror.json").read_text(encoding="utf-8"))
     shown = "\n".join(item["content"].get("query", "") for item in workbook["items"])

@@ -9,6 +9,7 @@ from acrmirror.application.health import Health
 from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
 from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
+from acrmirror.moments import from_datetime
 
 
 class CheckResult(Model):
@@ -47,6 +48,10 @@ class HealthReport(Model):
     refused_events: Annotated[
         list[RefusedEvent], Field(description="At most 20, of the last day; the one refused last comes first.")
     ]
+    compared: Annotated[
+        str | None,
+        Field(description="When the last complete comparison of everything began; null if there was none."),
+    ]
 
     @classmethod
     def of(cls, health: Health) -> Self:
@@ -64,6 +69,7 @@ class HealthReport(Model):
             oldest_backfill_seconds=health.oldest_seconds(BACKFILL_QUEUE),
             dead_messages=health.messages(DEAD_QUEUE, DEAD_BACKFILL_QUEUE),
             refused_events=[RefusedEvent(**asdict(it)) for it in health.refused],
+            compared=from_datetime(whole) if (whole := health.compared and health.compared.whole) else None,
         )
 
 

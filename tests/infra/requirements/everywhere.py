@@ -60,7 +60,7 @@ _TAGGED = {
 }  # fmt: skip
 _NEED_PLACE = {*_TAGGED, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"}
 
-_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|lost-pushes|refused-events|retries|quiet"
+_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|lost-pushes|refused-events|retries|quiet|not-compared"
 _UNIQUE = "[a-z2-7]{13}"
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = {

@@ -76,6 +76,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_NOT_FOUND_SECONDS": str(view.option("notFoundSeconds", DEFAULTS["not_found_seconds"])),
         "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", DEFAULTS["retry_seconds"])),
         "MIRROR_TELEMETRY_SECONDS": str(DEFAULTS["telemetry_seconds"]),
+        "MIRROR_COMPARE_HOURS": str(view.option("compareHours", DEFAULTS["compare_hours"])),
         "MIRROR_RECHECK_SECONDS": view.option(
             "recheckSeconds", ",".join(str(int(item)) for item in DEFAULTS["recheck_seconds"])
         ),

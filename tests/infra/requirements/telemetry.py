@@ -50,9 +50,7 @@ def telemetry(view: View) -> None:
         view.is_(rule, "properties/severity", severity, "as docs/operate.md has it")
         view.is_(rule, "properties/evaluationFrequency", every, "as docs/operate.md has it")
         view.is_(rule, "properties/windowSize", every, "no gap between two looks")
-        view.is_(
-            rule, "properties/overrideQueryTimeRange", "P2D" if name == "quiet" else None, "what is usual shows in days"
-        )
+        view.is_(rule, "properties/overrideQueryTimeRange", _LOOKS_BACK.get(name), "what is usual shows in days")
         criteria = at(rule.body, "properties/criteria/allOf") or [{}]
         by_cause = [{"name": "cause", "operator": "Include", "values": ["*"]}]
         asked: dict[str, object] = {
@@ -120,6 +118,7 @@ def telemetry(view: View) -> None:
     view.holds(json.loads(at(book.body, "properties/serializedData"))["items"], "it shows something")
 
 
+_LOOKS_BACK = {"quiet": "P2D", "not-compared": "P2D"}
 _QUERIES = {
     "dead-job": ("dead-jobs.kql", 1, "PT5M", 0, ""),
     "failing-runs": ("failing-runs.kql", 2, "PT15M", 5, ""),
@@ -129,6 +128,7 @@ _QUERIES = {
     "lost-pushes": ("lost-pushes.kql", 1, "PT15M", 0, ""),
     "refused-events": ("refused-events.kql", 1, "PT15M", 0, "events"),
     "quiet": ("quiet.kql", 3, "PT1H", 0, ""),
+    "not-compared": ("not-compared.kql", 2, "PT1H", 0, ""),
 }
 _TOPICS = "Microsoft.EventGrid/systemTopics"
 _METRICS = {
@@ -142,6 +142,7 @@ _METRICS = {
 def _query(view: View, file: str) -> str:
     text = (INFRA / "alerts" / file).read_text(encoding="utf-8")
     text = text.replace("{app}", view.one(SITE).name).replace("{minutes}", str(view.option("lagMinutes", 15)))
+    text = text.replace("{period}", str(view.option("compareHours", 24)))
     return text.replace("{hours}", str(view.option("quietHours", 0)))
 
 

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { glyph, h, slot } from "./dom.js";
 import { duration } from "./format.js";
-import { alertBox, facts, title, trouble } from "./parts.js";
+import { alertBox, facts, moment, title, trouble } from "./parts.js";
 import { poll } from "./poll.js";
 
 const SECONDS = 30;
@@ -17,6 +17,7 @@ const MEANING = {
   "backfill-queue": "The queue of sweeps can be read",
   records: "The table of records can be read",
   events: "No event was refused",
+  comparison: "Everything was compared with the registry in good time",
 };
 
 export function health({ signal, say }) {
@@ -56,6 +57,7 @@ function shown(report) {
       ["The oldest", age(report.oldest_message_seconds)],
       ["Sweeps and their jobs in the queue", number(report.backfill_messages)],
       ["The oldest of these", age(report.oldest_backfill_seconds)],
+      ["Everything was compared", report.compared ? moment(report.compared) : "not yet"],
       ["Dead, and not in a record yet", dead ? number(dead) : null],
     ]),
     h(

@@ -1,0 +1,86 @@
+"""The timer that has everything compared: what events missed is found and copied without a person.
+
+A tick only looks at how old the last comparison is, and asks for a sweep when it is due. So a tick that is missed is
+made up for by the next, and it does not matter on how many instances it ticks.
+"""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from acrmirror.application.failures import NotCompared
+from acrmirror.application.sweeps import Sweeps
+from acrmirror.jobs import FINAL_STATES, Compared, Comparisons, JobRecords, Sweep, job_id
+from acrmirror.moments import from_datetime
+from acrmirror.telemetry import Telemetry
+
+EVERYTHING = ("*",)
+SLACK = timedelta(minutes=5)
+"""How much too early a tick may be: one each night must not find that a day is not quite over."""
+AFTER_FAILURE = timedelta(hours=1)
+"""How soon a sweep that failed, and compared nothing, is asked for again."""
+
+_log = logging.getLogger(__name__)
+
+
+class Timer:
+    """`hours` lie between two comparisons of everything; 0 is never."""
+
+    def __init__(
+        self, hours: float, sweeps: Sweeps, comparisons: Comparisons, records: JobRecords, telemetry: Telemetry
+    ) -> None:
+        self._period = timedelta(hours=hours)
+        self._sweeps = sweeps
+        self._comparisons = comparisons
+        self._records = records
+        self._telemetry = telemetry
+
+    def tick(self, now: datetime | None = None) -> None:
+        """Asks for a sweep over everything, if one is due. Raises what keeps it from that; the next tick tries again.
+
+        The sweep's id follows from when it was due: instances that tick at once, and a tick after one that died
+        between its message and its note, send the same sweep, which is run once (rule W6).
+        """
+        if not self._period:
+            return
+        now = now or datetime.now(UTC)
+        known = self._comparisons.begin(now)
+        self._telemetry.compared((now - known.last).total_seconds())
+        at = self._due(known, now)
+        if at is None:
+            return
+        sweep = Sweep(job_id(at, "compare everything"), EVERYTHING, from_datetime(at))
+        if self._records.get(sweep.id) is None:
+            self._sweeps.send(sweep)
+            _log.info("Enqueued %s: everything was compared last at %s", sweep.id, known.whole or "no time")
+        self._comparisons.ask(known, sweep.id, at)
+
+    def _due(self, known: Compared, now: datetime) -> datetime | None:
+        """Since when a comparison is due, or None. One is left to end for as long as two periods."""
+        if known.asked is None and known.whole is None:
+            return known.since
+        step = self._period
+        if known.asked is not None and known.sweep is not None:
+            record = self._records.get(known.sweep)
+            state = record.state if record is not None else "queued"
+            if state not in FINAL_STATES and now - known.asked < 2 * self._period:
+                return None
+            if state in ("failed", "cancelled"):
+                step = min(AFTER_FAILURE, self._period)
+        before = max(it for it in (known.asked, known.whole) if it is not None)
+        if now - before < step - min(SLACK, step / 20):
+            return None
+        return before + max(1, (now - before) // step) * step
+
+
+def check_compared(known: Compared | None, hours: float, now: datetime) -> None:
+    """Raises NotCompared where everything was compared last before more than two periods and an hour."""
+    if known is None or not hours:
+        return
+    age = now - known.last
+    if age > timedelta(hours=2 * hours + 1):
+        last = f"was compared last at {from_datetime(known.whole)[:19]}Z" if known.whole else "was never compared"
+        raise NotCompared(
+            "look when everything was compared",
+            f"the registry {last}, and is to be every {hours:g} hours",
+            "Look at the last pulls of many, GET /api/pulls: what each could not compare is named there.",
+        )
