@@ -12,8 +12,8 @@ What is not emulated:
 | the real one                                              | here                                                     |
 |-----------------------------------------------------------|----------------------------------------------------------|
 | signs tokens with RS256, keys published                   | HS256 with a secret of the process; clients can't tell   |
-| geo-replicas, zones, data endpoints by region             | one place; lag by the faults not_found_for_s and         |
-|                                                           | stale_tag_for_s                                          |
+| geo-replicas, zones, data endpoints by region             | one place; lag by the faults not_found_for_s,            |
+|                                                           | stale_tag_for_s and behind_s                             |
 | limits of calls and of bandwidth by service tier          | none, unless faults ask for them                         |
 | 413 for single uploads of more than about 20 MB           | any size                                                 |
 | roles in Azure, ABAC conditions, repository-scoped tokens | grants, set by the control API                           |

@@ -56,12 +56,15 @@ class Tag:
 
 @dataclass(slots=True)
 class Repository:
+    """`moves` has for each tag when it came to which digest; None is where it was deleted."""
+
     name: str
     created: int
     updated: int
     blobs: set[str] = field(default_factory=set)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     tags: dict[str, Tag] = field(default_factory=dict)
+    moves: dict[str, list[tuple[int, str | None]]] = field(default_factory=dict)
     referrers: dict[str, list[str]] = field(default_factory=dict)
     attributes: dict[str, bool] = field(default_factory=_all_enabled)
 
@@ -166,6 +169,16 @@ class Content:
                 raise RegistryError("MANIFEST_UNKNOWN", f'manifest tagged by "{name}" is not found', {"Tag": name})
             return found.tags[name]
 
+    def tag_at(self, repository: str, name: str, moment: int) -> str:
+        """The digest that the tag had at `moment`; MANIFEST_UNKNOWN if it had none then."""
+        with self.lock:
+            found = self._repositories.get(repository)
+            moves = found.moves.get(name, []) if found is not None else []
+            digest = next((digest for at, digest in reversed(moves) if at <= moment), None)
+        if digest is None:
+            raise RegistryError("MANIFEST_UNKNOWN", f'manifest tagged by "{name}" is not found', {"Tag": name})
+        return digest
+
     def put_manifest(self, repository: str, digest: str, raw: bytes, parsed: Parsed, tag: str | None) -> Manifest:
         """MANIFEST_BLOB_UNKNOWN if what it points at is not in the repository (subjects and foreign layers aside)."""
         with self.lock:
@@ -190,6 +203,7 @@ class Content:
             return stored
 
     def _move_tag(self, into: Repository, name: str, digest: str, now: int) -> None:
+        into.moves.setdefault(name, []).append((now, digest))
         known = into.tags.get(name)
         if known is None:
             into.tags[name] = Tag(name, digest, now, now)
@@ -210,7 +224,8 @@ class Content:
             gone = self.manifest(repository, digest)
             inside = self._repositories[repository]
             del inside.manifests[digest]
-            inside.tags = {name: tag for name, tag in inside.tags.items() if tag.digest != digest}
+            for name in [name for name, tag in inside.tags.items() if tag.digest == digest]:
+                self._untag(inside, name)
             if gone.parsed.subject:
                 inside.referrers[gone.parsed.subject].remove(digest)
             inside.updated = now_ns()
@@ -219,7 +234,12 @@ class Content:
     def delete_tag(self, repository: str, name: str) -> None:
         with self.lock:
             self.tag(repository, name)
-            del self._repositories[repository].tags[name]
+            self._untag(self._repositories[repository], name)
+
+    @staticmethod
+    def _untag(inside: Repository, name: str) -> None:
+        del inside.tags[name]
+        inside.moves[name].append((now_ns(), None))
 
     def referrers(self, repository: str, subject: str) -> Iterator[Manifest]:
         with self.lock:

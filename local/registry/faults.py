@@ -23,9 +23,10 @@ class Effects:
     `redirect_to` replaces a blob redirect's Location; `serve_itself` answers a blob without a redirect; `expire` signs
     a URL that ended already, or says so at the data host; `signature_seconds` is the life of a signed URL.
     `not_found_for_s` hides a manifest for its first seconds, `stale_tag_for_s` answers a tag that moved with its digest
-    before for so long. `page_size` caps a listing's page, `drop_link` keeps its Link back, so that it stops short,
-    `omit` leaves out of a listing what matches this pattern, `also_list` adds this text to the names or digests of its
-    first page. `headers` sets headers, or takes them away (null).
+    before for so long. `behind_s` answers from a replica that is so many seconds behind: a tag is where it was then,
+    and what was pushed since is 404. `page_size` caps a listing's page, `drop_link` keeps its Link back, so that it
+    stops short, `omit` leaves out of a listing what matches this pattern, `also_list` adds this text to the names or
+    digests of its first page. `headers` sets headers, or takes them away (null).
     """
 
     status: int | None = None
@@ -44,6 +45,7 @@ class Effects:
     signature_seconds: float | None = None
     not_found_for_s: float = 0
     stale_tag_for_s: float = 0
+    behind_s: float = 0
     page_size: int | None = None
     drop_link: bool = False
     omit: str | None = None
@@ -55,7 +57,7 @@ NO_EFFECTS = Effects()
 _EFFECTS = {one.name for one in fields(Effects)}
 _NUMBERS = {
     *("latency_ms", "bandwidth_mbps", "stall_ms", "drip_ms"),
-    *("signature_seconds", "not_found_for_s", "stale_tag_for_s"),
+    *("signature_seconds", "not_found_for_s", "stale_tag_for_s", "behind_s"),
 }
 _COUNTS = {"status", "truncate_at", "reset_at", "stall_at", "page_size"}
 _SWITCHES = {"serve_itself", "expire", "drop_link"}
@@ -81,9 +83,9 @@ def _check_effect(name: str, value: object) -> None:
 
 @dataclass(slots=True)
 class Rule:
-    """`nth` matches only that one of the requests that fit (the first is 1), `after` skips so many, `count` ends after
-    so many, `first_seconds` ends after so long; `path` and `header` are searched for in the decoded path with its query
-    and in the lines of the request's headers."""
+    """`nth` matches only that one of the requests that fit (the first is 1), `every` each one whose number it divides,
+    `after` skips so many, `count` ends after so many, `first_seconds` ends after so long; `path` and `header` are searched
+    for in the decoded path with its query and in the lines of the request's headers."""
 
     do: dict[str, object]
     method: str | None = None
@@ -91,6 +93,7 @@ class Rule:
     path: re.Pattern[str] | None = None
     header: re.Pattern[str] | None = None
     nth: int | None = None
+    every: int = 1
     after: int = 0
     count: int | None = None
     first_seconds: float | None = None
@@ -105,9 +108,11 @@ class Rule:
         match, do = value.get("match", {}), value.get("do", {})
         for name, effect in do.items():
             _check_effect(name, effect)
-        known = {"method", "kind", "path", "header", "nth", "after", "count", "first_seconds"}
+        known = {"method", "kind", "path", "header", "nth", "every", "after", "count", "first_seconds"}
         if unknown := set(match) - known:
             raise ValueError(f"nothing to match by: {', '.join(sorted(unknown))}")
+        if not isinstance(match.get("every", 1), int) or match.get("every", 1) < 1:
+            raise ValueError("every is a count from 1")
         kind = match.get("kind", ())
         return cls(
             do=do,
@@ -116,6 +121,7 @@ class Rule:
             path=re.compile(match["path"]) if "path" in match else None,
             header=re.compile(match["header"], re.IGNORECASE | re.MULTILINE) if "header" in match else None,
             nth=match.get("nth"),
+            every=match.get("every", 1),
             after=match.get("after", 0),
             count=match.get("count"),
             first_seconds=match.get("first_seconds"),
@@ -131,6 +137,8 @@ class Rule:
         self.seen += 1
         if self.nth is not None:
             return self.seen == self.nth
+        if self.seen % self.every:
+            return False
         return self.seen > self.after and (self.count is None or self.seen <= self.after + self.count)
 
 

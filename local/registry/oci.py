@@ -36,7 +36,8 @@ class Oci:
 
     def get_manifest(self, request: Request, name: str, reference: str) -> Response:
         manifest = self.content.manifest(name, self._resolve(request, name, reference))
-        if now_ns() - manifest.pushed < request.effects.not_found_for_s * 1e9:
+        hidden = max(request.effects.not_found_for_s, request.effects.behind_s)
+        if now_ns() - manifest.pushed < hidden * 1e9:
             raise RegistryError("MANIFEST_UNKNOWN", f"manifest {reference} is not found")
         self._check_accept(request, manifest)
         digest = manifest.digest
@@ -46,6 +47,8 @@ class Oci:
     def _resolve(self, request: Request, name: str, reference: str) -> str:
         if ":" in reference:
             return check_digest(reference)
+        if request.effects.behind_s:
+            return self.content.tag_at(name, reference, now_ns() - int(request.effects.behind_s * 1e9))
         tag = self.content.tag(name, reference)
         if tag.previous and now_ns() - tag.updated < request.effects.stale_tag_for_s * 1e9:
             return tag.previous

@@ -223,6 +223,28 @@ def test_a_tag_answers_with_its_digest_before_for_a_while(local_registry: Regist
     assert eventually(lambda: resolve() == second, 3)
 
 
+def test_a_replica_that_lags_answers_as_it_was(local_registry: RegistryProcess, repository: str) -> None:
+    """With a tag that moved twice, one that it does not know yet, and one that was deleted since."""
+    first = local_registry.push_image(repository, "v1")
+    begun = time.monotonic()
+    time.sleep(2)
+    second = local_registry.push_image(repository, "v1")
+    third = local_registry.push_image(repository, "v1")
+    local_registry.push_image(repository, "new")
+
+    def resolve(reference: str, behind: float) -> str | None:
+        local_registry.control.set_faults([rule({"behind_s": behind}, kind="manifest")])
+        return local_registry.ask("HEAD", f"/v2/{repository}/manifests/{reference}").header("Docker-Content-Digest")
+
+    passed = time.monotonic() - begun
+    assert resolve("v1", passed) == first
+    assert (resolve("new", passed), resolve(second, passed), resolve(first, passed)) == (None, None, first)
+    assert resolve("v1", 0.001) == third
+    assert local_registry.ask("DELETE", f"/v2/{repository}/manifests/v1").status == 202
+    assert resolve("v1", passed) == first
+    assert resolve("v1", 0.001) is None
+
+
 def test_listings_stop_short_or_leave_out(local_registry: RegistryProcess, repository: str) -> None:
     local_registry.push_image(repository, "t0")
     raw = local_registry.ask("GET", f"/v2/{repository}/manifests/t0").body
@@ -251,6 +273,8 @@ def test_rules_choose_by_number(local_registry: RegistryProcess) -> None:
     assert statuses(local_registry, 4) == [500, 500, 200, 200]
     control.set_faults([rule({"status": 500}, kind="base", after=1, count=2)])
     assert statuses(local_registry, 4) == [200, 500, 500, 200]
+    control.set_faults([rule({"status": 500}, kind="base", every=2)])
+    assert statuses(local_registry, 4) == [200, 500, 200, 500]
     control.set_faults([rule({"status": 500}, kind="base", first_seconds=0.3)])
     assert statuses(local_registry, 1) == [500]
     time.sleep(0.4)
