@@ -145,6 +145,10 @@ class Untimely(Refused):
     code = "event-time"
 
 
+class UnkeptName(Permanent):
+    """Storage would keep something under another name than the one it is given."""
+
+
 class Misconfigured(Permanent):
     """A setting that is missing or wrong."""
 

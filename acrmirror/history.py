@@ -1,17 +1,36 @@
 """What history is made of: observations of the registry, each true whatever the mirror did with it."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
+
+Clock = Literal["registry", "mirror"]
+
+
+@dataclass(frozen=True, slots=True)
+class TagEvent:
+    """What an event told of a tag: the digest that was pushed under it, and when by the registry's own time (UTC,
+    nine digits)."""
+
+    at: str
+    digest: Digest
+
+    @staticmethod
+    def newest(*events: "TagEvent | None") -> "TagEvent | None":
+        """The newest of those that are known. Of two with the same time every worker chooses the same one."""
+        known = [it for it in events if it is not None]
+        return max(known, key=lambda it: (it.at, str(it.digest)), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One thing seen at the registry, and when by its own time (UTC, nine digits).
 
-    `kind` is `event`, `resolve` or `deleted`; `identity` is the event's or the job's id.
+    `kind` is `event`, `resolve` or `deleted`; `identity` is the event's or the job's id. `sequence` keeps the resolves
+    of one second in order: the registry's `Date` has no fraction. `clock` is `mirror` where that `Date` could not be
+    believed and `at` is this machine's time.
     """
 
     at: str
@@ -20,7 +39,17 @@ class Observation:
     kind: str
     media_type: str | None = None
     size: int | None = None
+    sequence: int = 0
+    clock: Clock = "registry"
 
     @classmethod
-    def of_resolve(cls, descriptor: Descriptor, at: str, job: str) -> Self:
-        return cls(at, descriptor.digest, job, "resolve", descriptor.media_type, descriptor.size)
+    def of_resolve(
+        cls, descriptor: Descriptor, at: str, job: str, sequence: int = 0, clock: Clock = "registry"
+    ) -> Self:
+        kind = "resolve"
+        return cls(at, descriptor.digest, job, kind, descriptor.media_type, descriptor.size, sequence, clock)
+
+    @property
+    def event(self) -> TagEvent:
+        """As the link of its tag keeps it."""
+        return TagEvent(self.at, self.digest)

@@ -6,6 +6,7 @@ The names and their meaning are in docs/settings.md.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -57,7 +58,7 @@ class Settings:
     claim_stale_seconds: float = 60.0
     not_found_seconds: float = 900.0
     retry_seconds: float = 21600.0
-    recheck_seconds: tuple[float, ...] = (60.0, 600.0)
+    recheck_seconds: tuple[float, ...] = (60.0, 600.0, 1800.0)
     compare_hours: float = 24.0
     trust_bundle: Path | None = None
     telemetry_seconds: float = 15.0
@@ -94,7 +95,7 @@ class Settings:
             claim_stale_seconds=read.optional("MIRROR_CLAIM_STALE_SECONDS", _seconds, 60.0),
             not_found_seconds=read.optional("MIRROR_NOT_FOUND_SECONDS", _seconds, 900.0),
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
-            recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _list_of_seconds, (60.0, 600.0)),
+            recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _ages, (60.0, 600.0, 1800.0)),
             compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
             telemetry_seconds=read.optional("MIRROR_TELEMETRY_SECONDS", _seconds, 15.0),
@@ -221,8 +222,11 @@ def _hours(text: str) -> float:
     return float(text)
 
 
-def _list_of_seconds(text: str) -> tuple[float, ...]:
-    return tuple(_seconds(part.strip()) for part in text.split(","))
+def _ages(text: str) -> tuple[float, ...]:
+    ages = tuple(_seconds(part.strip()) for part in text.split(","))
+    if any(later <= earlier for earlier, later in pairwise(ages)):
+        raise ValueError(f"is {shown(text)}, and each of its seconds has to be later than the one before")
+    return ages
 
 
 def _file(text: str) -> Path:

@@ -105,8 +105,8 @@ param notFoundSeconds int = 900
 @maxValue(86400)
 param retrySeconds int = 21600
 
-@description('Seconds after which a tag is asked about again whose answer differed from its event, one after the other.')
-param recheckSeconds string = '60,600'
+@description('How many seconds old a push is when the registry is asked again, one after the other; the last is how long replicas may lag.')
+param recheckSeconds string = '60,600,1800'
 
 @description('Hours between two comparisons of the whole registry with the mirror, which copy what events missed; 0 is never.')
 @minValue(0)

@@ -14,7 +14,7 @@ from acrmirror.application.pulls import Pulls
 from acrmirror.application.running import LAYERS_SHOWN, Run
 from acrmirror.application.sweeps import Sweeps
 from acrmirror.application.timing import Timer
-from acrmirror.copying import Context, Copied, copy_image, copy_platforms
+from acrmirror.copying import Context, Copied, ask_again, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent, Unavailable
 from acrmirror.history import Observation
@@ -31,7 +31,7 @@ from acrmirror.jobs import (
     job_id,
 )
 from acrmirror.jobs.records import error_fields
-from acrmirror.moments import from_datetime
+from acrmirror.moments import ahead_of, from_datetime
 from acrmirror.reference import Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
@@ -174,9 +174,9 @@ class Mirror:
         source = self._registry.counted(run.requests.count)
         if job.kind == "deletion":
             return self._note_deletion(source, job)
+        event = None
         if job.event_id is not None and job.reference.digest is not None and not job.check:
-            seen = Observation(job.at, job.reference.digest, job.event_id, "event", job.media_type, job.size)
-            self._store.observe(job.reference, seen)
+            event = Observation(job.at, job.reference.digest, job.event_id, "event", job.media_type, job.size)
         context = Context(
             identity=job.id,
             at=job.at,
@@ -187,6 +187,8 @@ class Mirror:
             resume=not job.fresh,
             cancel=run.cancel,
             progress=run.progress,
+            event=event,
+            window=timedelta(seconds=self._settings.recheck_seconds[-1]),
         )
         if job.platforms:
             return copy_platforms(source, self._store, job.reference, job.platforms, context)
@@ -212,8 +214,12 @@ class Mirror:
         """Brings a run to its end: a next attempt, or a final record."""
         fields = _brought(job, run, copied)
         if not failures:
-            if self._finished(job, run, fields | {"state": "done", "missing": False} | error_fields(None)):
-                self._check_again_later(job, copied)
+            # A check of what ended otherwise changes nothing about how that ended.
+            outcome: dict[str, Any] = {"state": job.ended}
+            if job.ended == "done":
+                outcome |= {"missing": False} | error_fields(None)
+            if self._finished(job, run, fields | outcome):
+                self._check_again_later(job, copied, job.ended)
                 _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
@@ -238,6 +244,8 @@ class Mirror:
                     job.id,
                     decision.error,
                 )
+                if copied.provisional:
+                    self._check_again_later(job, copied, decision.state)
 
     def _finished(self, job: Job, run: Run, fields: dict[str, Any]) -> bool:
         """Writes the final record. Where that can't be done now, the job runs once more by a delayed message: what it
@@ -254,16 +262,25 @@ class Mirror:
             return False
         return not run.over
 
-    def _check_again_later(self, job: Job, copied: Copied) -> None:
+    def _check_again_later(self, job: Job, copied: Copied, ended: str) -> None:
         """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer."""
-        delays = self._settings.recheck_seconds
-        if job.check >= len(delays):
-            return
+        now = datetime.now(UTC)
+        ages = self._settings.recheck_seconds
+        whole = None
+        delays: list[float] = []
+        about = copied.event.at if copied.event is not None else None
+        tag = ask_again(copied.event, job.about, copied.provisional, now, ages)
+        if tag is not None:
+            delays.append(tag)
         if copied.left_out:
-            whole = job.reference.digest if job.platforms else copied.digest or copied.tagged
-            self._queue.send(job.checking_again(whole), delays[job.check])
-        elif job.reference.tag is not None and (copied.provisional or job.check > 0):
-            self._queue.send(job.checking_again(), delays[job.check])
+            age = -ahead_of(job.at, now).total_seconds()
+            # What a long run was refused in its beginning is asked for once at least.
+            due = next((it - age for it in ages if it > age), None if job.check else 0.0)
+            if due is not None:
+                whole = job.reference.digest if job.platforms else copied.digest or copied.tagged
+                delays.append(due)
+        if delays:
+            self._queue.send(job.checking_again(whole, about if tag is not None else None, ended), min(delays))
 
     # a job is dead
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from acrmirror.cancel import Cancel
+from acrmirror.copying.lagging import WINDOW
 from acrmirror.copying.referrals import Lists, Referrals
-from acrmirror.history import Observation
+from acrmirror.history import Clock, Observation, TagEvent
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
 
@@ -22,12 +24,15 @@ several blocks is left to the caller to hash (`Ingest.standing`)."""
 
 
 class Resolved(Protocol):
-    """Where a reference is at the registry: `at` is the registry's own time, UTC with nine digits."""
+    """Where a reference is at the registry: `at` is the registry's own time, UTC with nine digits; `clock` is `mirror`
+    where that could not be believed, and it is this machine's."""
 
     @property
     def descriptor(self) -> Descriptor: ...
     @property
     def at(self) -> str: ...
+    @property
+    def clock(self) -> Clock: ...
 
 
 class ManifestBytes(Protocol):
@@ -87,6 +92,16 @@ class TagState(Protocol):
     def digest(self) -> Digest | None:
         """None where the link is damaged."""
 
+    @property
+    def at(self) -> str: ...
+    @property
+    def event(self) -> TagEvent | None:
+        """The newest event of the tag that any job knew."""
+
+    @property
+    def sequence(self) -> int:
+        """How often the link was written."""
+
 
 class Target(Lists, Protocol):
     """The mirror."""
@@ -108,12 +123,29 @@ class Target(Lists, Protocol):
     def keep_referrers_tag(self, repository: str, tag: str, at: str) -> Digest | None:
         """The list under a referrers tag that the registry does not have, rebuilt if need be; None if there is none."""
 
-    def merge_referrers_tag(self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any) -> Digest:
+    def merge_referrers_tag(
+        self,
+        repository: str,
+        tag: str,
+        theirs: Manifest,
+        at: str,
+        expected: Any,
+        event: TagEvent | None = None,
+    ) -> Digest:
         """Sets it to the registry's own list, or to a larger one; TagMoved if it is not as `expected` any more."""
 
     def read_tag(self, repository: str, tag: str) -> TagState | None: ...
-    def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any) -> None: ...
-    def observe(self, reference: Reference, seen: Observation) -> None: ...
+    def tag(
+        self,
+        repository: str,
+        tag: str,
+        descriptor: Descriptor,
+        at: str,
+        expected: Any,
+        event: TagEvent | None = None,
+    ) -> None: ...
+    def observe(self, reference: Reference, seen: Observation) -> None:
+        """Raises UnkeptName for a tag whose name storage would change."""
 
 
 class Claim(Protocol):
@@ -243,8 +275,9 @@ class Context:
 
     `force` looks at everything again, whatever links promise, and hashes what stands anew; `resume` is off after a
     digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about (UTC,
-    nine digits). `manifests` are all that this run came to, those that stand included; `referrals` those of them that
-    are to be listed.
+    nine digits). `event` is the push that the job brings news of, if it does; for as long as `window` after a push the
+    registry's replicas may be behind. `manifests` are all that this run came to, those that stand included; `referrals`
+    those of them that are to be listed.
     """
 
     identity: str
@@ -258,6 +291,9 @@ class Context:
     progress: Progress = field(default_factory=Progress)
     manifests: set[Digest] = field(default_factory=set)
     referrals: Referrals = field(default_factory=Referrals)
+    event: Observation | None = None
+    window: timedelta = WINDOW
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
     def verify(self) -> Verify | None:

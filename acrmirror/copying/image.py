@@ -3,10 +3,11 @@
 import random
 from dataclasses import dataclass, field
 
-from acrmirror.copying.context import Context, Resolved, Source, Target
+from acrmirror.copying.context import Context, Resolved, Source, TagState, Target
 from acrmirror.copying.graph import Graph, copy_graph, overfull, read_own, write_lists
-from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved
-from acrmirror.history import Observation
+from acrmirror.copying.lagging import Verdict, judge
+from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved, UnkeptName
+from acrmirror.history import Observation, TagEvent
 from acrmirror.oci import Descriptor, is_referrers_index
 from acrmirror.reference import Digest, Reference, is_referrers_tag
 
@@ -18,11 +19,13 @@ TAG_ROUNDS = 32
 class Copied:
     """What a run brought, and what it did not. `digest_half` and `tag_half` are their failures, if any.
 
-    `provisional`: the registry answered with another digest than the event's, which may be a replica that lags.
+    `event` is the newest event of the tag that is known; `provisional`: the registry contradicted it, which may be a
+    replica that is behind (rule L3).
     """
 
     digest: Digest | None = None
     tagged: Digest | None = None
+    event: TagEvent | None = None
     provisional: bool = False
     referrers: int = 0
     left_out: dict[Digest, str] = field(default_factory=dict)
@@ -38,19 +41,21 @@ class Copied:
 
 def copy_image(source: Source, target: Target, reference: Reference, context: Context) -> Copied:
     """Mirrors what `reference` names: its digest, whatever its tag does meanwhile; then the tag, to where the
-    registry has it now; then what refers to it at this moment.
+    registry has it now; then what refers to it at this moment. The event, if there is one, is in history before.
 
     Digest and tag are two halves, both attempted (rule L5): their failures are in what is returned. Raises what
     concerns both (Cancelled, ClaimedElsewhere).
     """
     copied = Copied()
+    if context.event is not None:
+        copied.tag_half = _observe_event(target, reference, context.event)
     if reference.digest is not None:
         try:
             _bring(source, target, reference.repository, reference.digest, context, copied)
             copied.digest = reference.digest
         except MirrorError as error:
             copied.digest_half = _unless_shared(error)
-    if reference.tag is not None:
+    if reference.tag is not None and copied.tag_half is None:
         try:
             _bring_tag(source, target, reference, context, copied)
         except MirrorError as error:
@@ -88,11 +93,10 @@ def _list_standing(source: Source, target: Target, repository: str, graph: Graph
 
 def _bring_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> None:
     try:
-        copied.tagged = follow_tag(source, target, reference, context, copied).descriptor.digest
+        copied.tagged = follow_tag(source, target, reference, context, copied)
     except NotFound:
         if not _keep_list(source, target, reference, context, copied):
             raise
-    copied.provisional = reference.digest is not None and reference.digest != copied.tagged
 
 
 def _keep_list(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> bool:
@@ -119,37 +123,73 @@ def _keep_list(source: Source, target: Target, reference: Reference, context: Co
     return copied.tagged is not None
 
 
-def follow_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> Resolved:
-    """Sets a tag to where the registry has it now, and what it points at is mirrored first.
+def _observe_event(target: Target, reference: Reference, event: Observation) -> UnkeptName | None:
+    """Where storage does not keep the tag's name, the push is in the history of its digest, and the image is mirrored
+    by that; what is returned is why the tag is not."""
+    try:
+        target.observe(reference, event)
+    except UnkeptName as error:
+        target.observe(Reference(reference.repository, None, event.digest), event)
+        return error
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the registry said of a tag, next to its link as it was read just before, and what follows from both."""
+
+    current: TagState | None
+    resolved: Resolved | NotFound
+    verdict: Verdict
+
+    @property
+    def digest(self) -> Digest | None:
+        return None if isinstance(self.resolved, NotFound) else self.resolved.descriptor.digest
+
+    @property
+    def since(self) -> str:
+        """The registry's time of what puts the tag where the verdict says."""
+        event = self.verdict.event
+        if not isinstance(self.resolved, NotFound) and self.verdict.digest == self.digest:
+            return self.resolved.at
+        if event is not None and self.verdict.digest == event.digest:
+            return event.at
+        return self.current.at if self.current is not None else ""
+
+
+def follow_tag(source: Source, target: Target, reference: Reference, context: Context, copied: Copied) -> Digest:
+    """Sets a tag to where the registry has it now, unless that contradicts a young event (rule L3); what the tag
+    points at is mirrored first. Returns where the tag is.
 
     Read the link's ETag, resolve, write, in one breath; the write happens also for an equal digest, so that the ETag
     moves and no worker's older answer can be written over a newer one (rule L2). Every resolve is written into history
     before the link. Raises NotFound where the registry has no such tag, Conflict after `TAG_ROUNDS` lost races.
     """
-    tag = reference.tag or ""
-    repository = reference.repository
-    asked = Reference(repository, tag)
+    asked = Reference(reference.repository, reference.tag)
     # With `force` what stands is looked at again once; it stands afterwards.
     checked = {copied.digest}
+    missing = {it for it in (reference.digest,) if it is not None and copied.digest_half is not None}
     for attempt in range(TAG_ROUNDS):
         context.cancel.check()
-        current = target.read_tag(repository, tag)
-        resolved = source.resolve(asked)
-        digest = resolved.descriptor.digest
-        descriptor = target.stands(repository, digest)
-        if descriptor is None or (context.force and digest not in checked):
-            _bring(source, target, repository, digest, context, copied)
+        answer = _ask(source, target, asked, context, missing)
+        digest = answer.verdict.digest
+        if digest is None and isinstance(answer.resolved, NotFound):
+            raise answer.resolved
+        descriptor = target.stands(asked.repository, digest) if digest is not None else None
+        if digest is None or descriptor is None or (context.force and digest not in checked):
             checked.add(digest)
+            _bring_or_note(source, target, asked, answer, context, copied, missing)
             continue
-        target.observe(asked, Observation.of_resolve(resolved.descriptor, resolved.at, context.identity))
+        _observe_answer(target, asked, answer, context)
         try:
-            _write_tag(source, target, asked, descriptor, resolved.at, current, context, copied)
+            _write_tag(source, target, asked, descriptor, answer, context, copied)
         except TagMoved:
             context.cancel.wait(random.uniform(0, 0.05 * min(attempt + 1, 10)))  # noqa: S311
             continue
-        if current is not None and current.digest is None:
-            copied.notes.append(f"the link of tag {asked} was damaged in the mirror: set anew to {digest}")
-        return resolved
+        _note(asked, answer, copied)
+        if isinstance(answer.resolved, NotFound):
+            raise answer.resolved
+        return digest
     raise Conflict(
         f"set tag {asked} of the mirror",
         f"it moved {TAG_ROUNDS} times while it was being set",
@@ -157,25 +197,81 @@ def follow_tag(source: Source, target: Target, reference: Reference, context: Co
     )
 
 
+def _ask(source: Source, target: Target, asked: Reference, context: Context, missing: set[Digest]) -> _Answer:
+    current = target.read_tag(asked.repository, asked.tag or "")
+    resolved: Resolved | NotFound
+    try:
+        resolved = source.resolve(asked)
+        digest = resolved.descriptor.digest
+    except NotFound as error:
+        resolved, digest = error, None
+    brought = context.event.event if context.event is not None else None
+    return _Answer(current, resolved, judge(current, brought, digest, context.now(), context.window, missing))
+
+
+def _bring_or_note(
+    source: Source,
+    target: Target,
+    asked: Reference,
+    answer: _Answer,
+    context: Context,
+    copied: Copied,
+    missing: set[Digest],
+) -> None:
+    """Mirrors what the tag is to point at. What only an event names may be missing: the job of that event goes on
+    trying, and until then the tag is where else it may be."""
+    digest = answer.verdict.digest
+    if digest is None:
+        return
+    try:
+        _bring(source, target, asked.repository, digest, context, copied)
+    except MirrorError as error:
+        if digest == answer.digest:
+            raise
+        _unless_shared(error)
+        missing.add(digest)
+
+
+def _observe_answer(target: Target, asked: Reference, answer: _Answer, context: Context) -> None:
+    if isinstance(answer.resolved, NotFound):
+        return
+    sequence = answer.current.sequence + 1 if answer.current is not None else 1
+    found = answer.resolved
+    target.observe(asked, Observation.of_resolve(found.descriptor, found.at, context.identity, sequence, found.clock))
+
+
+def _note(asked: Reference, answer: _Answer, copied: Copied) -> None:
+    """What the record says of a tag that was set."""
+    verdict = answer.verdict
+    copied.event, copied.provisional = verdict.event, verdict.provisional
+    if answer.current is not None and answer.current.digest is None:
+        copied.notes.append(f"the link of tag {asked} was damaged in the mirror: set anew to {verdict.digest}")
+    if verdict.provisional and verdict.event is not None:
+        copied.notes.append(
+            f"the registry has {asked} at {answer.digest}, against an event of {verdict.event.at}: a replica may be "
+            f"behind. The tag is at {verdict.digest} until the registry was asked again"
+        )
+
+
 def _write_tag(
     source: Source,
     target: Target,
     asked: Reference,
     descriptor: Descriptor,
-    at: str,
-    current: object,
+    answer: _Answer,
     context: Context,
     copied: Copied,
 ) -> None:
-    """A referrers tag is merged with the registry's index; any other tag is set."""
-    tag = asked.tag or ""
-    if is_referrers_tag(tag):
+    """A referrers tag is merged with the registry's index; any other tag, and one that stays as it is, is set."""
+    tag, event = asked.tag or "", answer.verdict.event
+    stays = answer.verdict.provisional and (event is None or event.digest != descriptor.digest)
+    if is_referrers_tag(tag) and not (stays and answer.digest != descriptor.digest):
         manifest = read_own(source, target, asked.repository, descriptor, context)
         if is_referrers_index(manifest):
-            target.merge_referrers_tag(asked.repository, tag, manifest, at, current)
+            target.merge_referrers_tag(asked.repository, tag, manifest, answer.since, answer.current, event)
             return
         copied.notes.append(f"{asked} looks like a referrers tag, but names another kind of manifest: set as any tag")
-    target.tag(asked.repository, tag, descriptor, at, current)
+    target.tag(asked.repository, tag, descriptor, answer.since, answer.current, event)
 
 
 def _bring_referrers(

@@ -44,7 +44,8 @@ class Job:
     `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it
     (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing` has what they failed by,
     each kind apart. `fresh`: nothing that was staged before is believed. `check`: how often the registry was asked
-    again after an answer that may have come from a replica that lags. `platforms`: of an index, only these images.
+    again after an answer that may have come from a replica that lags; `about` is the time of the tag's event that it
+    contradicted, `ended` the state in which the job's own run ended. `platforms`: of an index, only these images.
     `parent` is the sweep that asked for it. `retries`: how often a person has sent it again; a message with fewer than
     the record counts is left to the later one.
     """
@@ -65,6 +66,8 @@ class Job:
     platforms: tuple[str, ...] = ()
     parent: str | None = None
     retries: int = 0
+    about: str | None = None
+    ended: str = "done"
 
     @classmethod
     def of_pull(cls, reference: Reference, seed: str, *, force: bool = False, platforms: tuple[str, ...] = ()) -> Self:
@@ -103,11 +106,19 @@ class Job:
         """The same job for one more attempt; `failing` is all that it has failed by, this attempt included."""
         return replace(self, attempt=self.attempt + 1, failing=failing, fresh=fresh)
 
-    def checking_again(self, digest: Digest | None = None) -> Self:
+    def checking_again(self, digest: Digest | None = None, about: str | None = None, ended: str = "done") -> Self:
         """The same job, for what may have been a replica's lag: its tag is asked about once more, and so is what was
-        left out of `digest`."""
-        asked = Reference(self.reference.repository, self.reference.tag, digest)
-        return replace(self, reference=asked, check=self.check + 1, attempt=0, failing=(), fresh=False)
+        left out of `digest`. `ended` is the state of its record by then; later checks keep the first one's."""
+        return replace(
+            self,
+            reference=Reference(self.reference.repository, self.reference.tag, digest),
+            check=self.check + 1,
+            attempt=0,
+            failing=(),
+            fresh=False,
+            about=about,
+            ended=self.ended if self.check else ended,
+        )
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -147,6 +158,8 @@ class Job:
             "platforms": list(self.platforms) or None,
             "parent": self.parent,
             "retries": self.retries or None,
+            "about": self.about,
+            "ended": self.ended if self.ended != "done" else None,
         }
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
@@ -179,6 +192,8 @@ class Job:
                 platforms=tuple(_text(it) for it in fields.get("platforms", ())),
                 parent=fields.get("parent"),
                 retries=int(fields.get("retries", 0)),
+                about=nine_digits(_text(fields["about"])) if fields.get("about") else None,
+                ended=_text(fields.get("ended", "done")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Malformed(

@@ -24,10 +24,11 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 from acrmirror.bounds import check_json
 from acrmirror.errors import DigestMismatch, InvalidReference, Malformed, NotFound, TooLarge, Unavailable
-from acrmirror.moments import from_datetime, from_http_date
+from acrmirror.moments import from_datetime
 from acrmirror.oci import MANIFEST_TYPES, MAX_MANIFEST_SIZE, MAX_MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference, check_repository, check_tag, shown
 from acrmirror.registry.answers import network_failure
+from acrmirror.registry.clock import answered_at
 from acrmirror.registry.connections import Connections
 from acrmirror.registry.pages import Limits, Pages, next_page
 from acrmirror.registry.policy import OnRequest, RegistryPolicy
@@ -146,7 +147,7 @@ class Registry:
         length, media_type = headers.get("Content-Length") or "", headers.get("Content-Type") or ""
         if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII) or not media_type:
             raise Malformed(asked, "it answered without a length or a type", "Check what answers as this registry.")
-        return Resolved(Descriptor(media_type, digest, int(length)), from_http_date(headers.get("Date") or ""))
+        return Resolved(Descriptor(media_type, digest, int(length)), *answered_at(headers.get("Date")))
 
     def manifest(self, repository: str, wanted: Descriptor | Digest) -> ManifestBytes:
         """The very bytes of a manifest, at most 4 MiB, that hash to the digest asked for."""

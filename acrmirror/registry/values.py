@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
+from acrmirror.history import Clock
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a tag or a digest stands for, and when the registry said so: UTC with nine digits, by its own clock."""
+    """What a tag or a digest stands for, and when the registry said so: UTC with nine digits, by its own clock, or by
+    this machine's (`clock` is `mirror`) where its time could not be believed."""
 
     descriptor: Descriptor
     at: str
+    clock: Clock = "registry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,15 @@ def tag_index_link(name: str, tag: str, digest: Digest) -> str:
     return f"{tag_indexes(name, tag)}/{digest.algorithm}/{digest.encoded}/link"
 
 
+def tag_histories(name: str) -> str:
+    """The folder with one for each tag that was observed. `_tags` is no repository component, so that tag `b` of `a`
+    and the repository `a/b` never share a prefix."""
+    return f"{HISTORY}/{name}/_tags"
+
+
 def tag_history(name: str, tag: str) -> str:
-    """The folder of a tag's observations. `_tags` is no repository component, so that tag `b` of `a` and the
-    repository `a/b` never share a prefix."""
-    return f"{HISTORY}/{name}/_tags/{tag}"
+    """The folder of a tag's observations."""
+    return f"{tag_histories(name)}/{tag}"
 
 
 def digest_history(name: str, digest: Digest) -> str:
@@ -75,10 +80,26 @@ def digest_history(name: str, digest: Digest) -> str:
     return f"{HISTORY}/{name}/_digests/{digest.algorithm}-{digest.encoded}"
 
 
-def observation(folder: str, at: str, digest: Digest, identity: str) -> str:
-    """One observation's name: it sorts by `at`, a UTC time with nine digits of fraction."""
+def observation(folder: str, at: str, sequence: int, digest: Digest, identity: str) -> str:
+    """One observation's name: it sorts by `at`, a UTC time with nine digits of fraction, then by `sequence`."""
     safe = identity if _PLAIN_ID.fullmatch(identity) else hashlib.sha256(identity.encode()).hexdigest()[:32]
-    return f"{folder}/{at}-{digest.algorithm}-{digest.encoded}-{safe}"
+    return f"{folder}/{at}-{sequence:010d}-{digest.algorithm}-{digest.encoded}-{safe}"
+
+
+def observed(name: str) -> tuple[str, int, Digest, str]:
+    """What the last part of an observation's name says: its time, its sequence (0 in names of the first form, which had
+    none), its digest, and the id of its event or job."""
+    at, _, rest = name.partition("Z-")
+    sequence, _, behind = rest.partition("-")
+    if not sequence.isdecimal():
+        sequence, behind = "0", rest
+    algorithm, encoded, identity = behind.split("-", 2)
+    return f"{at}Z", int(sequence), Digest(algorithm, encoded), identity
+
+
+def trial(tag: str) -> str:
+    """Where it is tried whether storage keeps the name of a tag: nothing else is there, whatever it makes of it."""
+    return f"trials/{tag}/name"
 
 
 def block_size(size: int) -> int:

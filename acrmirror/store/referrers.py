@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from acrmirror.errors import Conflict, Damaged, DigestMismatch, InvalidReference, Malformed, TagMoved
+from acrmirror.history import TagEvent
 from acrmirror.oci import (
     OCI_INDEX,
     Descriptor,
@@ -90,13 +91,19 @@ class Referrers(Tags):
             return None
 
     def merge_referrers_tag(
-        self, repository: str, tag: str, theirs: Manifest, at: str, expected: TagState | None
+        self,
+        repository: str,
+        tag: str,
+        theirs: Manifest,
+        at: str,
+        expected: TagState | None,
+        event: TagEvent | None = None,
     ) -> Digest:
         """Sets the tag to the registry's own list, which is in the mirror; or, where the mirror knows of more, to a
         list of both. Returns the digest that was set.
 
-        Always writes the tag's link, and keeps the digest of the registry's list with it. `expected` is what `read_tag`
-        gave; TagMoved if the link changed since.
+        Always writes the tag's link, and keeps the digest of the registry's list and the newest event with it.
+        `expected` is what `read_tag` gave; TagMoved if the link changed since.
         """
         listed = self._listed(repository, tag, expected)
         known = self._beside(repository, tag) if listed.other else listed.entries
@@ -108,7 +115,7 @@ class Referrers(Tags):
         else:
             index = _index(referrers_index((*known, *theirs.manifests)))
             self._write(repository, index, anew=listed.index is None)
-        self.tag(repository, tag, index.descriptor(), at, expected, registry=theirs.digest)
+        self.tag(repository, tag, index.descriptor(), at, expected, event, registry=theirs.digest)
         return index.digest
 
     def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: str) -> Digest | None:

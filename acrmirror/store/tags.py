@@ -1,21 +1,21 @@
-"""Tags by compare-and-swap, and the history that could rebuild every tag."""
+"""Tags by compare-and-swap."""
 
-import json
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, ContainerClient
+from azure.storage.blob import BlobClient
 
-from acrmirror.errors import InvalidReference, Permanent, TagMoved
-from acrmirror.history import Observation
+from acrmirror.errors import InvalidReference, Malformed, TagMoved
+from acrmirror.history import TagEvent
+from acrmirror.moments import nine_digits
 from acrmirror.oci import Descriptor
-from acrmirror.reference import Digest, Reference
+from acrmirror.reference import Digest
 from acrmirror.store import layout
 from acrmirror.store.failures import explained, lost_race
+from acrmirror.store.observations import Observations
 
 LINK_LIMIT = 1024
 """Bytes of a link that are read; a digest has 135 at most."""
@@ -25,33 +25,43 @@ LINK_LIMIT = 1024
 class TagState:
     """A tag's link as it was read: what it points at, and the ETag that a compare-and-swap needs.
 
-    `digest` is None where the link names no digest: it is damaged, and the next job of that tag writes it anew.
-    `registry` is where the registry had the tag of a list of referrers, which may be larger here.
+    `digest` is None where the link names no digest: it is damaged, and the next job of that tag writes it anew. `at`
+    is since when the tag is there by the registry's time, `event` the newest event of the tag that any job knew,
+    `sequence` how often the link was written: a link without them was written by something else. `registry` is where
+    the registry had the tag of a list of referrers, which may be larger here.
     """
 
     digest: Digest | None
     etag: str
+    at: str = ""
+    event: TagEvent | None = None
+    sequence: int = 0
     registry: Digest | None = None
 
+    @classmethod
+    def read(cls, body: bytes, etag: str, metadata: Mapping[str, str]) -> Self:
+        """A link's body and what lies beside it. What can't be read of these is left out."""
+        sequence = metadata.get("sequence", "")
+        return cls(
+            parsed(body.decode("ascii", "replace").strip()),
+            etag,
+            metadata.get("time", ""),
+            _event(metadata),
+            int(sequence) if sequence.isascii() and sequence.isdecimal() else 0,
+            parsed(metadata.get("registry", "")),
+        )
 
-class Tags:
+
+def _event(metadata: Mapping[str, str]) -> TagEvent | None:
+    digest = parsed(metadata.get("event_digest", ""))
+    try:
+        return TagEvent(nine_digits(metadata["event_time"]), digest) if digest is not None else None
+    except (KeyError, Malformed):
+        return None
+
+
+class Tags(Observations):
     """The half of the store that moves."""
-
-    def __init__(self, container: ContainerClient, prefix: str = "") -> None:
-        self._container = container
-        self._prefix = prefix.strip("/")
-
-    @property
-    def container(self) -> ContainerClient:
-        """For the neighbours that list it and link into it."""
-        return self._container
-
-    def name(self, repository: str) -> str:
-        """The repository's name in the mirror."""
-        return f"{self._prefix}/{repository}" if self._prefix else repository
-
-    @abstractmethod
-    def _write_once(self, name: str, body: bytes, metadata: Mapping[str, str] | None, asked: str) -> bool: ...
 
     # tags
 
@@ -66,9 +76,7 @@ class Tags:
                 properties = stream.properties
             except ResourceNotFoundError:
                 return None
-        digest = parsed(body.decode("ascii", "replace").strip())
-        registry = parsed((properties.metadata or {}).get("registry", ""))
-        return TagState(digest, str(properties.etag), registry)
+        return TagState.read(body, str(properties.etag), properties.metadata or {})
 
     def tag(
         self,
@@ -77,20 +85,20 @@ class Tags:
         descriptor: Descriptor,
         at: str,
         expected: TagState | None,
+        event: TagEvent | None = None,
         *,
         registry: Digest | None = None,
     ) -> None:
         """Moves the tag to a manifest that stands. Always writes, also an equal digest (rule L2).
 
-        `expected` is what `read_tag` gave; TagMoved if the link changed since. `at` is the registry's time; `registry`
-        where the registry has a list of referrers that may be larger here.
+        `expected` is what `read_tag` gave; TagMoved if the link changed since. `at` is the registry's time. The newer
+        of `event` and of the one that the link had is kept beside it (rule L3). `registry` is where the registry has a
+        list of referrers that may be larger here; it stays as it was where the tag stays. Raises UnkeptName.
         """
         asked = f"set tag {repository}:{tag} of the mirror"
+        self._check_kept(tag, asked)
         link = str(descriptor.digest).encode()
-        index_link = layout.tag_index_link(self.name(repository), tag, descriptor.digest)
-        self._write_once(index_link, link, None, asked)
-        if tag.endswith("."):
-            self._check_kept(index_link, asked)
+        self._write_once(layout.tag_index_link(self.name(repository), tag, descriptor.digest), link, None, asked)
         condition: dict[str, Any] = (
             {"overwrite": False}
             if expected is None
@@ -101,9 +109,15 @@ class Tags:
             "media_type": descriptor.media_type,
             "size": str(descriptor.size),
             "time": at,
+            "sequence": str(expected.sequence + 1 if expected is not None else 1),
         }
+        if registry is None and expected is not None and expected.digest == descriptor.digest:
+            registry = expected.registry
         if registry is not None:
             metadata["registry"] = str(registry)
+        newest = TagEvent.newest(event, expected.event if expected is not None else None)
+        if newest is not None:
+            metadata |= {"event_time": newest.at, "event_digest": str(newest.digest)}
         with explained(asked):
             try:
                 self._tag_blob(repository, tag).upload_blob(link, metadata=metadata, **condition)
@@ -112,65 +126,8 @@ class Tags:
                     raise
                 raise TagMoved(asked, "another worker moved it first", "It will be tried again.") from error
 
-    def _check_kept(self, name: str, asked: str) -> None:
-        """Storage may not keep a path whose segment ends in a dot (rule L8), and the tag would land on another's. Where
-        the dot is cut off in reads, too, only a listing tells."""
-        with explained(asked):
-            kept = any(str(it) == name for it in self._container.list_blob_names(name_starts_with=name))
-        if not kept:
-            raise Permanent(
-                asked,
-                "storage does not keep names in which a part ends in a dot",
-                "The image is mirrored by its digest; give it a tag that does not end in a dot.",
-            )
-
     def _tag_blob(self, repository: str, tag: str) -> BlobClient:
         return self._container.get_blob_client(layout.tag_link(self.name(repository), tag))
-
-    # history
-
-    def observe(self, reference: Reference, seen: Observation) -> None:
-        """Writes one observation down, once; the same one again is no error."""
-        name = self.name(reference.repository)
-        if reference.tag is not None:
-            folder = layout.tag_history(name, reference.tag)
-        else:
-            folder = layout.digest_history(name, seen.digest)
-        body = {
-            "repository": reference.repository,
-            "tag": reference.tag,
-            "digest": str(seen.digest),
-            "at": seen.at,
-            "kind": seen.kind,
-            "id": seen.identity,
-            "mediaType": seen.media_type,
-            "size": seen.size,
-        }
-        text = json.dumps({key: value for key, value in body.items() if value is not None}, sort_keys=True)
-        self._write_once(
-            layout.observation(folder, seen.at, seen.digest, seen.identity),
-            text.encode(),
-            {"kind": seen.kind},
-            f"write the history of {reference}",
-        )
-
-    def history(self, repository: str, tag: str) -> Iterator[Observation]:
-        """The tag's observations, oldest first by the registry's time; the last one's digest is where the tag was."""
-        folder = layout.tag_history(self.name(repository), tag)
-        return self._observations(folder, f"list the history of {repository}:{tag}")
-
-    def digest_history(self, repository: str, digest: Digest) -> Iterator[Observation]:
-        """What was observed of a digest without a tag: pushes by digest, deletions."""
-        folder = layout.digest_history(self.name(repository), digest)
-        return self._observations(folder, f"list the history of {repository}@{digest}")
-
-    def _observations(self, folder: str, asked: str) -> Iterator[Observation]:
-        with explained(asked):
-            for item in self._container.list_blobs(name_starts_with=f"{folder}/", include=["metadata"]):
-                at, rest = item.name.removeprefix(f"{folder}/").split("Z-", 1)
-                algorithm, encoded, identity = rest.split("-", 2)
-                kind = (item.metadata or {}).get("kind", "event")
-                yield Observation(f"{at}Z", Digest(algorithm, encoded), identity, kind)
 
 
 def parsed(text: str) -> Digest | None:

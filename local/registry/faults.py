@@ -84,8 +84,8 @@ def _check_effect(name: str, value: object) -> None:
 @dataclass(slots=True)
 class Rule:
     """`nth` matches only that one of the requests that fit (the first is 1), `every` each one whose number it divides,
-    `after` skips so many, `count` ends after so many, `first_seconds` ends after so long; `path` and `header` are searched
-    for in the decoded path with its query and in the lines of the request's headers."""
+    `after` skips so many, `count` ends after so many, `first_seconds` ends after so long; `path` and `header` are
+    searched for in the decoded path with its query and in the lines of the request's headers."""
 
     do: dict[str, object]
     method: str | None = None

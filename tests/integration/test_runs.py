@@ -67,15 +67,14 @@ def test_a_foreign_layer_that_a_replica_lacked_is_asked_for_again_and_comes(mirr
     lacking = {"match": {"kind": "blob", "method": "GET", "path": late.encoded}, "do": {"status": 404}}
     mirror.stack.registry.set_faults([lacking])
     job = job_for("foreign/late", image)
-    with app_of(mirror, MIRROR_RECHECK_SECONDS="1,1") as app:
+    with app_of(mirror, MIRROR_RECHECK_SECONDS="2,4") as app:
         app.run_job(job.to_json(), 1)
         record = mirror.records.get(job.id)
         assert record is not None
         assert (record.state, str(late) in str(record.fields["left_out"])) == ("done", True)
         assert mirror.tagged("foreign/late", "latest") == image.root.digest
         mirror.stack.registry.clear_faults()
-        app.run_job(json.dumps(next_message(mirror)), 1)
-        # The tag is where the event said, and nothing is left out: there is nothing to ask about any more.
+        # The tag is where the event said, and then nothing is left out: there is nothing to ask about any more.
         app.run_job(json.dumps(next_message(mirror)), 1)
     record = mirror.records.get(job.id)
     assert record is not None
@@ -232,16 +231,72 @@ def test_asking_about_the_tag_again_leaves_what_the_first_run_brought(mirror: Mi
     second = mirror.push("asked/again", oci_image("second"))
     job = job_for("asked/again", first)
     with app_of(mirror) as app:
+        app.run_job(Job.of_pull(Reference("asked/again", None, second.root.digest), "second").to_json(), 1)
         app.run_job(job.to_json(), 1)
         before = mirror.records.get(job.id)
-        app.run_job(job.checking_again().to_json(), 1)
+    with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
+        app.run_job(job.checking_again(about=job.at).to_json(), 1)
     after = mirror.records.get(job.id)
     assert before is not None
     assert after is not None
     assert (after.state, after.fields["tagged_digest"]) == ("done", str(second.root.digest))
     for name in ("mirrored_digest", "bytes_total", "manifests", "layers", "notes"):
         assert after.fields[name] == before.fields[name]
-    assert before.fields["mirrored_digest"] == str(first.root.digest)
+    assert before.fields["mirrored_digest"] == before.fields["tagged_digest"] == str(first.root.digest)
+    assert sent(mirror) == [{}]
+
+
+def test_a_tag_is_asked_about_until_its_newest_event_is_old_enough_whoever_asks(mirror: Mirroring) -> None:
+    """A pull by tag, too; and each question is a message of its own, so that a worker that dies loses none."""
+    first = mirror.push("asked/pull", oci_image("first"))
+    second = mirror.push("asked/pull", oci_image("second"))
+    mirror.push("asked/pull", first)
+    event = job_for("asked/pull", second)
+    pull = Job.of_pull(Reference("asked/pull", "latest"), "asked/pull")
+    with app_of(mirror) as app:
+        app.run_job(event.to_json(), 1)
+        assert sent(mirror) == [{}]
+        # Twice against the event, and once as it says: the next replica may say something else again.
+        for number, job in enumerate((pull, pull.checking_again(about=event.at))):
+            app.run_job(job.to_json(), 1)
+            assert mirror.tagged("asked/pull", "latest") == second.root.digest
+            assert sent(mirror) == [{}] * (number + 2)
+        mirror.push("asked/pull", second)
+        app.run_job(pull.checking_again(about=event.at).to_json(), 1)
+        assert sent(mirror) == [{}] * 4
+        mirror.push("asked/pull", first)
+    with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
+        app.run_job(pull.checking_again(about=event.at).to_json(), 1)
+    assert mirror.tagged("asked/pull", "latest") == first.root.digest
+    assert sent(mirror) == [{}] * 4
+    record = mirror.records.get(pull.id)
+    assert record is not None
+    assert (record.state, record.fields["tagged_digest"]) == ("done", str(first.root.digest))
+
+
+def test_a_push_that_failed_stays_failed_when_its_tag_is_asked_about_again(mirror: Mirroring) -> None:
+    """And its tag ends where the registry has it, though its event said otherwise and its image can't be had."""
+    there = mirror.push("asked/failed", oci_image("there"))
+    lost = Job.of_event(
+        Reference("asked/failed", "latest", Digest.of(b"lost")), "lost", from_datetime(datetime.now(UTC))
+    )
+    with app_of(mirror, MIRROR_NOT_FOUND_SECONDS="1") as app:
+        app.run_job(lost.to_json(), 1)
+        time.sleep(1)
+        app.run_job(json.dumps(next_message(mirror)), 1)
+        before = mirror.records.get(lost.id)
+        assert before is not None
+        assert before.state == "gone"
+        (check,) = sent(mirror)
+    moved = mirror.push("asked/failed", oci_image("moved"))
+    assert moved.root.digest != there.root.digest
+    with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
+        app.run_job(lost.checking_again(about=lost.at, ended="gone").to_json(), 1)
+    after = mirror.records.get(lost.id)
+    assert after is not None
+    assert (after.state, after.fields["error_answered"]) == ("gone", before.fields["error_answered"])
+    assert mirror.tagged("asked/failed", "latest") == moved.root.digest
+    assert check == {}
 
 
 def test_what_crashed_before_it_had_a_record_can_be_retried_from_the_one_it_gets(mirror: Mirroring) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from azure.storage.blob import ContainerClient
 
-from acrmirror.errors import Conflict, Permanent, TagMoved
-from acrmirror.history import Observation
+from acrmirror.errors import Conflict, TagMoved, UnkeptName
+from acrmirror.history import Observation, TagEvent
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest, referrers_index
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
@@ -97,7 +97,30 @@ def test_a_tags_link_carries_what_a_listing_shows(store: MirrorStore, account: A
         "media_type": OCI_MANIFEST,
         "size": str(one.size),
         "time": AT,
+        "sequence": "1",
     }
+
+
+def test_the_newest_event_stays_with_the_link_whoever_writes_it(store: MirrorStore) -> None:
+    one, two = put(store, "one"), put(store, "two")
+    older, newer = TagEvent("2026-04-25T21:39:40.000000000Z", one.digest), TagEvent(AT, two.digest)
+    for number, event in enumerate([None, newer, older, None]):
+        store.tag("team/app", "v1", one, AT, store.read_tag("team/app", "v1"), event)
+        state = store.read_tag("team/app", "v1")
+        assert state is not None
+        assert (state.digest, state.at, state.sequence) == (one.digest, AT, number + 1)
+        assert state.event == (newer if number else None)
+
+
+def test_a_link_that_the_mirror_did_not_write_has_no_event(store: MirrorStore, account: Account) -> None:
+    one = put(store, "one")
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container:
+        blob = container.get_blob_client(layout.tag_link("team/app", "v1"))
+        for metadata in ({}, {"event_digest": "sha256:1", "event_time": AT}, {"event_digest": str(one.digest)}):
+            blob.upload_blob(str(one.digest), overwrite=True, metadata={**metadata, "sequence": "many"})
+            state = store.read_tag("team/app", "v1")
+            assert state is not None
+            assert (state.digest, state.event, state.sequence) == (one.digest, None, 0)
 
 
 def test_a_tag_that_ends_in_a_dot_is_read_back(store: MirrorStore) -> None:
@@ -124,11 +147,18 @@ def test_a_storage_that_cuts_the_dot_off_is_found_out_before_another_tag_moves(
         credential = account.identity.credential()
         with MirrorStore.open(proxy.endpoint, CONTAINER, credential, trust_bundle=account.ca) as odd:
             read = odd.read_tag("team/app", "v1.")
-            with pytest.raises(Permanent, match="ends in a dot"):
+            with pytest.raises(UnkeptName, match="ends in a dot"):
                 odd.tag("team/app", "v1.", two, AT, read)
+            for kind in ("event", "resolve"):
+                with pytest.raises(UnkeptName, match="ends in a dot"):
+                    odd.observe(Reference("team/app", "v1."), Observation(AT, two.digest, "late", kind))
     kept = store.read_tag("team/app", "v1")
     assert kept is not None
     assert kept.digest == one.digest
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container:
+        under = [*container.list_blob_names(name_starts_with=layout.tag_history("team/app", "v1"))]
+        under += container.list_blob_names(name_starts_with=layout.tag_indexes("team/app", "v1"))
+    assert [name for name in under if two.digest.encoded in name] == []
 
 
 def test_a_prefix_keeps_registries_apart_and_shares_blobs(store: MirrorStore, account: Account) -> None:

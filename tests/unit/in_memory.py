@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from acrmirror.errors import Cancelled, DigestMismatch, MirrorError, NotFound, TagMoved
-from acrmirror.history import Observation
+from acrmirror.history import Observation, TagEvent
 from acrmirror.oci import (
     OCI_EMPTY,
     OCI_INDEX,
@@ -180,6 +180,12 @@ class Ingest:
 class TagState:
     digest: Digest
     version: int
+    at: str = AT
+    event: TagEvent | None = None
+
+    @property
+    def sequence(self) -> int:
+        return self.version
 
 
 @dataclass
@@ -255,11 +261,13 @@ class Mirror:
     def keep_referrers_tag(self, repository: str, tag: str, at: str) -> Digest | None:
         return self.tagged(repository, tag) if self._list(repository, tag) else None
 
-    def merge_referrers_tag(self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any) -> Digest:
+    def merge_referrers_tag(
+        self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any, event: TagEvent | None = None
+    ) -> Digest:
         known = self._list(repository, tag) or ()
         lacks = {it.digest for it in known} - {it.digest for it in theirs.manifests}
         index = self._index(repository, merge_referrers(known, theirs.manifests)) if lacks else theirs
-        self.tag(repository, tag, index.descriptor(), at, expected)
+        self.tag(repository, tag, index.descriptor(), at, expected, event)
         return index.digest
 
     def _list(self, repository: str, tag: str) -> tuple[Descriptor, ...] | None:
@@ -278,13 +286,26 @@ class Mirror:
     def read_tag(self, repository: str, tag: str) -> TagState | None:
         return self.tags.get((repository, tag))
 
-    def tag(self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any) -> None:
+    def tag(
+        self,
+        repository: str,
+        tag: str,
+        descriptor: Descriptor,
+        at: str,
+        expected: Any,
+        event: TagEvent | None = None,
+    ) -> None:
         self.before_tag()
         current = self.tags.get((repository, tag))
         if current is not expected:
             raise TagMoved("set a tag", "another worker moved it", "Again.")
         self.wrote("tag", descriptor.digest)
-        self.tags[repository, tag] = TagState(descriptor.digest, (current.version if current else 0) + 1)
+        self.tags[repository, tag] = TagState(
+            descriptor.digest,
+            (current.version if current else 0) + 1,
+            at,
+            TagEvent.newest(event, current.event if current else None),
+        )
 
     def observe(self, reference: Reference, seen: Observation) -> None:
         self.wrote("history", seen.digest)

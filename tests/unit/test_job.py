@@ -35,6 +35,10 @@ def test_a_job_survives_the_queue() -> None:
     assert Job.from_json(check.to_json()) == check
     assert (check.reference.digest, check.reference.tag, check.check) == (None, "v1", 1)
     assert (check.attempt, check.failing) == (0, ())
+    assert (check.about, check.ended) == (None, "done")
+    check = job.checking_again(None, AT, "gone").checking_again(None, AT, "done")
+    assert Job.from_json(check.to_json()) == check
+    assert (check.about, check.ended, check.check) == (AT, "gone", 2)
 
 
 def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_anew() -> None:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -21,6 +22,7 @@ from acrmirror.errors import (
     TooLarge,
     Unavailable,
 )
+from acrmirror.moments import to_datetime
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_ARTIFACT, OCI_INDEX, OCI_MANIFEST, parse_manifest
 from acrmirror.reference import Digest, Reference
 from acrmirror.registry import Registry
@@ -281,10 +283,21 @@ def test_a_manifest_of_4_mib_is_read_and_a_larger_one_is_not_even_fetched(bed: B
 def test_what_an_answer_lacks_is_said(bed: Bed) -> None:
     push(bed, "lacking/a")
     with bed.open() as registry:
-        for header in ("Docker-Content-Digest", "Content-Type", "Date"):
+        for header in ("Docker-Content-Digest", "Content-Type"):
             bed.control.set_faults([{"match": {"kind": "manifest"}, "do": {"headers": {header: None}}}])
             with pytest.raises(Malformed):
                 registry.resolve(Reference("lacking/a", "v1"))
+
+
+@pytest.mark.parametrize("date", [None, "Tue, 19 Jan 2038 03:14:07 GMT", "yesterday"])
+def test_an_answer_whose_date_can_not_be_is_dated_here(bed: Bed, date: str | None) -> None:
+    _, digest = push(bed, "undated/a")
+    with bed.open() as registry:
+        assert registry.resolve(Reference("undated/a", "v1")).clock == "registry"
+        bed.control.set_faults([{"match": {"kind": "manifest"}, "do": {"headers": {"Date": date}}}])
+        resolved = registry.resolve(Reference("undated/a", "v1"))
+    assert (resolved.descriptor.digest, resolved.clock) == (digest, "mirror")
+    assert abs(to_datetime(resolved.at) - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_a_digest_that_resolves_to_another_is_a_mismatch(bed: Bed) -> None:
