@@ -2,7 +2,6 @@
 
 import ssl
 import threading
-import time
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,15 +14,10 @@ from requests.adapters import HTTPAdapter
 
 from acrmirror.cancel import Cancel, bound_cancel, pause
 from acrmirror.errors import Malformed, TooLarge
+from acrmirror.paced import READ_TIMEOUT, PacedSocket, too_large
 from acrmirror.sockets import CONNECT_TIMEOUT, Pool, shut
 
 MIB = 1024 * 1024
-READ_TIMEOUT = 20.0
-"""Seconds without a byte."""
-LEAST_PROGRESS = 64 * 1024
-"""Bytes of an answer that have to arrive within that time, again and again until it is whole."""
-FULL_RECORD = 16 * 1024
-"""Bytes of content in a TLS record at most (RFC 8446, 5.1), which is what one read gives."""
 ANSWER_LIMIT = 16 * MIB
 """Bytes of an answer at most, unless another limit is given: storage lists 5,000 blobs in less than half of it."""
 ANSWER_SECONDS = 120.0
@@ -35,28 +29,10 @@ ENVELOPE = MIB
 PIECE = 64 * 1024
 
 
-class TooSlow(TimeoutError):
-    """Bytes keep coming, and next to none; or enough of them to go on for ever."""
+class JobsSocket(PacedSocket):
+    """A paced TLS connection that serves the job that its last user was bound to, and is cut when that one is
+    cancelled."""
 
-
-class PacedSocket(ssl.SSLSocket):
-    """A TLS connection that bounds what it reads, counted anew from whatever is sent.
-
-    Its reads raise TooSlow once `within` seconds go by with less than `LEAST_PROGRESS`, since a host that drips would
-    never run into the time-out of a single read; also when an answer takes more than `longest` seconds. They raise
-    TooLarge when an answer has more than `most` bytes, whatever they are: heads, interim answers, what chunks are
-    wrapped in. `most` is looked at once for every `LEAST_PROGRESS` bytes.
-
-    It serves the job that its last user was bound to, and is cut when that one is cancelled.
-    """
-
-    within = READ_TIMEOUT
-    longest = float("inf")
-    most = float("inf")
-    _due = float("inf")
-    _end = float("inf")
-    _owed = 0
-    _read = 0
     _served: Cancel | None = None
     _hands = threading.Lock()
 
@@ -79,46 +55,14 @@ class PacedSocket(ssl.SSLSocket):
         cancel = bound_cancel()
         if cancel is not self._served:
             self._serve(cancel)
-        now = time.monotonic()
-        self._due, self._end = now + self.within, now + self.longest
-        self._owed, self._read = LEAST_PROGRESS, 0
         return super().send(data, flags)
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        data = super().recv(buflen, flags)
-        self._owed -= len(data)
-        self._look_at_the_clock()
-        return data
-
-    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        if flags or self._sslobj is None:  # type: ignore[attr-defined]
-            return super().recv_into(buffer, nbytes, flags)
-        # What the class below comes to as well, with a call less for each record.
-        count: int = self.read(nbytes or len(buffer), buffer)  # type: ignore[assignment]
-        self._owed -= count
-        # Full records come from a host in haste: of those, it is enough to look at the clock now and then.
-        if count < FULL_RECORD or self._owed <= 0:
-            self._look_at_the_clock()
-        return count
-
-    def _look_at_the_clock(self) -> None:
-        now = time.monotonic()
-        if now > self._due:
-            raise TooSlow(f"fewer than {LEAST_PROGRESS} bytes came in {self.within:.0f} s")
-        if now > self._end:
-            raise TooSlow(f"it was not whole within {self.longest:.0f} s")
-        if self._owed <= 0:
-            self._read += LEAST_PROGRESS - self._owed
-            self._due, self._owed = now + self.within, LEAST_PROGRESS
-            if self._read > self.most:
-                raise _too_large(f"read what {self.server_hostname} answers", int(self.most))
 
 
 def trust(bundle: Path | None, within: float = READ_TIMEOUT, **bounds: float) -> ssl.SSLContext:
     """The system's certificate authorities, and those of the bundle besides. `within`, `most` and `longest` are as of
     `PacedSocket`."""
     context = ssl.create_default_context()
-    context.sslsocket_class = type("PacedSocket", (PacedSocket,), {"within": within, **bounds})
+    context.sslsocket_class = type("JobsSocket", (JobsSocket,), {"within": within, **bounds})
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if bundle is not None:
         context.load_verify_locations(cafile=bundle)
@@ -210,17 +154,13 @@ class _Adapter(HTTPAdapter):
             )
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length[:20]) > self._limit and request.method != "HEAD" and not stream:
-            _give_up(response, _too_large(asked, self._limit))
+            _give_up(response, too_large(asked, self._limit))
         if not stream:
             body = _read(response, self._limit)
             if body is None:
-                _give_up(response, _too_large(asked, self._limit))
+                _give_up(response, too_large(asked, self._limit))
             _keep(response, body)
         return response
-
-
-def _too_large(asked: str, limit: int) -> TooLarge:
-    return TooLarge(asked, f"its answer has more than {limit} bytes", "Check what answers at this address.")
 
 
 def _give_up(response: requests.Response, error: Exception) -> NoReturn:

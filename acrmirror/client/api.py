@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,11 +11,20 @@ from urllib.parse import quote, urlencode, urlsplit
 import urllib3
 from urllib3.util import Retry, Timeout
 
+from acrmirror.bounds import check_json
 from acrmirror.client.content import ImageContent
 from acrmirror.client.failures import problem
-from acrmirror.errors import Malformed, Misconfigured, Unavailable
+from acrmirror.errors import Malformed, Misconfigured, TooLarge, Unavailable
+from acrmirror.paced import PacedSocket, too_large
 
 CONNECTIONS = 16
+ANSWER_LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer: an image's content has 8 MiB of manifests as base64, and 2,000 links."""
+ANSWER_SECONDS = 120.0
+"""Within which an answer has to be whole, however steadily it comes."""
+ERROR_LIMIT = 64 * 1024
+PAGES = 20_000
+PIECE = 64 * 1024
 _AGAIN = Retry(connect=3, read=2, status=3, other=0, redirect=0, backoff_factor=0.5, status_forcelist=(429, 502, 503))
 
 
@@ -34,6 +44,8 @@ class Client:
         self.url = url.rstrip("/").removesuffix("/api")
         self._key = key
         context = ssl.create_default_context()
+        bounds = {"most": ANSWER_LIMIT + 1024 * 1024, "within": 120.0}
+        context.sslsocket_class = type("PacedSocket", (PacedSocket,), bounds)
         if ca is not None:
             try:
                 context.load_verify_locations(ca)
@@ -95,18 +107,22 @@ class Client:
     # blobs
 
     def read_range(self, url: str, offset: int, length: int) -> tuple[int, bytes]:
-        """One range straight from storage: the status, and the bytes if it is 206."""
+        """One range straight from storage: the status, and the bytes, at most one more than were asked for."""
         host = urlsplit(url).hostname
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
         timeout = Timeout(connect=10, read=30)
         try:
-            answer = self._pool.request("GET", url, headers=headers, redirect=False, retries=False, timeout=timeout)
-        except urllib3.exceptions.HTTPError as error:
+            answer = self._pool.request(
+                "GET", url, headers=headers, redirect=False, retries=False, timeout=timeout, preload_content=False
+            )
+            # However slow the line is, the pace of its socket is enough.
+            data = read_up_to(answer, length + 1 if answer.status in (200, 206) else ERROR_LIMIT, float("inf"))
+        except (urllib3.exceptions.HTTPError, TooLarge) as error:
             # Its text has the URL, which lets anyone in who has it.
             raise Unavailable(
                 f"read from {host}", f"it could not be reached ({type(error).__name__})", "Check the network."
             ) from None
-        return answer.status, answer.data
+        return answer.status, data
 
     # how
 
@@ -122,40 +138,78 @@ class Client:
         url = f"{self.url}/api/{path}{f'?{urlencode(given)}' if given else ''}"
         asked = f"{method} {self.url}/api/{path}"
         headers = {"Accept": "application/json"} | ({"x-functions-key": self._key} if self._key else {})
-        data = json.dumps(body).encode() if body is not None else None
+        sent = json.dumps(body).encode() if body is not None else None
         again = _AGAIN if method == "GET" and 503 not in hoped else Retry(connect=3, read=0, status=0, redirect=0)
         try:
             answer = self._pool.request(
                 method,
                 url,
-                body=data,
+                body=sent,
                 headers=headers,
                 retries=again.new(raise_on_status=False),
                 redirect=False,
                 timeout=Timeout(connect=10, read=120),
+                preload_content=False,
             )
-        except urllib3.exceptions.HTTPError as error:
+            if answer.status not in hoped:
+                raise problem(answer.status, read_up_to(answer, ERROR_LIMIT, ANSWER_SECONDS), asked)
+            data = read_up_to(answer, ANSWER_LIMIT + 1, ANSWER_SECONDS)
+            if len(data) > ANSWER_LIMIT:
+                raise too_large(asked, ANSWER_LIMIT)
+            check_json(data, asked)
+        except TooLarge as error:
+            raise _malformed(asked, error.answered) from None
+        except (urllib3.exceptions.HTTPError, TimeoutError) as error:
             raise Unavailable(
                 asked, f"it could not be reached ({type(error).__name__})", "Check the URL and the network."
             ) from error
-        if answer.status not in hoped:
-            raise problem(answer.status, answer.data, asked)
         try:
-            document = json.loads(answer.data)
-        except ValueError:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise Malformed(asked, "the answer is no JSON object", "Check that the URL is that of the function app.")
+            raise _malformed(asked, "the answer is no JSON object")
         return document
 
     def _pages(self, path: str, name: str, query: Mapping[str, str | None]) -> Iterator[Any]:
+        asked = f"GET {self.url}/api/{path}"
         last: str | None = None
+        before: set[str] = set()
         while True:
             page = self._call("GET", path, {**query, "last": last})
-            yield from page[name]
-            last = page["last"]
+            entries, last = page.get(name), page.get("last")
+            if not isinstance(entries, list) or not isinstance(last, str | None):
+                raise _malformed(asked, "the answer is no page of a listing")
+            yield from entries
             if last is None:
                 return
+            if last in before or len(before) == PAGES:
+                raise _malformed(asked, f"its pages do not end: there is one twice, or more than {PAGES}")
+            before.add(last)
+
+
+def read_up_to(answer: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:
+    """The body, or its first `most` bytes: then the connection is closed. A compressed one counts as empty, since
+    nobody asked for it. Raises urllib3's errors; TimeoutError if it is not whole within `seconds`."""
+    until = time.monotonic() + seconds
+    body = bytearray()
+    try:
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return b""
+        while len(body) < most and (piece := answer.read1(min(PIECE, most - len(body)), decode_content=False)):
+            body += piece
+            if time.monotonic() > until:
+                raise TimeoutError
+        if len(body) < most:
+            answer.release_conn()
+        return bytes(body)
+    finally:
+        if len(body) >= most or not answer.closed:
+            answer.close()
+
+
+def _malformed(asked: str, answered: str) -> Malformed:
+    return Malformed(asked, answered, "Check that the URL is that of the function app.")
 
 
 def _quoted(identity: str) -> str:

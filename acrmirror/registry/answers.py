@@ -14,8 +14,9 @@ from typing import Protocol
 
 from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Refused, Throttled, Unavailable
 from acrmirror.moments import from_http_date, to_datetime
+from acrmirror.paced import TooSlow
 from acrmirror.reference import shown
-from acrmirror.transport import ERROR_LIMIT, TooSlow
+from acrmirror.transport import ERROR_LIMIT
 
 LONGEST_WAIT = 24 * 3600.0
 

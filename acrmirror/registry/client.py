@@ -26,6 +26,7 @@ from acrmirror.bounds import check_json
 from acrmirror.errors import DigestMismatch, InvalidReference, Malformed, NotFound, TooLarge, Unavailable
 from acrmirror.moments import from_datetime
 from acrmirror.oci import MANIFEST_TYPES, MAX_MANIFEST_SIZE, MAX_MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
+from acrmirror.paced import READ_TIMEOUT
 from acrmirror.reference import Digest, Reference, check_repository, check_tag, shown
 from acrmirror.registry.answers import network_failure
 from acrmirror.registry.clock import answered_at
@@ -37,7 +38,7 @@ from acrmirror.registry.redirects import check_redirect
 from acrmirror.registry.tokens import Tokens
 from acrmirror.registry.values import ListedManifest, ListedTag, ManifestBytes, Resolved
 from acrmirror.settings import Settings
-from acrmirror.transport import READ_TIMEOUT, make_transport, trust
+from acrmirror.transport import make_transport, trust
 
 PATIENCE = 30.0
 _T = TypeVar("_T")

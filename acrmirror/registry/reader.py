@@ -12,9 +12,9 @@ from typing import Self
 
 from acrmirror.errors import Cancelled, Denied, DigestMismatch, MirrorError, Refused, Throttled, Transient, Unavailable
 from acrmirror.oci import Descriptor
+from acrmirror.paced import LEAST_PROGRESS
 from acrmirror.registry.answers import network_failure, refusal
 from acrmirror.registry.connections import Connection, Connections
-from acrmirror.transport import LEAST_PROGRESS
 
 LONGEST_PAUSE = 5.0
 TOLD_BYTES = 128 * 1024
