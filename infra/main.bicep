@@ -276,8 +276,9 @@ module private 'modules/private.bicep' = if (needsNetwork) {
     name: 'vnet-mirror-${token}'
     location: region
     prefix: networkPrefix
-    hostAccountId: privateNetworking ? hostStorage.outputs.accountId : ''
-    mirrorAccountId: privateNetworking ? mirrorAccountId : ''
+    accounts: privateNetworking
+    hostAccountId: hostStorage.outputs.accountId
+    mirrorAccountId: mirrorAccountId
     registryId: registryPrivateEndpoint ? registryId : ''
     registryApprovedByHand: registryEndpointByHand
     tags: allTags

@@ -3,8 +3,9 @@
 from typing import Any
 
 from devtools.bicep.deployment import Impossible
-from devtools.bicep.reading import Declaration, Node
+from devtools.bicep.reading import Declaration
 from devtools.bicep.runtime import Runtime
+from devtools.bicep.syntax import Node
 
 _TYPES = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
 

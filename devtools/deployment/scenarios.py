@@ -5,7 +5,7 @@ first of them in few values.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -88,9 +88,9 @@ def _given(path: Path) -> dict[str, Any]:
     return parameters(path, load=load)
 
 
-def predicted(scenario: Scenario) -> Deployment:
+def predicted(scenario: Scenario, read_template: Callable[[Path], Template] = load) -> Deployment:
     """Raises Impossible."""
-    return deploy(INFRA / "main.bicep", scenario.given, Target(Scope(HERE)), load)
+    return deploy(INFRA / "main.bicep", scenario.given, Target(Scope(HERE)), read_template)
 
 
 def run(scenario: Scenario) -> Whole:

@@ -10,10 +10,13 @@ param location string
 @description('Address range; /24 or larger.')
 param prefix string
 
-@description('ARM id of the app\'s own account; empty leaves it public.')
+@description('Whether both accounts get endpoints.')
+param accounts bool
+
+@description('ARM id of the app\'s own account.')
 param hostAccountId string
 
-@description('ARM id of the mirror\'s account, wherever it is; empty leaves it as it is.')
+@description('ARM id of the mirror\'s account, wherever it is.')
 param mirrorAccountId string
 
 @description('ARM id of the registry, which has to be Premium; empty leaves it as it is.')
@@ -35,7 +38,7 @@ module network 'network.bicep' = {
   }
 }
 
-module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccountId)) {
+module hostEndpoints 'storage-endpoints.bicep' = if (accounts) {
   name: '${name}-host'
   params: {
     accountId: hostAccountId
@@ -47,7 +50,7 @@ module hostEndpoints 'storage-endpoints.bicep' = if (!empty(hostAccountId)) {
   }
 }
 
-module mirrorEndpoints 'storage-endpoints.bicep' = if (!empty(mirrorAccountId)) {
+module mirrorEndpoints 'storage-endpoints.bicep' = if (accounts) {
   name: '${name}-mirror'
   params: {
     accountId: mirrorAccountId

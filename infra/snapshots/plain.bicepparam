@@ -1,4 +1,4 @@
-// As it comes. plain.snapshot.json says what is deployed; docs/deploy.md says how to make it again.
+// As it comes. plain.snapshot.json says what is deployed; CONTRIBUTING.md says how to make it anew.
 using '../main.bicep'
 
 param environmentName = 'check'

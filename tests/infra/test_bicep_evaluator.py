@@ -11,8 +11,9 @@ import pytest
 from devtools.bicep.deployment import Impossible, Scope, Target
 from devtools.bicep.evaluate import deploy, parameters
 from devtools.bicep.functions import guid, unique_string
-from devtools.bicep.reading import SyntaxFault, read
+from devtools.bicep.reading import read
 from devtools.bicep.settled import Place, settle
+from devtools.bicep.syntax import SyntaxFault
 
 COMPILED = Path(__file__).parent / "compiled"
 HERE = "11111111-1111-1111-1111-111111111111"

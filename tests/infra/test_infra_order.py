@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devtools.bicep.deployment import Resource
-from devtools.deployment import ACCOUNT, ROLE, SITE
-from devtools.deployment.scenarios import SCENARIOS, Scenario, predicted
-
-each = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+from devtools.bicep.reading import Declaration, Template
+from devtools.bicep.syntax import Node
+from devtools.deployment import ACCOUNT, ROLE, SITE, templates
+from devtools.deployment.scenarios import SCENARIOS, Scenario, load, predicted
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -33,30 +35,59 @@ def named(item: Resource, made: set[str]) -> set[str]:
     return ({*texts(item.form()), parent} & made) - {item.key}
 
 
-@each
-def test_a_resource_waits_for_what_it_names(scenario: Scenario) -> None:
-    resources = predicted(scenario).resources
+def too_early(resources: list[Resource]) -> list[str]:
+    """What is deployed before something that it needs."""
     made = {item.key for item in resources}
-    assert {item.key: missing for item in resources if (missing := named(item, made) - item.needs)} == {}
-
-
-@each
-def test_the_app_starts_when_it_may_do_all_that_it_has_to(scenario: Scenario) -> None:
-    resources = predicted(scenario).resources
-    site = next(item for item in resources if item.type == SITE)
+    wanted = {item.key: named(item, made) for item in resources}
+    # The app starts when it may do all that it has to, and reaches it.
     later = ("dead-letters", "id-serve")
-    wanted = {item.key for item in resources if item.type == ROLE and not any(name in item.key for name in later)}
-    wanted |= {item.key for item in resources if item.type == "Microsoft.Network/privateEndpoints"}
-    assert wanted - site.needs == set()
+    rights = {item.key for item in resources if item.type == ROLE and not any(name in item.key for name in later)}
+    endpoints = {item.key for item in resources if item.type == "Microsoft.Network/privateEndpoints"}
+    for item in resources:
+        if item.type == SITE:
+            wanted[item.key] |= rights | endpoints
+        # Refused while the blob service is still being set.
+        elif item.type == f"{ACCOUNT}/managementPolicies":
+            wanted[item.key].add(item.key.replace("managementPolicies", "blobServices"))
+    return [f"{item.symbol} before {need}" for item in resources for need in wanted[item.key] - item.needs]
 
 
-def test_tiers_wait_for_the_blob_service_which_refuses_them_while_it_is_being_set() -> None:
-    policies = [
-        item
-        for scenario in SCENARIOS
-        for item in predicted(scenario).resources
-        if item.type == f"{ACCOUNT}/managementPolicies"
-    ]
-    assert policies
-    for policy in policies:
-        assert policy.key.replace("managementPolicies", "blobServices") in policy.needs
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_nothing_is_deployed_before_what_it_needs(scenario: Scenario) -> None:
+    assert too_early(predicted(scenario).resources) == []
+
+
+def dependent(file: Template) -> list[Declaration]:
+    declared = [*file.of("resource"), *file.of("module")]
+    return [item for item in declared if "dependsOn" in {key.parts[0] for key, _ in pairs(item)}]
+
+
+def pairs(item: Declaration) -> tuple[tuple[Node, Node], ...]:
+    assert item.value is not None
+    inner = item.value if item.value.what == "object" else item.value.parts[-1]
+    found: tuple[tuple[Node, Node], ...] = inner.parts
+    return found
+
+
+def without(item: Declaration) -> Declaration:
+    """The declaration without its dependsOn."""
+    assert item.value is not None
+    kept = Node("object", tuple(pair for pair in pairs(item) if pair[0].parts[0] != "dependsOn"), item.line)
+    if item.value.what == "object":
+        return replace(item, value=kept)
+    return replace(item, value=replace(item.value, parts=(*item.value.parts[:-1], kept)))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [(path, item.name) for path in templates() for item in dependent(load(path))],
+    ids=lambda value: value if isinstance(value, str) else value.stem,
+)
+def test_a_dependency_that_is_left_out_is_noticed(path: Path, name: str) -> None:
+    changed = replace(load(path), declarations=dict(load(path).declarations))
+    changed.declarations[name] = without(changed.declarations[name])
+
+    def read(other: Path) -> Template:
+        return changed if other == path else load(other)
+
+    assert any(too_early(predicted(scenario, read).resources) for scenario in SCENARIOS)

@@ -16,7 +16,8 @@ from devtools.bicep.deployment import Impossible
 from devtools.bicep.evaluate import deploy, parameters
 from devtools.bicep.models import UnknownType, resource
 from devtools.bicep.properties import problems
-from devtools.bicep.reading import Node, Template, read
+from devtools.bicep.reading import Template, read
+from devtools.bicep.syntax import Node
 from devtools.deployment import INFRA, ROOT, templates
 from devtools.deployment import __main__ as tool
 from devtools.deployment.scenarios import COMMITTED, REGISTRY, SCENARIOS, Scenario, predicted, run, snapshot, subscribe
