@@ -94,7 +94,7 @@ def test_set_up_asks_the_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         pip = [*dev.pip(Path(sys.executable)), "--retries=0", "--index-url=https://index.invalid/simple"]
         with pytest.raises(dev.SetupFailed):
             dev.run([*pip, f"--target={tmp_path}", "a-package"], "Is the package index within reach?")
-    assert set(asked) == {"CONNECT index.invalid:443 HTTP/1.0"}
+    assert {line.rpartition(" ")[0] for line in asked} == {"CONNECT index.invalid:443"}
 
 
 ALL = "localhost,127.0.0.1,::1"

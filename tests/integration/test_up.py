@@ -134,7 +134,7 @@ def in_the_background() -> None:
 @pytest.mark.parametrize("early", [True, False], ids=["while it starts", "once it runs"])
 def test_in_the_background_it_outlives_a_hangup_and_ends_on_ctrl_c_all_the_same(tmp_path: Path, early: bool) -> None:
     with up(tmp_path, "--json", start=in_the_background) as process:
-        assert wait_for(lambda: any(tmp_path.glob("mirror-*/registry.log")), 20)
+        assert wait_for(lambda: any(tmp_path.glob("mirror-*/registry.log")), 60)
         process.send_signal(signal.SIGHUP)
         if not early:
             assert json.loads(read_until(process, "}"))
