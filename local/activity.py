@@ -20,6 +20,7 @@ from local.stack import Stack
 # Jobs that are looked at each time; one that is older than so many others is not followed any more.
 NEWEST = 200
 UNDELIVERED = {"held": "is held back", "waiting": "will be delivered again", "dead": "was given up"}
+ENDED = ("delivered", "unsubscribed", "dead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Activity:
         table = stack.ready()["records_table"]
         client = TableClient(stack.table_endpoint, table, audience=STORAGE_AUDIENCE, **stack.account.client_options)
         self._records = JobRecords(client)
+        self._changes = 0
         self._events: dict[str, str] = {}
         self._jobs: dict[str, tuple[object, ...]] = {}
 
@@ -63,11 +65,14 @@ class Activity:
         return sorted([*self._event_news(), *self._job_news()], key=lambda line: line.at)
 
     def _event_news(self) -> Iterator[Line]:
-        for delivery in self._stack.registry.events():
+        for delivery in self._stack.registry.events(since=self._changes):
+            self._changes = max(self._changes, delivery["changed"])
             trouble = _trouble(delivery)
-            if self._events.get(delivery["delivery"]) == trouble:
+            told = self._events.pop(delivery["delivery"], None)
+            if delivery["state"] not in ENDED:
+                self._events[delivery["delivery"]] = trouble
+            if told == trouble:
                 continue
-            self._events[delivery["delivery"]] = trouble
             event = delivery["event"]
             target = event["data"].get("target", {})
             about = _named(str(target.get("repository")), target.get("tag"), target.get("digest"))
@@ -76,11 +81,11 @@ class Activity:
             yield Line(to_datetime(event["eventTime"]), mark, "event", about, f"{kind} {trouble}".rstrip())
 
     def _job_news(self) -> Iterator[Line]:
+        before, self._jobs = self._jobs, {}
         for record in islice(self._records.newest(), NEWEST):
             fields = record.fields
-            seen = (record.state, fields.get("bytes_done"), fields.get("attempt"))
-            if self._jobs.get(record.id) != seen:
-                self._jobs[record.id] = seen
+            seen = self._jobs[record.id] = (record.state, fields.get("bytes_done"), fields.get("attempt"))
+            if before.get(record.id) != seen:
                 yield job_line(record)
 
 

@@ -81,9 +81,10 @@ class RegistryControl:
     def unsubscribe(self) -> None:
         self._ask("events/subscription", "DELETE")
 
-    def events(self, settle: float = 0) -> list[dict[str, Any]]:
-        """All deliveries, oldest first; waits up to `settle` seconds until none is under way."""
-        found: list[dict[str, Any]] = self._ask(f"events?settle={settle}")
+    def events(self, settle: float = 0, since: int = 0) -> list[dict[str, Any]]:
+        """Deliveries, oldest first, whose `changed` is above `since`; waits up to `settle` seconds until none is under
+        way."""
+        found: list[dict[str, Any]] = self._ask(f"events?settle={settle}&since={since}")
         return found
 
     def forget_events(self) -> None:

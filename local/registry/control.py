@@ -39,7 +39,9 @@ class Control:
             ("PUT", "/_local/faults"): self._set_faults,
             ("DELETE", "/_local/faults"): lambda _: self.faults.set([]),
             ("PUT", "/_local/grants"): self._set_grants,
-            ("GET", "/_local/events"): lambda one: self.courier.views(float(one.param("settle", "0"))),
+            ("GET", "/_local/events"): lambda one: self.courier.views(
+                float(one.param("settle", "0")), int(one.param("since", "0"))
+            ),
             ("DELETE", "/_local/events"): lambda _: self.courier.forget(),
             ("GET", "/_local/events/dead"): lambda _: self.courier.dead_letters(),
             ("PUT", "/_local/events/subscription"): self._subscribe,

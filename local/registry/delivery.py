@@ -21,6 +21,9 @@ RETRY_SECONDS = (10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 43_200)
 TIME_TO_LIVE = 86_400
 # Each takes a thread while its endpoint takes its time.
 PARALLEL = 16
+# Of events that arrived, or had nowhere to go, the newest are remembered: a registry that runs for days has any number.
+KEPT = 20_000
+_ARRIVED = ("delivered", "unsubscribed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Manner:
 
 @dataclass(slots=True)
 class Delivery:
-    """`state`: held, waiting, sending, delivered, dead, or unsubscribed (nobody was there to deliver to)."""
+    """`state`: held, waiting, sending, delivered, dead, or unsubscribed (nobody was there to deliver to). `changed` is
+    the number of its last change, counted over all deliveries."""
 
     event: Event
     body: bytes | None
@@ -43,6 +47,7 @@ class Delivery:
     state: str = "held"
     attempts: list[dict[str, Any]] = field(default_factory=list)
     reason: str | None = None
+    changed: int = 0
 
     def view(self) -> dict[str, Any]:
         return {
@@ -52,6 +57,7 @@ class Delivery:
             "event": self.event.in_schema("eventgrid"),
             "attempts": self.attempts,
             "reason": self.reason,
+            "changed": self.changed,
         }
 
 
@@ -62,6 +68,7 @@ class Courier:
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, Delivery]] = []
         self._order = 0
+        self._changes = 0
         self._deliveries: list[Delivery] = []
         self._closed = False
         self.subscription: Subscription | None = None
@@ -87,10 +94,10 @@ class Courier:
             for _ in range(self._manner.copies):
                 delivery = Delivery(event, body)
                 self._deliveries.append(delivery)
-                if self.subscription is None:
-                    delivery.state = "unsubscribed"
-                elif not self._manner.hold:
+                self._set(delivery, "held" if self.subscription else "unsubscribed")
+                if self.subscription is not None and not self._manner.hold:
                     self._schedule(delivery, self._manner.delay)
+            self._forget_old()
 
     def subscribe(self, subscription: Subscription | None) -> None:
         with self._changed:
@@ -133,13 +140,14 @@ class Courier:
             self._deliveries.clear()
             self._due.clear()
 
-    def views(self, settle: float = 0.0) -> list[dict[str, Any]]:
-        """All deliveries, oldest first; waits up to `settle` seconds until none is waiting or being sent."""
+    def views(self, settle: float = 0.0, since: int = 0) -> list[dict[str, Any]]:
+        """Deliveries, oldest first, that changed after `since`; waits up to `settle` seconds until none is waiting or
+        being sent."""
         with self._changed:
             self._changed.wait_for(
                 lambda: not any(one.state in ("waiting", "sending") for one in self._deliveries), settle
             )
-            return [one.view() for one in self._deliveries]
+            return [one.view() for one in self._deliveries if one.changed > since]
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """As Event Grid writes them: the event, and why it was given up (lower-case names in CloudEvents)."""
@@ -167,8 +175,20 @@ class Courier:
         self._deliveries.append(again)
         return again
 
+    def _set(self, delivery: Delivery, state: str) -> None:
+        self._changes += 1
+        delivery.state, delivery.changed = state, self._changes
+
+    def _forget_old(self) -> None:
+        if len(self._deliveries) < KEPT + KEPT // 10:
+            return
+        spare = len(self._deliveries) - KEPT
+        old = [one for one in self._deliveries if one.state in _ARRIVED][:spare]
+        gone = {one.id for one in old}
+        self._deliveries = [one for one in self._deliveries if one.id not in gone]
+
     def _schedule(self, delivery: Delivery, seconds: float) -> None:
-        delivery.state = "waiting"
+        self._set(delivery, "waiting")
         self._order += 1
         heapq.heappush(self._due, (time.monotonic() + seconds, self._order, delivery))
         self._changed.notify_all()
@@ -184,14 +204,14 @@ class Courier:
                     self._changed.wait(wait)
                     continue
                 delivery = heapq.heappop(self._due)[2]
-                delivery.state = "sending"
+                self._set(delivery, "sending")
                 self._pool.submit(self._attempt, delivery)
 
     def _attempt(self, delivery: Delivery) -> None:
         with self._changed:
             subscription = self.subscription
             if subscription is None:
-                delivery.state = "unsubscribed"
+                self._set(delivery, "unsubscribed")
                 self._changed.notify_all()
                 return
         at = time.time()
@@ -204,13 +224,16 @@ class Courier:
         status = answer.status
         delivery.attempts.append({"at": at, "seconds": time.time() - at, "status": status, "outcome": answer.outcome})
         if status in DELIVERED:
-            delivery.state = "delivered"
-        elif status in NEVER_RETRIED:
-            delivery.state, delivery.reason = "dead", f"UndeliverableDueToHttp{NEVER_RETRIED[status]}"
+            self._set(delivery, "delivered")
+            return
+        if status in NEVER_RETRIED:
+            delivery.reason = f"UndeliverableDueToHttp{NEVER_RETRIED[status]}"
         elif len(delivery.attempts) >= subscription.max_attempts:
-            delivery.state, delivery.reason = "dead", "MaxDeliveryAttemptsExceeded"
+            delivery.reason = "MaxDeliveryAttemptsExceeded"
         elif time.time() - delivery.published >= TIME_TO_LIVE * subscription.scale:
-            delivery.state, delivery.reason = "dead", "TimeToLiveExceeded"
+            delivery.reason = "TimeToLiveExceeded"
+        if delivery.reason is not None:
+            self._set(delivery, "dead")
         else:
             # Event Grid adds a small randomization to every wait.
             wait = RETRY_SECONDS[min(len(delivery.attempts), len(RETRY_SECONDS)) - 1] * subscription.scale
