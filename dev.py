@@ -216,13 +216,35 @@ def install_tools(python: Path) -> None:
         shutil.copy(ROOT / "tools" / "azurite" / name, folder / name)
     with step("Azurite into .tools"):
         run(
-            [node, npm, "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+            [
+                node,
+                npm,
+                "ci",
+                *npm_cache(),
+                "--omit=optional",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ],
             "Is the npm registry within reach?",
             folder=folder,
         )
     azurite = folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
     found = {"node": str(node), "azurite": str(azurite), "lock": lock()}
     (TOOLS / "tools.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def npm_cache() -> list[str]:
+    """npm's option for a cache in `.tools`, where it can't have one in the home."""
+    try:
+        given = {name.lower(): value for name, value in os.environ.items()}.get("npm_config_cache")
+        folder = Path(given or "~/.npm").expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except (OSError, RuntimeError):  # the latter where there is no home
+        usable = False
+    return [] if usable else ["--cache", str(TOOLS / "npm-cache")]
 
 
 def system_node() -> tuple[Path, Path] | None:
@@ -260,8 +282,9 @@ def run(command: Sequence[str | Path], remedy: str, folder: Path = ROOT) -> None
     ended = subprocess.run(
         words,
         cwd=folder,
-        # Where a network has a certificate authority of its own, Node would not look for it among the system's.
-        env={"NODE_USE_SYSTEM_CA": "1", **os.environ},
+        # Where a network has a certificate authority of its own, Node would not look for it among the system's; and npm
+        # would leave compiled code in the folder for temporary files.
+        env={"NODE_USE_SYSTEM_CA": "1", "NODE_DISABLE_COMPILE_CACHE": "1", **os.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

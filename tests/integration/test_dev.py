@@ -162,6 +162,15 @@ def test_a_node_that_is_too_old_or_comes_without_npm_is_not_taken(
         assert (dev.system_node() == (tmp_path / "node", npm)) is taken, version
 
 
+@pytest.mark.parametrize("home", ["/sys", "/proc/gone"])
+def test_npm_has_a_cache_where_the_home_takes_none(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("npm_config_cache", raising=False)
+    monkeypatch.setenv("HOME", home)
+    assert dev.npm_cache() == ["--cache", str(ROOT / ".tools" / "npm-cache")]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert dev.npm_cache() == []
+
+
 def test_it_runs_from_any_folder_and_tells_its_commands(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, ROOT / "dev.py", "--help"],
