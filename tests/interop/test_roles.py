@@ -7,12 +7,13 @@ import base64
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from urllib.request import urlopen
 
 import pytest
 from azure.storage.queue import QueueClient
 
-from acrmirror.jobs import DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, granted, policy, scope
@@ -108,14 +109,16 @@ def pushed(mirror: Mirroring) -> Image:
 
 
 def pulled(mirror: Mirroring, call: Caller) -> None:
-    """By name, and by a pattern."""
+    """By name, and by a pattern, which takes longer than a lease."""
     mirror.stack.registry.set_event_manner(hold=True)
-    for name in ("named", "matched"):
-        mirror.push(f"roles/{name}", oci_image(name))
+    mirror.push("roles/named", oci_image("named"))
+    mirror.push("roles/matched", oci_image("matched", (BLOCKS,)))
     got = call("POST", "pulls", {"image": "roles/named:latest", "wait": 30})
     assert (got.status, got.json["state"]) == (200, "done"), got.json
+    mirror.stack.registry.set_faults([{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 1.5}}])
     sweep = call("POST", "pulls", {"match": ["*"]}).json["id"]
     mirror.wait(lambda: call("GET", f"pulls/{sweep}").json["match"]["jobs"] == {"done": 1}, 60, "the pull of many")
+    mirror.stack.registry.clear_faults()
     assert call("GET", "pulls").status == 200
 
 
@@ -136,17 +139,19 @@ def looked_at(stack: Stack, call: Caller, image: Image) -> None:
 def dead(mirror: Mirroring) -> None:
     """What crashed its worker too often, and what the host itself moves since it can't be decoded."""
     options = mirror.stack.account.client_options
-    job = Job.of_event(Reference("roles/dead", "v1"), "dead", from_datetime(datetime.now(UTC)))
-    with (
-        QueueClient(mirror.stack.queue_endpoint, DEAD_QUEUE, **options) as poison,
-        QueueClient(mirror.stack.queue_endpoint, JOB_QUEUE, **options) as queue,
-    ):
-        poison.send_message(base64.b64encode(job.to_json().encode()).decode())
-        queue.send_message("{not base64}")
-    record = mirror.wait_for(1, "roles/dead")[0]
-    assert (record.state, record.fields["error_code"]) == ("failed", "crashed")
-    mirror.wait(lambda: queue_is_empty(mirror), 30, "the move to the poison queue")
+    for name, dead_name in ((JOB_QUEUE, DEAD_QUEUE), (BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE)):
+        repository = f"roles/{dead_name}"
+        job = Job.of_event(Reference(repository, "v1"), dead_name, from_datetime(datetime.now(UTC)))
+        with (
+            QueueClient(mirror.stack.queue_endpoint, dead_name, **options) as poison,
+            QueueClient(mirror.stack.queue_endpoint, name, **options) as queue,
+        ):
+            poison.send_message(base64.b64encode(job.to_json().encode()).decode())
+            queue.send_message("{not base64}")
+            record = mirror.wait_for(1, repository)[0]
+            assert (record.state, record.fields["error_code"]) == ("failed", "crashed")
+            mirror.wait(partial(is_empty, queue), 30, "the move to the poison queue")
 
 
-def queue_is_empty(mirror: Mirroring) -> bool:
-    return mirror.queues[0].get_queue_properties().approximate_message_count == 0
+def is_empty(queue: QueueClient) -> bool:
+    return queue.get_queue_properties().approximate_message_count == 0
