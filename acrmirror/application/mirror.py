@@ -20,6 +20,7 @@ from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Perman
 from acrmirror.history import Observation
 from acrmirror.jobs import (
     FINAL_STATES,
+    CheckRecorder,
     Comparisons,
     Job,
     JobQueue,
@@ -214,12 +215,8 @@ class Mirror:
         """Brings a run to its end: a next attempt, or a final record."""
         fields = _brought(job, run, copied)
         if not failures:
-            # A check of what ended otherwise changes nothing about how that ended.
-            outcome: dict[str, Any] = {"state": job.ended}
-            if job.ended == "done":
-                outcome |= {"missing": False} | error_fields(None)
-            if self._finished(job, run, fields | outcome):
-                self._check_again_later(job, copied, job.ended)
+            if self._finished(job, run, fields | {"state": "done", "missing": False} | error_fields(None)):
+                self._check_again_later(job, copied, "done")
                 _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
@@ -301,6 +298,9 @@ class Mirror:
             return
         # Before the record: whoever finds that in its final state has nothing left to do.
         self._claims.clear(job.id)
+        if job.check:
+            self._bury_check(job)
+            return
         before = self._records.get(job.id)
         if before is not None and before.fields.get("state") in FINAL_STATES:
             return
@@ -314,6 +314,15 @@ class Mirror:
         ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
         self._records.change(job.id, asked | ended | {"message": message}, unless_final=True)
         self._telemetry.run_ended({"kind": job.kind} | ended)
+        _log.error("Dead %s: %s", job.id, error)
+
+    def _bury_check(self, job: Job) -> None:
+        """The job itself has ended, and stays as it is."""
+        error = Crashed(f"ask about {job.reference} again", _DIED, f"{_LOOK}, or ask for the image anew.")
+        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
+        CheckRecorder(self._records, job, "burial", 1).write(ended)
+        self._telemetry.run_ended({"kind": "check"} | ended)
+        self._claims.clear(job.id)
         _log.error("Dead %s: %s", job.id, error)
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
 from acrmirror.errors import Cancelled, MirrorError
-from acrmirror.jobs import Holder, Job, JobRecords, Recorder
+from acrmirror.jobs import CheckRecorder, Holder, Job, JobRecords, Recorder
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
@@ -63,7 +63,8 @@ class Run:
         """Nothing more is to be done for it: a person has cancelled it, or another worker has it."""
         self._warned: dict[str, str] = {}
         self.holder = Holder.of(job, uuid4().hex, deliveries)
-        self.recorder = Recorder(records, job, self.holder.run, deliveries)
+        pen = CheckRecorder if job.check else Recorder
+        self.recorder = pen(records, job, self.holder.run, deliveries)
         try:
             self.recorder.begin()
         except MirrorError as error:

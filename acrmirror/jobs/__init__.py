@@ -1,5 +1,6 @@
 """Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
 
+from acrmirror.jobs.checks import CheckRecorder
 from acrmirror.jobs.claims import Holder, TableClaims
 from acrmirror.jobs.comparisons import Compared, Comparisons
 from acrmirror.jobs.flights import Flight, Flights
@@ -17,6 +18,7 @@ __all__ = [
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",
+    "CheckRecorder",
     "Compared",
     "Comparisons",
     "Depth",

@@ -16,7 +16,7 @@ from acrmirror.http.models.images import (
     Tag,
     TagPage,
 )
-from acrmirror.http.models.pulls import Layer, Match, Progress, Pull, PullPage
+from acrmirror.http.models.pulls import Check, Layer, Match, Progress, Pull, PullPage
 from acrmirror.http.models.requests import (
     ContentQuery,
     Given,
@@ -30,6 +30,7 @@ from acrmirror.http.models.requests import (
 
 __all__ = [
     "BlobEntry",
+    "Check",
     "CheckResult",
     "ContentQuery",
     "ErrorDetails",

@@ -51,6 +51,31 @@ class Match(Model):
     jobs: Annotated[dict[str, Count] | None, Field(description="How many are in each state; only of a single pull.")]
 
 
+class Check(Model):
+    """What came of asking the registry again, after an answer that may be a lagging replica's. It changes nothing
+    about the job's own state."""
+
+    number: Annotated[Count, Field(description="How often it was asked by then.")]
+    state: State
+    finished: str | None
+    next_attempt: str | None
+    notes: list[str]
+    error: ErrorDetails | None
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Self:
+        own = {name.removeprefix("check_"): value for name, value in fields.items() if name.startswith("check_")}
+        state = _state(_text(own, "state") or "queued")
+        return cls(
+            number=_number(fields, "check"),
+            state=state,
+            finished=_text(own, "finished") if state != "waiting" else None,
+            next_attempt=_text(own, "next_attempt") if state == "waiting" else None,
+            notes=_loaded(own, "notes", []),
+            error=_error(own),
+        )
+
+
 class Pull(Model):
     """A job and where it stands; jobs of events are listed too."""
 
@@ -78,6 +103,7 @@ class Pull(Model):
     notes: list[str]
     cancel_requested: bool
     parent: Annotated[str | None, Field(description="The pull of many that asked for this one.")]
+    check: Check | None
     match: Match | None
     error: ErrorDetails | None
 
@@ -116,6 +142,7 @@ class Pull(Model):
             notes=_loaded(fields, "notes", []),
             cancel_requested=bool(fields.get("cancel_requested")),
             parent=_text(fields, "parent"),
+            check=Check.of(fields) if "check_state" in fields else None,
             match=_match(fields, jobs) if fields.get("kind") == "match" else None,
             error=_error(fields),
         )

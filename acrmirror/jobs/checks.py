@@ -1,0 +1,62 @@
+"""How a run that only asks the registry again writes into the record of a job that has ended."""
+
+from typing import Any
+
+from acrmirror.errors import Conflict
+from acrmirror.jobs.job import Job
+from acrmirror.jobs.recorder import Recorder
+from acrmirror.jobs.records import WRITE_ROUNDS, JobRecords
+
+OUTCOME = (
+    "state",
+    "finished",
+    "next_attempt",
+    "notes",
+    "error_code",
+    "error_asked",
+    "error_answered",
+    "error_remedy",
+)
+"""What a record has of a check, each with `check_` before its name."""
+
+
+class CheckRecorder(Recorder):
+    """The pen of a check. What the job itself came to stays as it is (rule L11): a tag that is gone by now, or a
+    registry that is away, says nothing about the push that was mirrored. Nor can a check be cancelled."""
+
+    def __init__(self, records: JobRecords, job: Job, run: str, deliveries: int) -> None:
+        super().__init__(records, job, run, deliveries)
+        self._ended = job.ended
+
+    def begin(self) -> None:
+        """Writes nothing. Superseded if a person has sent the job again since. Raises Unavailable."""
+        current = self._records.get(self._job.id)
+        self.superseded = current is not None and current.retries > self._job.retries
+        self._begun = True
+
+    def write(self, fields: dict[str, Any], *, if_cancelled: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Writes what the check has come to, and nothing of how far it is. Raises Unavailable or Conflict."""
+        facts = _facts(fields)
+        for _ in range(WRITE_ROUNDS):
+            if not self._begun:
+                self.begin()
+            if self.superseded or not facts:
+                return
+            current = self._records.get(self._job.id)
+            # Somebody may have deleted the record since.
+            known = {} if current is not None else self._job.asked | {"state": self._ended}
+            if self._records.write(self._job.id, known | {"check": self._job.check} | facts, current) is not None:
+                return
+        raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
+
+    def look(self) -> None:
+        """There is nothing that others could ask of it."""
+
+
+def _facts(fields: dict[str, Any]) -> dict[str, Any]:
+    facts = {f"check_{name}": fields[name] for name in OUTCOME if name in fields}
+    if fields.get("tagged_digest"):
+        facts["tagged_digest"] = fields["tagged_digest"]
+    if fields.get("state") == "done" and "left_out" in fields:
+        facts["left_out"] = fields["left_out"]
+    return facts

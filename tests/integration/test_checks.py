@@ -1,0 +1,80 @@
+"""The registry is asked about a tag again: what comes of it is an entry of its own, and a done push stays done."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from acrmirror.http import Request
+from acrmirror.http.api import Api
+from acrmirror.jobs import Job, JobRecord
+from local.images import oci_image
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, failing_since, job_for, next_message, sent
+
+
+def done(mirror: Mirroring, repository: str) -> Job:
+    image = mirror.push(repository, oci_image(repository))
+    job = job_for(repository, image)
+    with app_of(mirror) as app:
+        app.run_job(job.to_json(), 1)
+    assert record_of(mirror, job).state == "done"
+    return job
+
+
+def record_of(mirror: Mirroring, job: Job) -> JobRecord:
+    record = mirror.records.get(job.id)
+    assert record is not None
+    return record
+
+
+def unchanged(before: JobRecord, after: JobRecord) -> None:
+    """But for what the check itself has written."""
+    own = {"check", "heartbeat"}
+    known = {name: value for name, value in after.fields.items() if name not in own and not name.startswith("check_")}
+    assert known == {name: value for name, value in before.fields.items() if name not in own}
+
+
+def test_a_tag_that_is_gone_by_then_leaves_the_push_done(bare_mirror: Mirroring) -> None:
+    mirror = bare_mirror
+    job = done(mirror, "checked/gone")
+    before = record_of(mirror, job)
+    mirror.pusher.delete_tag("checked/gone", "latest")
+    long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(hours=1))
+    with app_of(mirror) as app:
+        app.run_job(job.checking_again().later(long_ago, fresh=False).to_json(), 1)
+        shown = json.loads(Api(lambda: app).show_pull(Request("GET", {"id": job.id})).body)
+    after = record_of(mirror, job)
+    unchanged(before, after)
+    assert (after.fields["check"], after.fields["check_state"]) == (1, "gone")
+    assert after.fields["check_error_code"] == "not-found"
+    assert (shown["state"], shown["error"], shown["tagged_digest"]) == ("done", None, before.fields["tagged_digest"])
+    assert (shown["check"]["number"], shown["check"]["state"]) == (1, "gone")
+    assert shown["check"]["error"]["code"] == "not-found"
+    assert sent(mirror) == []
+
+
+def test_a_check_that_waits_leaves_the_push_done_and_goes_on(bare_mirror: Mirroring) -> None:
+    mirror = bare_mirror
+    job = done(mirror, "checked/waits")
+    before = record_of(mirror, job)
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"status": 503}}])
+    with app_of(mirror) as app:
+        app.run_job(job.checking_again().to_json(), 1)
+        waiting = record_of(mirror, job)
+        unchanged(before, waiting)
+        assert (waiting.fields["check_state"], waiting.fields["check_error_code"]) == ("waiting", "unavailable")
+        mirror.stack.registry.clear_faults()
+        app.run_job(json.dumps(next_message(mirror)), 1)
+    after = record_of(mirror, job)
+    unchanged(before, after)
+    assert (after.fields["check_state"], after.fields["check_error_code"]) == ("done", "")
+
+
+def test_a_check_that_crashed_too_often_is_told_and_leaves_the_push_done(bare_mirror: Mirroring) -> None:
+    mirror = bare_mirror
+    job = done(mirror, "checked/crashed")
+    before = record_of(mirror, job)
+    with app_of(mirror) as app:
+        app.bury_job(job.checking_again().to_json())
+    after = record_of(mirror, job)
+    unchanged(before, after)
+    assert (after.fields["check_state"], after.fields["check_error_code"]) == ("failed", "crashed")
