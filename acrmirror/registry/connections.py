@@ -19,6 +19,8 @@ from acrmirror.sockets import CONNECT_TIMEOUT, connect, shut
 
 HEAD_LIMIT = 64 * 1024
 DRAIN_LIMIT = 64 * 1024
+INTERIM_LIMIT = 20
+"""Interim answers (1xx) before one that counts."""
 IDLE_LIMIT = 20.0
 """Seconds for which an unused connection is kept: less than storage keeps it."""
 KEPT = 64
@@ -66,10 +68,12 @@ class Connection:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._reusable = False
         self._socket.sendall("\r\n".join([*lines, "User-Agent: acrmirror", "", ""]).encode("ascii"))
-        while True:
+        for _ in range(INTERIM_LIMIT):
             version = self._read_head()
             if self.status >= 200:
                 break
+        else:
+            raise BrokenAnswer("there are only interim answers")
         self._frame(version)
         self.used = True
 

@@ -14,7 +14,8 @@ from acrmirror.errors import Cancelled, Denied, DigestMismatch, MirrorError, Ref
 from acrmirror.oci import Descriptor
 from acrmirror.paced import LEAST_PROGRESS
 from acrmirror.registry.answers import network_failure, refusal
-from acrmirror.registry.connections import Connection, Connections
+from acrmirror.registry.connections import BrokenAnswer, Connection, Connections
+from acrmirror.registry.in_one import InOne
 
 LONGEST_PAUSE = 5.0
 TOLD_BYTES = 128 * 1024
@@ -66,6 +67,10 @@ class _Expired(Exception):
     """A signature, or a token, that is no longer taken."""
 
 
+class _IgnoresRanges(Exception):
+    """The host sends the whole blob, whatever it is asked for."""
+
+
 class BlobReader:
     """One blob at its source; a context that closes itself.
 
@@ -89,6 +94,7 @@ class BlobReader:
         self._closed = threading.Event()
         self._changed = threading.Condition()
         self._renewing = False
+        self._in_one: InOne | None = None
         self._active: set[Connection] = set()
         self._origin: Origin | None = open_origin() if descriptor.size else None
 
@@ -115,13 +121,22 @@ class BlobReader:
             origin, before = self._current(), fill.done
             kept = False
             try:
+                if self._in_one is not None:
+                    self._fetch_in_one(self._in_one, origin, fill)
+                    continue
                 with self._connected(origin) as connection:
                     kept = connection.used
                     self._fetch(connection, origin, fill)
                 continue
+            except _IgnoresRanges:
+                with self._changed:
+                    self._in_one = self._in_one or InOne(self._asked, self._check_open)
+                continue
             except _Expired:
                 problem = self._renew(origin)
             except MirrorError as error:
+                if self._in_one is not None and self._in_one.spent:
+                    raise
                 problem = error
             except OSError as error:
                 problem = network_failure(self._asked, error)
@@ -138,10 +153,12 @@ class BlobReader:
         """Ends all reading; threads in `read_into` raise Cancelled."""
         self._closed.set()
         with self._changed:
-            active = list(self._active)
+            active, in_one = list(self._active), self._in_one
             self._changed.notify_all()
         for connection in active:
             connection.abort()
+        if in_one is not None:
+            in_one.close()
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -175,8 +192,41 @@ class BlobReader:
 
     def _fetch(self, connection: Connection, origin: Origin, fill: _Fill) -> None:
         connection.get(origin.target, {"Range": f"bytes={fill.first}-{fill.last}", **origin.headers})
-        self._check_answer(connection, origin, fill)
+        self._check_answer(connection, origin, fill.first, fill.last)
+        if connection.status == 200:
+            if len(fill.view) != self._size:
+                raise _IgnoresRanges
+            connection.skip(fill.first)
         origin.served = True
+        self._fill(connection, fill)
+
+    def _fetch_in_one(self, in_one: InOne, origin: Origin, fill: _Fill) -> None:
+        connection, at = in_one.take(fill.first)
+        handed_on = False
+        try:
+            if connection is None:
+                connection = self._connections.take(origin.host, origin.port)
+                with self._changed:
+                    self._active.add(connection)
+                self._check_open()
+                connection.get(origin.target, {"Range": f"bytes=0-{self._size - 1}", **origin.headers})
+                self._check_answer(connection, origin, 0, self._size - 1)
+                origin.served = True
+            connection.skip(fill.first - at)
+            if not connection.remaining:
+                raise BrokenAnswer("the body ended early")
+            self._fill(connection, fill)
+            handed_on = not self._closed.is_set()
+        finally:
+            if connection is not None and not handed_on:
+                with self._changed:
+                    self._active.discard(connection)
+                connection.close()
+            in_one.give(connection if handed_on else None, fill.first)
+            if self._closed.is_set():
+                in_one.close()
+
+    def _fill(self, connection: Connection, fill: _Fill) -> None:
         view, done, end = fill.view, fill.done, fill.done + min(connection.remaining, len(fill.view) - fill.done)
         readinto, told = connection.readinto, done
         try:
@@ -189,8 +239,8 @@ class BlobReader:
             fill.done = done
             fill.arrived(done - told)
 
-    def _check_answer(self, connection: Connection, origin: Origin, fill: _Fill) -> None:
-        """Makes sure that what follows are the bytes at `fill.first`."""
+    def _check_answer(self, connection: Connection, origin: Origin, wanted: int, end: int) -> None:
+        """Makes sure that what follows are the bytes from `wanted` to `end` at most, or with 200 the whole blob."""
         status, headers = connection.status, connection.headers
         if status in (401, 403):
             connection.drain()
@@ -210,7 +260,6 @@ class BlobReader:
         if status == 200:
             if connection.remaining != self._size:
                 raise self._another_length(str(connection.remaining))
-            connection.skip(fill.first)
             return
         match = _RANGE.fullmatch(headers.get("Content-Range", ""))
         if match is None:
@@ -218,7 +267,7 @@ class BlobReader:
         first, last, total = map(int, match.groups())
         if total != self._size:
             raise self._another_length(match[3])
-        if first != fill.first or not first <= last <= fill.last or connection.remaining != last - first + 1:
+        if first != wanted or not first <= last <= end or connection.remaining != last - first + 1:
             raise Unavailable(
                 self._asked, "its storage sent other bytes than were asked for", "It is tried again later."
             )
