@@ -33,26 +33,30 @@ else:
 
 @contextmanager
 def alone(lock: Path, waits: Callable[[], None] | None = None) -> Iterator[None]:
-    """Holds `lock`, a file of no content that is made and taken away again. Waits for whoever holds it, and calls
-    `waits` once before it does. Excludes other processes, and other threads. Raises OSError where files can't be
-    locked."""
+    """Holds `lock`, a file of no content that is made and taken away again; one that has content is another program's,
+    and stays. Waits for whoever holds it, and calls `waits` once before it does. Excludes other processes, and other
+    threads. Raises OSError where files can't be locked."""
     descriptor = _locked(lock, waits)
     try:
         yield
     finally:
+        ours = os.fstat(descriptor).st_size == 0
         # Windows takes no file away that is open, whoever has it open; whoever comes last does.
         if sys.platform == "win32":
             os.close(descriptor)
             with contextlib.suppress(OSError):
-                lock.unlink()
+                if ours:
+                    lock.unlink()
         else:
-            lock.unlink(missing_ok=True)
+            if ours:
+                lock.unlink(missing_ok=True)
             os.close(descriptor)
 
 
 def _locked(lock: Path, waits: Callable[[], None] | None) -> int:
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        # As any other file: who shares the folder with a group can take the lock of an export that died.
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             while not _try_lock(descriptor):
                 if waits is not None:

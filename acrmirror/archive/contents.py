@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from acrmirror.bounds import check_json
+from acrmirror.errors import TooLarge
 from acrmirror.oci import Descriptor, Manifest, Platform
 from acrmirror.reference import Digest
 
@@ -161,9 +163,11 @@ def platform_of(config: bytes) -> Platform | None:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
+    """A config as JSON; empty for what is none, or would be too large in memory."""
     try:
+        check_json(raw, "read a config")
         document = json.loads(raw)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, TooLarge):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -20,7 +20,7 @@ from acrmirror.archive.contents import (
     layout_index,
 )
 from acrmirror.archive.fetching import BLOCK, THREADS, Fetch, OnBytes, check, fetch_in_order, ranges
-from acrmirror.errors import DigestMismatch
+from acrmirror.errors import DigestMismatch, Malformed
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
@@ -51,8 +51,9 @@ def write_folder(
 ) -> None:
     """Adds the image to the layout in `folder`, which is made if need be; other images in it stay.
 
-    What is there already is checked byte for byte and not fetched again. `index.json` lists the image last of all.
-    Another export into the same folder is waited for: `waits` is called before that.
+    What is there already is checked byte for byte and not fetched again. `index.json` lists the image last of all, and
+    keeps what else it has; Malformed where it can't be read. Another export into the same folder is waited for:
+    `waits` is called before that.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / LOCK, waits):
@@ -60,6 +61,7 @@ def write_folder(
 
 
 def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: OnBytes | None) -> None:
+    _listed(folder)  # before anything is fetched
     parts = content_parts(image)
     for part in parts:
         (folder / part.name).parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: On
         if part.blob is None:
             _put(folder / part.name, part.data)
     _put(folder / "oci-layout", LAYOUT_VERSION)
-    _put(folder / "index.json", json.dumps(layout_index(_entries(folder, image)), ensure_ascii=False).encode())
+    _put(folder / "index.json", json.dumps(_with_image(_listed(folder), image), ensure_ascii=False).encode())
 
 
 def _missing(folder: Path, parts: Sequence[Part], on_bytes: OnBytes | None) -> Iterator[_Wanted]:
@@ -119,26 +121,43 @@ def _hash(path: Path, blob: Descriptor) -> Digest:
     return Digest(blob.digest.algorithm, hasher.hexdigest())
 
 
-def _entries(folder: Path, image: Exported) -> list[dict[str, Any]]:
-    """Those that `index.json` lists already, but for one of the same name, and the image's."""
-    entry = index_entry(image)
+def _listed(folder: Path) -> dict[str, Any]:
+    """The layout's `index.json`; a new one where there is none. Raises Malformed rather than lose what it lists."""
+    path = folder / "index.json"
     try:
-        listed = json.loads((folder / "index.json").read_bytes())["manifests"]
-        others = [it for it in listed if _name(it) != _name(entry)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        others = []
-    return [*others, entry]
+        document = json.loads(path.read_bytes())
+        if isinstance(document, dict) and isinstance(document.setdefault("manifests", []), list):
+            return document
+        problem = "it is no list of images"
+    except FileNotFoundError:
+        return layout_index([])
+    except (ValueError, RecursionError) as error:
+        problem = f"it is not JSON that can be read ({type(error).__name__})"
+    raise Malformed(f"read {path}", problem, "Move that file away, or export into another folder.")
 
 
-def _name(entry: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
-    annotations = entry.get("annotations") or {}
-    named = annotations.get(IMAGE_NAME), annotations.get(REF_NAME)
-    return (*named, None if any(named) else entry["digest"])
+def _with_image(listed: dict[str, Any], image: Exported) -> dict[str, Any]:
+    """With the image's entry, in place of one of the same name."""
+    entry = index_entry(image)
+    return {**listed, "manifests": [*(it for it in listed["manifests"] if _name(it) != _name(entry)), entry]}
+
+
+def _name(entry: Any) -> tuple[object, object, object] | None:
+    """What an entry of the list is known by; None for what is no entry."""
+    if not isinstance(entry, dict):
+        return None
+    annotations = entry.get("annotations")
+    named = annotations if isinstance(annotations, dict) else {}
+    names = named.get(IMAGE_NAME), named.get(REF_NAME)
+    return (*names, None if any(names) else entry.get("digest"))
 
 
 def _put(path: Path, data: bytes) -> None:
     unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_bytes(data)
+    with unfinished.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(path)
 
 

@@ -40,8 +40,9 @@ def write_file(
 
     A `.part` that an earlier run left is checked byte for byte and gone on with, as is the whole of it at the end.
     Raises DigestMismatch for a blob that is not what its digest says; nothing of it is kept. Another export into the
-    same file is waited for: `waits` is called before that.
+    same file is waited for: `waits` is called before that. A symbolic link stays, and what it points at is written.
     """
+    path = Path(os.path.realpath(path))
     unfinished = path.with_name(f"{path.name}.part")
     with alone(path.with_name(f"{path.name}.lock"), waits):
         with unfinished.open("a+b") as file:

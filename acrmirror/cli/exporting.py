@@ -36,6 +36,9 @@ def export(client: Client, image: str, output: str, wanted: str | None, threads:
     """What was written, in figures. Raises Usage, CannotWrite and ReaderGone besides what the client does."""
     if output == "-" and sys.stdout.isatty():
         raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give -o FILE.")
+    if output != "-" and (place := Path(output)).exists() and not (place.is_file() or place.is_dir()):
+        # A pipe or a device would be replaced by a file.
+        raise Usage(f"write the archive to {output}", "it is neither a file nor a folder", f"Give -o - > {output}.")
     chosen = here() if wanted is None else _platform(wanted) if wanted != ALL else None
     asked = str(chosen) if chosen is not None else None
     content = client.content(image, asked)
@@ -73,8 +76,10 @@ def export(client: Client, image: str, output: str, wanted: str | None, threads:
                 f"write {exported.name} into the pipe", "its reader has gone away", "Look at what the reader says."
             ) from error
         except OSError as error:
+            told = error.strerror or str(error)
+            where = f" ({error.filename})" if error.filename and str(error.filename) != output else ""
             raise CannotWrite(
-                f"write {output}", error.strerror or str(error), "Check the path and the space left, and run it again."
+                f"write {output}", f"{told}{where}", "Check the path and the space left, and run it again."
             ) from error
     return {
         "image": exported.name,
