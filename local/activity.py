@@ -102,10 +102,17 @@ def job_line(record: JobRecord) -> Line:
     """A record in one line."""
     fields = record.fields
     state = record.state
-    about = _named(str(fields.get("repository")), fields.get("tag"), fields.get("digest"))
+    about = _about(fields)
     moment = fields.get("finished") if state in FINAL_STATES else fields.get("heartbeat") or fields.get("received")
     mark = {"done": "good", "failed": "bad", "interrupted": "bad", "waiting": "bad"}.get(state, "work")
     return Line(to_datetime(str(moment or fields["received"])), mark, state, about, _said(state, fields))
+
+
+def _about(fields: Mapping[str, Any]) -> str:
+    """The image of a job, or the patterns of a sweep."""
+    if fields.get("patterns"):
+        return " ".join(json.loads(str(fields["patterns"])))
+    return _named(str(fields.get("repository")), fields.get("tag"), fields.get("digest"))
 
 
 def size(count: float) -> str:
@@ -125,6 +132,8 @@ def seconds_between(earlier: object, later: object) -> float:
 def _said(state: str, fields: dict[str, Any]) -> str:
     if state in ("failed", "gone", "waiting") and fields.get("error_answered"):
         return f"{fields.get('error_asked')}: {fields['error_answered']}. {fields.get('error_remedy', '')}"
+    if state == "done" and fields.get("patterns"):
+        return f"compared with the registry, {fields.get('match_asked', 0)} images asked for"
     if state == "done":
         notes = json.loads(fields.get("notes") or "[]")
         told = [f"{fields.get('layers_total', 0)} layers and configs, {size(fields.get('bytes_written', 0))} written"]

@@ -6,13 +6,26 @@ from dataclasses import dataclass, field
 from acrmirror.copying.context import Context, Resolved, Source, TagState, Target
 from acrmirror.copying.graph import Graph, copy_graph, overfull, read_own, write_lists
 from acrmirror.copying.lagging import Verdict, judge
-from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved, UnkeptName
+from acrmirror.errors import (
+    Cancelled,
+    ClaimedElsewhere,
+    Conflict,
+    Denied,
+    MirrorError,
+    NotFound,
+    TagMoved,
+    Throttled,
+    Unavailable,
+    UnkeptName,
+)
 from acrmirror.history import Observation, TagEvent
 from acrmirror.oci import Descriptor, is_referrers_index
 from acrmirror.reference import Digest, Reference, is_referrers_tag
 
 TAG_ROUNDS = 32
 """How often a tag is resolved and written again because another worker, or the registry, moved it meanwhile."""
+UNAVAILABLE_ENOUGH = 3
+"""Referrers in a row that were unavailable, after which the registry or storage is taken to be away."""
 
 
 @dataclass(slots=True)
@@ -278,15 +291,19 @@ def _bring_referrers(
     source: Source, target: Target, repository: str, subject: Digest, context: Context, copied: Copied
 ) -> None:
     """What refers to an image at this moment; one that can't be had does not keep the others away, unless the job is
-    over its limits with it."""
+    over its limits with it, or they would meet the same: a list may have thousands."""
     failure: MirrorError | None = None
+    unavailable = 0
     for descriptor in source.referrers(repository, subject):
         context.cancel.check()
         try:
             _bring(source, target, repository, descriptor.digest, context, copied)
             copied.referrers += 1
+            unavailable = 0
         except MirrorError as error:
-            if overfull(context) is not None:
+            unavailable = unavailable + 1 if isinstance(error, Unavailable) else 0
+            shared = isinstance(error, (Denied, Throttled)) or unavailable == UNAVAILABLE_ENOUGH
+            if shared or overfull(context) is not None:
                 raise
             if isinstance(error, NotFound):
                 copied.notes.append(f"referrer {descriptor.digest} is listed, but the registry does not have it")

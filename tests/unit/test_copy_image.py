@@ -615,6 +615,27 @@ def test_a_referrer_that_can_not_be_had_now_fails_its_third_and_no_other(registr
     assert listed(mirror, image) == [signatures[1].digest]
 
 
+@pytest.mark.parametrize(
+    ("error", "asked_for"),
+    [
+        (Throttled("read", "429", "Wait.", 60.0), 1),
+        (Denied("read", "403", "Give a role."), 1),
+        (Unavailable("read", "500", "Wait."), 3),
+    ],
+)
+def test_what_all_referrers_would_meet_ends_the_asking(
+    registry: Registry, mirror: Mirror, error: MirrorError, asked_for: int
+) -> None:
+    """A list may have thousands: none of them is asked for again and again of a registry that throttles or is away."""
+    image = registry.image("one", tag="v1")
+    signatures = [registry.signature(image, f"signature {number}").digest for number in range(20)]
+    registry.failing.update(dict.fromkeys(signatures, error))
+    copied = copy(registry, mirror, image.digest, "v1")
+    assert type(copied.referrers_half) is type(error)
+    assert copied.digest_half is copied.tag_half is None
+    assert len([what for what in registry.asked if what[1] in signatures]) == asked_for
+
+
 def test_a_referrer_that_stands_and_was_never_listed_is_listed(registry: Registry, mirror: Mirror) -> None:
     """A run that was killed between the two writes leaves it so."""
     image = registry.image("one")

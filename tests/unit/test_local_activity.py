@@ -1,0 +1,16 @@
+"""The lines in which `up` and `demo` tell of jobs."""
+
+import json
+from dataclasses import replace
+
+from acrmirror.jobs import JobRecord, Sweep
+from local.activity import job_line
+
+
+def test_a_sweep_is_told_by_its_patterns_and_what_it_asked_for() -> None:
+    patterns = ("team/*", "!team/tmp-*")
+    record = JobRecord.of(Sweep.now(patterns, "seed", dry_run=False))
+    fields = record.fields | {"patterns": json.dumps(patterns)}  # as the table has it
+    assert str(job_line(replace(record, fields=fields))).endswith("queued    team/* !team/tmp-*")
+    fields |= {"state": "done", "finished": fields["at"], "match_asked": 7}
+    assert str(job_line(replace(record, fields=fields))).endswith("compared with the registry, 7 images asked for")
