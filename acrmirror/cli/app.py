@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from acrmirror.cli import exits
 from acrmirror.cli.exporting import ALL, export
@@ -26,6 +25,7 @@ from acrmirror.cli.output import (
     print_json,
     print_queues,
     print_table,
+    safe,
 )
 from acrmirror.cli.settings import Connection
 from acrmirror.client import Client
@@ -219,12 +219,10 @@ def inspect(context: typer.Context, image: Image, output: OutputOption = Output.
         print_json(found)
         return
     named = f"{found['repository']}{':' + found['tag'] if found['tag'] else ''}"
-    console.print(f"[bold]{escape(named)}[/bold]\n{found['digest']}\n{escape(found['media_type'])}", soft_wrap=True)
+    console.print(f"[bold]{safe(named)}[/bold]\n{safe(found['digest'])}\n{safe(found['media_type'])}", soft_wrap=True)
     for variant in found["images"]:
-        console.print(
-            f"\n[bold]{variant['platform'] or 'no platform'}[/bold]  {in_bytes(variant['size'])}  {variant['digest']}",
-            soft_wrap=True,
-        )
+        platform, digest = safe(variant["platform"] or "no platform"), safe(variant["digest"])
+        console.print(f"\n[bold]{platform}[/bold]  {in_bytes(variant['size'])}  {digest}", soft_wrap=True)
         print_table(
             ("  LAYER", "SIZE", "TYPE"),
             ((f"  {it['digest']}", in_bytes(it["size"]), it["media_type"]) for it in variant["layers"]),
@@ -259,7 +257,7 @@ def export_(
         print_json(written)
     elif output is Output.TABLE:
         errors.print(
-            f"{escape(str(written['image']))} {written['digest']}: {in_bytes(written['bytes'])}", soft_wrap=True
+            f"{safe(written['image'])} {safe(written['digest'])}: {in_bytes(written['bytes'])}", soft_wrap=True
         )
         if not written["docker_load"]:
             errors.print("docker load can't take it: it is no image that docker knows. OCI tools can.", soft_wrap=True)

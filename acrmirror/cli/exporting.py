@@ -5,12 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from acrmirror.archive import image_parts, write_file, write_folder, write_stream
 from acrmirror.cli.failures import CannotWrite, ReaderGone, Usage
 from acrmirror.cli.following import bars
-from acrmirror.cli.output import errors
+from acrmirror.cli.output import errors, safe
 from acrmirror.client import Client, LinkedBlobs
 from acrmirror.errors import Malformed
 from acrmirror.oci import Descriptor, Platform
@@ -60,7 +58,7 @@ def export(client: Client, image: str, output: str, wanted: str | None, threads:
                 progress.update(tasks[digest], completed=done)
 
         def waits() -> None:
-            errors.print(f"another export writes {escape(output)}: waiting for its end", soft_wrap=True)
+            errors.print(f"another export writes {safe(output)}: waiting for its end", soft_wrap=True)
 
         try:
             if output == "-":

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from acrmirror.cli.output import errors
+from acrmirror.cli.output import errors, safe
 from acrmirror.client import Client
 
 ENDED = ("done", "incomplete", "failed", "gone", "cancelled")
@@ -64,7 +64,7 @@ def follow(client: Client, pulls: Sequence[dict[str, Any]], seconds: float | Non
                     current[identity] = client.show(identity)
             for key, label, done, total in _bars_of(list(current.values())):
                 if key not in tasks and len(tasks) < BARS_SHOWN:
-                    tasks[key] = progress.add_task(label, total=total or None)
+                    tasks[key] = progress.add_task(safe(label), total=total or None)
                 if key in tasks:
                     progress.update(tasks[key], completed=done, total=total or None)
             left = [pull for pull in current.values() if not ended(pull)]

@@ -12,8 +12,28 @@ from rich.table import Table
 
 from acrmirror.errors import MirrorError
 
-console = Console()
-errors = Console(stderr=True)
+
+def visible(text: object) -> str:
+    """Text from outside on one line of a terminal or a pipe: control characters, escape sequences, line breaks and what
+    turns the direction of writing become U+FFFD (rule S6)."""
+    return "".join(it if it.isprintable() else "\ufffd" for it in str(text))
+
+
+def safe(text: object) -> str:
+    """The same where markup is read, which it has none of."""
+    return escape(visible(text))
+
+
+class _Terminal(Console):
+    """Whatever is printed, no character of it but a line's end does anything to a terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        lines = ["\n".join(map(visible, it.split("\n"))) if isinstance(it, str) else it for it in objects]
+        super().print(*lines, **options)
+
+
+console = _Terminal(emoji=False)
+errors = _Terminal(stderr=True, emoji=False)
 
 
 class Output(StrEnum):
@@ -22,29 +42,35 @@ class Output(StrEnum):
 
 
 def print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """With every character escaped that is none to be seen, of which JSON asks that only for some."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return "".join(it if it.isprintable() or it == "\n" else json.dumps(it)[1:-1] for it in text)
 
 
 def print_error(error: MirrorError, output: Output) -> None:
     if output is Output.JSON:
         code = getattr(error, "problem_code", error.code)
         told = {"code": code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
-        sys.stderr.write(json.dumps({"error": told}, ensure_ascii=False) + "\n")
+        sys.stderr.write(_json({"error": told}) + "\n")
         return
-    errors.print(f"[red]{escape(error.asked)}: {escape(error.answered)}.[/red] {escape(error.remedy)}", soft_wrap=True)
+    errors.print(f"[red]{safe(error.asked)}: {safe(error.answered)}.[/red] {safe(error.remedy)}", soft_wrap=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
     """A table that a pipe gets without borders and without cuts."""
     if not console.is_terminal:
         for row in rows:
-            sys.stdout.write("\t".join(str(cell) for cell in row) + "\n")
+            sys.stdout.write("\t".join(visible(cell) for cell in row) + "\n")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(safe(cell) for cell in row))
     console.print(table)
 
 
@@ -92,7 +118,7 @@ JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")
 
 def print_job(pull: dict[str, Any]) -> None:
     """One job in words."""
-    console.print(f"{pull['id']}  [bold]{pull['state']}[/bold]  {escape(_named(pull))}", soft_wrap=True)
+    console.print(f"{safe(pull['id'])}  [bold]{safe(pull['state'])}[/bold]  {safe(_named(pull))}", soft_wrap=True)
     match = pull["match"]
     if match is not None:
         console.print(
@@ -102,9 +128,9 @@ def print_job(pull: dict[str, Any]) -> None:
             soft_wrap=True,
         )
         for state, count in (match["jobs"] or {}).items():
-            console.print(f"  {count} {state}")
+            console.print(f"  {count} {safe(state)}")
         for image in match["sample"] if match["dry_run"] else ():
-            console.print(f"  {escape(image)}", soft_wrap=True)
+            console.print(f"  {safe(image)}", soft_wrap=True)
     progress = pull["progress"]
     if progress["layers_total"]:
         console.print(
@@ -114,14 +140,14 @@ def print_job(pull: dict[str, Any]) -> None:
             soft_wrap=True,
         )
     if pull["tagged_digest"] or pull["mirrored_digest"]:
-        console.print(f"  {pull['tagged_digest'] or pull['mirrored_digest']}", soft_wrap=True)
+        console.print(f"  {safe(pull['tagged_digest'] or pull['mirrored_digest'])}", soft_wrap=True)
     if pull["next_attempt"]:
         console.print(f"  next attempt at {at_second(pull['next_attempt'])}", soft_wrap=True)
     for note in pull["notes"]:
-        console.print(f"  {escape(note)}", soft_wrap=True)
+        console.print(f"  {safe(note)}", soft_wrap=True)
     error = pull["error"]
     if error is not None:
         console.print(
-            f"  [red]{escape(error['asked'])}: {escape(error['answered'])}.[/red] {escape(error['remedy'])}",
+            f"  [red]{safe(error['asked'])}: {safe(error['answered'])}.[/red] {safe(error['remedy'])}",
             soft_wrap=True,
         )
