@@ -351,7 +351,7 @@ def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
 def _told(decision: Final, copied: Copied) -> MirrorError:
     """A tag that is gone while its image stands is told as just that."""
     error = decision.error
-    if decision.state == "gone" and copied.digest is not None and error is copied.tag_half:
+    if decision.state == "gone" and copied.digest is not None and copied.tag_gone and error is copied.tag_half:
         return NotFound(
             error.asked,
             "the tag is gone at the registry (deleted, or never there)",

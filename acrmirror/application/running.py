@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
 from acrmirror.errors import Cancelled, MirrorError
-from acrmirror.jobs import CheckRecorder, Holder, Job, JobRecords, Recorder
+from acrmirror.jobs import CheckRecorder, Holder, Job, JobRecords, Recorder, facts_of_check
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
@@ -115,14 +115,28 @@ class Run:
         """Writes how the run ended. Once a person has asked to cancel the job, that is `cancelled`, whatever it came to
         (rule W3). The run is `over` then, as it is once it was superseded."""
         fields = fields | {"finished": from_datetime(datetime.now(UTC))}
-        self.recorder.write(fields, if_cancelled=CANCELLED)
+        self.recorder.write(self._told(fields), if_cancelled=CANCELLED)
         self.over = self.recorder.superseded or self.recorder.cancel_requested
         if not self.recorder.superseded:
             self._count(fields | CANCELLED if self.recorder.cancel_requested else fields)
 
+    @property
+    def _again(self) -> bool:
+        """Whether the push was done before this run: its event came twice. That asks the registry again, and makes no
+        record worse (rule L11)."""
+        return self._job.kind == "event" and self.recorder.was_done
+
+    def _told(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """What the record is told of a run that came to `fields`."""
+        if not self._again:
+            return fields
+        if fields.get("state") != "done":
+            return {"state": "done"} | facts_of_check(fields)
+        return fields | (facts_of_check(fields) if self._job.attempt else {})
+
     def _count(self, fields: dict[str, Any]) -> None:
         """One that only asked about the tag again is no job that ended, and no push that arrived."""
-        asked = {"kind": "check" if self._job.check else self._job.kind, "at": self._job.at}
+        asked = {"kind": "check" if self._job.check or self._again else self._job.kind, "at": self._job.at}
         self._telemetry.run_ended(self.figures() | asked | fields)
 
     def wait(self, fields: dict[str, Any]) -> None:

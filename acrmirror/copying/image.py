@@ -32,14 +32,15 @@ UNAVAILABLE_ENOUGH = 3
 class Copied:
     """What a run brought, and what it did not. `digest_half` and `tag_half` are their failures, if any.
 
-    `event` is the newest event of the tag that is known; `provisional`: the registry contradicted it, which may be a
-    replica that is behind (rule L3).
+    `tag_gone`: the registry has no such tag. `event` is the newest event of the tag that is known; `provisional`: the
+    registry contradicted it, which may be a replica that is behind (rule L3).
     """
 
     digest: Digest | None = None
     tagged: Digest | None = None
     event: TagEvent | None = None
     provisional: bool = False
+    tag_gone: bool = False
     referrers: int = 0
     left_out: dict[Digest, str] = field(default_factory=dict)
     digest_half: MirrorError | None = None
@@ -186,6 +187,7 @@ def follow_tag(source: Source, target: Target, reference: Reference, context: Co
         context.cancel.check()
         answer = _ask(source, target, asked, context, missing)
         digest = answer.verdict.digest
+        copied.tag_gone = isinstance(answer.resolved, NotFound)
         if digest is None and isinstance(answer.resolved, NotFound):
             raise answer.resolved
         descriptor = target.stands(asked.repository, digest) if digest is not None else None

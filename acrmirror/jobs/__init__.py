@@ -1,6 +1,6 @@
 """Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
 
-from acrmirror.jobs.checks import CheckRecorder
+from acrmirror.jobs.checks import CheckRecorder, facts_of_check
 from acrmirror.jobs.claims import Holder, TableClaims
 from acrmirror.jobs.comparisons import Compared, Comparisons
 from acrmirror.jobs.flights import Flight, Flights
@@ -35,5 +35,6 @@ __all__ = [
     "Sweep",
     "TableClaims",
     "UnderWay",
+    "facts_of_check",
     "job_id",
 ]

@@ -36,7 +36,7 @@ class CheckRecorder(Recorder):
 
     def write(self, fields: dict[str, Any], *, if_cancelled: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Writes what the check has come to, and nothing of how far it is. Raises Unavailable or Conflict."""
-        facts = _facts(fields)
+        facts = facts_of_check(fields)
         for _ in range(WRITE_ROUNDS):
             if not self._begun:
                 self.begin()
@@ -53,7 +53,8 @@ class CheckRecorder(Recorder):
         """There is nothing that others could ask of it."""
 
 
-def _facts(fields: dict[str, Any]) -> dict[str, Any]:
+def facts_of_check(fields: dict[str, Any]) -> dict[str, Any]:
+    """What a record has of a run that only asked again and came to `fields`."""
     facts = {f"check_{name}": fields[name] for name in OUTCOME if name in fields}
     if fields.get("tagged_digest"):
         facts["tagged_digest"] = fields["tagged_digest"]

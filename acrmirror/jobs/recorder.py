@@ -13,6 +13,7 @@ class Recorder:
 
     Every write is conditional, so that this run notices when a person asked to cancel (`cancel_requested`), or when
     another worker has taken the job over (its lease was lost): then `superseded` is set, and this run writes no more.
+    `was_done`: the job was done before this run took the record, as when its event comes twice.
     """
 
     def __init__(self, records: JobRecords, job: Recorded, run: str, deliveries: int) -> None:
@@ -24,6 +25,7 @@ class Recorder:
         self._deliveries = deliveries
         self.superseded = False
         self.cancel_requested = False
+        self.was_done = False
 
     def begin(self) -> None:
         """Takes the record for this run, whoever had it before, or is superseded by it (`_is_behind`). A message that a
@@ -51,6 +53,7 @@ class Recorder:
             first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
             if self._put(known | first | fields, current):
                 self._begun = True
+                self.was_done = current is not None and not anew and current.fields.get("state") == "done"
                 return
         raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
 

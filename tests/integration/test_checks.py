@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from acrmirror.http import Request
 from acrmirror.http.api import Api
 from acrmirror.jobs import Job, JobRecord
-from local.images import oci_image
+from local.images import multi_arch, oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, sent
 
@@ -78,3 +78,37 @@ def test_a_check_that_crashed_too_often_is_told_and_leaves_the_push_done(bare_mi
     after = record_of(mirror, job)
     unchanged(before, after)
     assert (after.fields["check_state"], after.fields["check_error_code"]) == ("failed", "crashed")
+
+
+def test_an_event_that_comes_twice_leaves_a_push_done_whose_tag_was_deleted_since(bare_mirror: Mirroring) -> None:
+    mirror = bare_mirror
+    job = done(mirror, "checked/twice")
+    before = record_of(mirror, job)
+    mirror.pusher.delete_tag("checked/twice", "latest")
+    with app_of(mirror, MIRROR_NOT_FOUND_SECONDS="1") as app:
+        for state in ("waiting", "gone"):
+            app.run_job(job.to_json() if state == "waiting" else json.dumps(next_message(mirror)), 1)
+            after = record_of(mirror, job)
+            for name in ("state", "missing", "error_code", "tagged_digest", "mirrored_digest", "next_attempt"):
+                assert after.fields[name] == before.fields[name]
+            assert (after.fields["check_state"], after.fields["check_error_code"]) == (state, "not-found")
+    assert sent(mirror) == []
+
+
+def test_a_tag_that_names_an_image_with_a_purged_part_is_not_told_as_gone(bare_mirror: Mirroring) -> None:
+    mirror, repository = bare_mirror, "checked/purged"
+    pushed = mirror.push(repository, oci_image(repository))
+    index = mirror.push(repository, multi_arch(repository, 2))
+    child = index.manifests[0].descriptor.digest
+    mirror.stack.registry.set_faults([{"match": {"path": f".*{child}"}, "do": {"status": 404}}])
+    # Of an event that is so old, what the registry says of its tag holds.
+    event = Job.of_event(job_for(repository, pushed).reference, "old", "2026-01-01T00:00:00.000000000Z")
+    job = event.later(failing_since("not-found", datetime.now(UTC) - timedelta(days=1)), fresh=False)
+    with app_of(mirror) as app:
+        app.run_job(job.to_json(), 1)
+    after = record_of(mirror, job)
+    assert (after.state, after.fields["mirrored_digest"]) == ("gone", str(pushed.root.digest))
+    told = f"{after.fields['error_answered']} {after.fields['error_remedy']}"
+    assert str(child) in told
+    assert "the tag is gone" not in told
+    assert "Nothing is to be done" not in told
