@@ -24,7 +24,7 @@ from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 
 MOST = 60
-QUICK = {"MIRROR_RECHECK_SECONDS": "1,1", "MIRROR_THREADS": "1"}
+QUICK = {"MIRROR_RECHECK_SECONDS": "1,2", "MIRROR_THREADS": "1"}
 
 
 class Bed:
