@@ -31,8 +31,8 @@ _AGAIN = Retry(connect=3, read=2, status=3, other=0, redirect=0, backoff_factor=
 class Client:
     """A function app of the mirror. Thread-safe; use it as a context.
 
-    `ca` is a PEM file of an authority to trust besides the system's. Every method raises ApiProblem, BadKey or
-    Unavailable, and gives the JSON of the answer.
+    `ca` is a PEM file of an authority to trust besides the system's. Every method raises ApiProblem, BadKey,
+    Unavailable or Misconfigured (a certificate that is not trusted), and gives the JSON of the answer.
     """
 
     def __init__(self, url: str, key: str | None, *, ca: Path | None = None) -> None:
@@ -119,9 +119,7 @@ class Client:
             data = read_up_to(answer, length + 1 if answer.status in (200, 206) else ERROR_LIMIT, float("inf"))
         except (urllib3.exceptions.HTTPError, TooLarge) as error:
             # Its text has the URL, which lets anyone in who has it.
-            raise Unavailable(
-                f"read from {host}", f"it could not be reached ({type(error).__name__})", "Check the network."
-            ) from None
+            raise _unreached(f"read from {host}", error, "Check the network.") from None
         return answer.status, data
 
     # how
@@ -160,9 +158,7 @@ class Client:
         except TooLarge as error:
             raise _malformed(asked, error.answered) from None
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
-            raise Unavailable(
-                asked, f"it could not be reached ({type(error).__name__})", "Check the URL and the network."
-            ) from error
+            raise _unreached(asked, error, "Check the URL and the network.") from error
         try:
             document = json.loads(data)
         except (ValueError, RecursionError):
@@ -206,6 +202,18 @@ def read_up_to(answer: urllib3.BaseHTTPResponse, most: int, seconds: float) -> b
     finally:
         if len(body) >= most or not answer.closed:
             answer.close()
+
+
+def _unreached(asked: str, error: Exception, remedy: str) -> Misconfigured | Unavailable:
+    """What no answer means. A certificate that is not trusted is so the next time, too."""
+    cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+    if isinstance(cause, urllib3.exceptions.SSLError) and any(
+        isinstance(it, ssl.SSLCertVerificationError) for it in cause.args
+    ):
+        return Misconfigured(
+            asked, "its certificate is not trusted", "Give a PEM file of the authority that signed it with --ca."
+        )
+    return Unavailable(asked, f"it could not be reached ({type(error).__name__})", remedy)
 
 
 def _malformed(asked: str, answered: str) -> Malformed:
