@@ -117,6 +117,8 @@ class Sweeps:
             except Transient as error:
                 if not (recorder.superseded or recorder.cancel_requested):
                     return error
+                # Whoever ended it was faster: it is over, and was no comparison.
+                state, failure = "cancelled", error
             except MirrorError as error:
                 state, failure = "failed", error
         if state == "done" and patterns.choose_everything and not sweep.dry_run:

@@ -1,5 +1,6 @@
 """The timer has everything compared: once when it is due, whatever ticks, and whoever dies."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -7,14 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from acrmirror.application import Mirror
+from acrmirror.application.timing import EVERYTHING
 from acrmirror.errors import MirrorError, Unavailable
 from acrmirror.jobs import BACKFILL_QUEUE, Comparisons, JobRecord, Sweep
 from acrmirror.moments import to_datetime
+from acrmirror.reference import Reference
+from local.foundation import Foundation
 from local.images import oci_image, signature
+from local.relay import Answer
 from local.stack import Stack
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 from tests.integration.running import app_of, sent
+from tests.integration.storage_proxy import StorageProxy
 
 HOUR = timedelta(hours=1)
 
@@ -137,6 +143,32 @@ def test_only_a_comparison_that_is_complete_counts(mirror: Mirroring, now: datet
     assert compared is not None
     assert compared.whole is not None
     assert before <= compared.whole <= datetime.now(UTC)
+
+
+def test_one_that_a_person_cancelled_while_the_table_failed_was_no_comparison(
+    mirror: Mirroring, foundation: Foundation
+) -> None:
+    stack = mirror.stack
+    tags = [mirror.push("timer/cancelled", oci_image(f"timer {it}", tag=f"v{it}")) for it in range(2)]
+    sweep = Sweep.now(EVERYTHING, "cancelled", dry_run=False)
+    first, second = (sweep.job(Reference("timer/cancelled", it.tag), it.root.digest).id for it in tags)
+    with StorageProxy(stack.ca, foundation.certificates.server) as proxy, app_of(mirror) as unhindered:
+
+        def fail_and_stall(_method: str, path: str) -> Answer | None:
+            if first in path:
+                return Answer(400)
+            if second in path:
+                unhindered.pulls.cancel(sweep.id)
+                time.sleep(3)
+            return None
+
+        proxy.upstream, proxy.refuses = stack.table_endpoint, fail_and_stall
+        with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
+            app.run_job(sweep.to_json(), 1)
+    record = mirror.records.get(sweep.id)
+    assert record is not None
+    assert record.state == "cancelled"
+    assert Comparisons(mirror.records.table).read() is None
 
 
 def test_one_that_failed_is_asked_for_again_after_an_hour(mirror: Mirroring, now: datetime) -> None:
