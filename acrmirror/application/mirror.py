@@ -146,6 +146,9 @@ class Mirror:
             self.sweeps.run(job, deliveries)
             return
         run = Run(self._records, job, deliveries, self._telemetry)
+        if deliveries > 1:
+            # A worker died over the delivery before.
+            self._claims.clear(job.id, run.holder.turn)
         if run.recorder.superseded:
             _log.info("Left %s to the worker that got its message later", job.id)
             return
@@ -155,9 +158,6 @@ class Mirror:
         _log.info(
             "Running %s: %s %s (delivery %d, attempt %d)", job.id, job.kind, job.reference, deliveries, job.attempt
         )
-        if deliveries > 1:
-            # A worker died over the delivery before.
-            self._claims.clear(job.id, run.holder.turn)
         with run.reporting():
             try:
                 with run.cancel.bound():
