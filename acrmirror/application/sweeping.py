@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from acrmirror.application.comparing import Comparison, Lack, Mirrored, edges_from
@@ -15,7 +16,9 @@ from acrmirror.errors import (
     MirrorError,
     NotFound,
     Permanent,
+    Throttled,
     Transient,
+    Unavailable,
 )
 from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Sweep, UnderWay
 from acrmirror.patterns import Patterns
@@ -58,11 +61,13 @@ class Sweeping:
         self._under_way = UnderWay(records, queue)
         self._cancel = cancel
         self._limit = limit
+        self._doubtful = False
+        """Whether the registry failed for a repository in a way that may be the same for all."""
 
     def run(self) -> None:
         """What is wrong with one repository is noted, and the others are done. Raises what stops all of it: no list of
-        repositories, no queue, no table, Cancelled; and Incomplete in the end, if not all could be compared (rule
-        W8)."""
+        repositories, no registry, no storage, no queue, no table, Cancelled; and Incomplete in the end, if not all
+        could be compared (rule W8)."""
         with ThreadPoolExecutor(THREADS, "sweep", self._cancel.bind) as pool:
             for repository in self._repositories():
                 if not self._patterns.may_match(repository):
@@ -102,15 +107,35 @@ class Sweeping:
         return found
 
     def _lacking(self, repository: str, pool: ThreadPoolExecutor) -> list[Lack]:
-        """What has to be asked for of a repository. What is wrong with it becomes a problem."""
+        """What has to be asked for of a repository. What is wrong with it becomes a problem. Raises Throttled or
+        Unavailable where the registry, storage or the table is away for all of them."""
         try:
             listed = self._listed(repository)
-            return self._compared(repository, listed, pool) if listed else []
         except Cancelled:
+            raise
+        except MirrorError as error:
+            self._note(error, f"{repository}: {error.answered}, and was left out")
+            listed = []
+        self._stop_if_away()
+        try:
+            return self._compared(repository, listed, pool) if listed else []
+        except (Cancelled, Throttled, Unavailable):
+            # What this reads of the registry is not raised, and storage and the table are the same for all.
             raise
         except MirrorError as error:
             self.tally.problem(f"{repository}: {error.answered}, and was left out")
             return []
+
+    def _note(self, error: MirrorError, problem: str) -> None:
+        self._doubtful = self._doubtful or isinstance(error, (Throttled, Unavailable))
+        self.tally.problem(problem)
+
+    def _stop_if_away(self) -> None:
+        """After a repository that the registry failed for: raises if it has no answer at all."""
+        doubtful, self._doubtful = self._doubtful, False
+        if doubtful:
+            with suppress(Permanent):
+                self._patiently(lambda: next(self._source.list_repositories(lambda _: None), None))
 
     def _listed(self, repository: str) -> list[ListedManifest]:
         """As far as the listing goes. It is held against how many manifests the registry says there are, before and
@@ -139,8 +164,8 @@ class Sweeping:
             if isinstance(error, NotFound) and self._is_gone(count):
                 self.tally.note(f"{repository}: it is no longer there")
                 return []
-            self.tally.problem(
-                f"{repository}: its listing failed after {len(found)} of {before} manifests: {error.answered}"
+            self._note(
+                error, f"{repository}: its listing failed after {len(found)} of {before} manifests: {error.answered}"
             )
         else:
             if len(found) < before and len(found) < (now := count()):

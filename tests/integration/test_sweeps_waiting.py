@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 import pytest
 
@@ -77,6 +78,49 @@ def test_a_sweep_waits_for_a_registry_that_is_away_and_ends_as_failed_if_it_stay
         app.run_job(json.dumps(message), 1)
     done = record_of(mirror, sweep)
     assert (done.state, done.fields["match_asked"], done.fields["error_code"]) == ("done", 1, "")
+
+
+def test_a_sweep_waits_for_a_registry_that_goes_away_after_its_list_of_repositories(mirror: Mirroring) -> None:
+    """What is wrong with one repository alone is named, and what fails for all of them is no fault of theirs."""
+    for name in ("away/one", "away/two"):
+        mirror.push(name, oci_image(name, tag="v1"))
+    sweep = sweep_of("away/*")
+    one = {"match": {"path": "^/acr/v1/away/one"}, "do": {"status": 503}}
+    with app_of(mirror) as app:
+        mirror.stack.registry.set_faults([one, {"match": {"kind": "catalog", "after": 1}, "do": {"status": 503}}])
+        app.run_job(sweep.to_json(), 1)
+        waiting = record_of(mirror, sweep)
+        assert (waiting.state, waiting.fields["error_code"]) == ("waiting", "unavailable")
+        mirror.stack.registry.set_faults([one])
+        app.run_job(json.dumps(next_message(mirror)), 1)
+    ended = record_of(mirror, sweep)
+    assert (ended.state, ended.fields["match_asked"]) == ("incomplete", 1)
+    assert "away/one: " in ended.fields["error_answered"]
+
+
+@pytest.mark.parametrize("service", ["table", "blob"])
+def test_a_sweep_waits_for_storage_that_goes_away_while_it_compares(
+    mirror: Mirroring, foundation: Foundation, service: str
+) -> None:
+    repository = f"patient/storage-{service}"
+    mirror.push(repository, oci_image(repository, tag="v1"))
+    sweep = sweep_of(repository)
+    stack = mirror.stack
+    refused = {"table": "$filter", "blob": f"{repository}/_manifests"}[service]
+
+    def fail(method: str, path: str) -> Answer | None:
+        return Answer(400) if method == "GET" and refused in unquote(path) else None
+
+    with StorageProxy(stack.ca, foundation.certificates.server) as proxy:
+        proxy.upstream, proxy.refuses = {"table": stack.table_endpoint, "blob": stack.blob_endpoint}[service], fail
+        with app_of(mirror, **{f"MIRROR_{service.upper()}_ENDPOINT": proxy.endpoint}) as app:
+            app.run_job(sweep.to_json(), 1)
+            waiting = record_of(mirror, sweep)
+            assert (waiting.state, waiting.fields["error_code"]) == ("waiting", "unavailable")
+            proxy.refuses = lambda method, path: None
+            app.run_job(json.dumps(next_message(mirror)), 1)
+    ended = record_of(mirror, sweep)
+    assert (ended.state, ended.fields["match_asked"]) == ("done", 1)
 
 
 def test_a_sweep_of_patterns_that_are_none_fails_by_that_name(mirror: Mirroring) -> None:
