@@ -139,8 +139,8 @@ class TableClaims:
         job = str(held.get("job") or "")
         if not job:
             return False
-        if holder is not None and job == holder.job:
-            return str(held.get("turn", "")) < holder.turn
+        if holder is not None and job == holder.job and str(held.get("turn", "")) < holder.turn:
+            return True
         if self._records is None:
             return False
         try:

@@ -52,6 +52,18 @@ def test_a_later_run_of_the_same_job_takes_its_claim_at_once(records: JobRecords
     assert rows(records) == []
 
 
+def test_the_next_run_of_a_job_that_was_handed_back_takes_a_claim_that_was_not_released(records: JobRecords) -> None:
+    """Its message has the same count of everything, and its record says that another run is at it."""
+    Recorder(records, JOB, "first", 1).begin()
+    claims = TableClaims(records.table, records=records)
+    assert claims.of(Holder.of(JOB, "first", 1)).acquire(LAYER)
+    assert claims.of(Holder.of(JOB, "next", 1)).acquire(LAYER) is None
+    Recorder(records, JOB, "next", 2).begin()
+    claim = claims.of(Holder.of(JOB, "next", 1)).acquire(LAYER)
+    assert claim is not None
+    claim.release()
+
+
 def test_an_earlier_run_does_not_take_it_back(records: JobRecords) -> None:
     assert TableClaims(records.table).of(Holder.of(JOB, "later", 11)).acquire(LAYER)
     for deliveries in (1, 9, 11):
@@ -158,6 +170,15 @@ def test_the_next_delivery_does_not_stand_still_before_its_own_dead_claims(
     record = bare_mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
+    assert rows(bare_mirror.records) == []
+
+
+def test_a_job_that_was_cancelled_after_its_worker_died_leaves_no_claims(bare_mirror: Mirroring) -> None:
+    job = Job.of_pull(Reference("claimed/cancelled", "v1"), "cancelled")
+    dead_claims(bare_mirror, job, [LAYER])
+    bare_mirror.records.change(job.id, {"state": "cancelled", "cancel_requested": True})
+    with app_of(bare_mirror) as app:
+        app.run_job(job.to_json(), 2)
     assert rows(bare_mirror.records) == []
 
 
