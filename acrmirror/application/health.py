@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.application.failures import DeadJobs, RefusedEvents
 from acrmirror.application.timing import check_compared
-from acrmirror.errors import MirrorError, NotFound
+from acrmirror.errors import InvalidReference, MirrorError, NotFound
 from acrmirror.jobs import (
     BACKFILL_QUEUE,
     DEAD_BACKFILL_QUEUE,
@@ -125,10 +125,11 @@ class HealthChecks:
         return None
 
     def _list_registry(self) -> None:
-        """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each."""
-        repository = next(self._registry.list_repositories(), None)
+        """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each. A name that is
+        none is a sweep's to tell of."""
+        repository = next(self._registry.list_repositories(lambda _: None), None)
         if repository is not None:
-            with suppress(NotFound):  # it may go just then
+            with suppress(NotFound, InvalidReference):  # it may go just then
                 next(self._registry.list_tags(repository), None)
 
 

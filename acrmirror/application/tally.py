@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from acrmirror.application.running import Requests
@@ -25,7 +26,8 @@ class Tally:
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(COUNTS, 0)
         self._sample: list[str] = []
-        self._problems: list[str] = []
+        self._problems: dict[str, None] = {}
+        """In their order, each once."""
         self._notes: list[str] = []
         self.requests = Requests()
 
@@ -42,8 +44,7 @@ class Tally:
 
     def problem(self, text: str) -> None:
         with self._lock:
-            if text not in self._problems:
-                self._problems.append(text)
+            self._problems[text] = None
 
     def note(self, text: str) -> None:
         with self._lock:
@@ -56,7 +57,7 @@ class Tally:
     def tell_problems(self) -> str:
         """Empty if all was compared."""
         with self._lock:
-            first = "; ".join(self._problems[:PROBLEMS_TOLD])
+            first = "; ".join(islice(self._problems, PROBLEMS_TOLD))
             more = len(self._problems) - PROBLEMS_TOLD
         return f"{first}; and {more} more, which its notes name" if more > 0 else first
 

@@ -56,12 +56,12 @@ class JobQueue:
 
     def send(self, job: Job, delay: float = 0) -> None:
         """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable or Denied."""
-        with explained(f"enqueue {job.reference}", "queue", ROLE):
+        with explained(f"enqueue {job.reference} in {job.queue}", "queue", ROLE):
             self._clients[job.queue].send_message(job.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
 
     def send_sweep(self, sweep: Sweep, delay: float = 0) -> None:
         """As `send`."""
-        with explained("enqueue a pull of many", "queue", ROLE):
+        with explained(f"enqueue a pull of many in {BACKFILL_QUEUE}", "queue", ROLE):
             self._clients[BACKFILL_QUEUE].send_message(
                 sweep.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1
             )

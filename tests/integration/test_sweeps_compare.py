@@ -208,6 +208,15 @@ def test_each_thing_that_can_not_be_compared_is_named_and_the_rest_is_done(bare_
     assert [mirror.tagged(f"{team}/cut", f"v{it}") is None for it in range(4)].count(False) == 1
 
 
+def test_health_finds_no_fault_with_a_registry_that_lists_a_name_that_is_none(bare_mirror: Mirroring) -> None:
+    """The sweep tells of it; all else works."""
+    bare_mirror.stack.registry.set_faults([{"match": {"kind": "catalog"}, "do": {"also_list": "0/Not a Name"}}])
+    with app_of(bare_mirror) as app:
+        found = {it.name: it.error for it in app.health.run().checks}
+    bare_mirror.stack.registry.clear_faults()
+    assert found["registry"] is None
+
+
 def test_a_repository_that_went_meanwhile_leaves_the_sweep_whole(bare_mirror: Mirroring, team: str) -> None:
     mirror = bare_mirror
     for name in ("a", "gone"):
