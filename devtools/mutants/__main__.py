@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rooms", nargs="*", default=ROOMS, help="folders below acrmirror/")
+    parser.add_argument("--tests", nargs="*", default=("unit", "integration"), help="folders below tests/")
     parser.add_argument("--map", type=Path, default=MAP, help="where the coverage is kept")
     given = parser.parse_args(argv)
     if given.command == "cover":
-        tests = sorted(
-            [*(ROOT / "tests" / "unit").rglob("test_*.py"), *(ROOT / "tests" / "integration").rglob("test_*.py")]
-        )
+        files = (file for folder in given.tests for file in (ROOT / "tests" / folder).rglob("test_*.py"))
+        tests = sorted(file for file in files if "infra" not in file.name)
         covering.write(given.map, covering.measure(ROOT, tests, given.processes))
         return 0
     return run(given.map, given.rooms, given.count, given.seed, given.processes)
