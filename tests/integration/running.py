@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 from acrmirror.application import Mirror
 from acrmirror.jobs import BACKFILL_QUEUE, JOB_QUEUE, Job, TableClaims
 from acrmirror.jobs.failing import Failing
-from acrmirror.moments import from_datetime
+from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
 from local.images import Image
@@ -29,6 +30,12 @@ def job_for(repository: str, image: Image, name: str = "event") -> Job:
     return Job.of_event(
         Reference(repository, image.tag, image.root.digest), f"{name}-{repository}", from_datetime(datetime.now(UTC))
     )
+
+
+def wait_until_older(moment: str, seconds: float) -> None:
+    """Sleeps until `moment` lies that far back: what is asked within the lag window of an event is provisional."""
+    age = (datetime.now(UTC) - to_datetime(moment)).total_seconds()
+    time.sleep(max(0.0, seconds - age + 0.05))
 
 
 def failing_since(code: str, at: datetime, count: int = 9) -> tuple[Failing, ...]:

@@ -18,7 +18,15 @@ from acrmirror.telemetry import Telemetry
 from local.images import foreign_layer, oci_image
 from local.reader import verify_repository
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, at_work_elsewhere, failing_since, job_for, next_message, sent
+from tests.integration.running import (
+    app_of,
+    at_work_elsewhere,
+    failing_since,
+    job_for,
+    next_message,
+    sent,
+    wait_until_older,
+)
 
 
 @pytest.fixture
@@ -234,6 +242,7 @@ def test_asking_about_the_tag_again_leaves_what_the_first_run_brought(mirror: Mi
         app.run_job(Job.of_pull(Reference("asked/again", None, second.root.digest), "second").to_json(), 1)
         app.run_job(job.to_json(), 1)
         before = mirror.records.get(job.id)
+    wait_until_older(job.at, 1)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
         app.run_job(job.checking_again(about=job.at).to_json(), 1)
     after = mirror.records.get(job.id)
@@ -265,6 +274,7 @@ def test_a_tag_is_asked_about_until_its_newest_event_is_old_enough_whoever_asks(
         app.run_job(pull.checking_again(about=event.at).to_json(), 1)
         assert sent(mirror) == [{}] * 4
         mirror.push("asked/pull", first)
+    wait_until_older(event.at, 1)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
         app.run_job(pull.checking_again(about=event.at).to_json(), 1)
     assert mirror.tagged("asked/pull", "latest") == first.root.digest
@@ -290,6 +300,7 @@ def test_a_push_that_failed_stays_failed_when_its_tag_is_asked_about_again(mirro
         (check,) = sent(mirror)
     moved = mirror.push("asked/failed", oci_image("moved"))
     assert moved.root.digest != there.root.digest
+    wait_until_older(lost.at, 1)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
         app.run_job(lost.checking_again(about=lost.at, ended="gone").to_json(), 1)
     after = mirror.records.get(lost.id)
