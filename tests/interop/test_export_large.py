@@ -65,6 +65,8 @@ class Counted:
             container.upload_blob(layout.blob_data(config), b"{}", overwrite=True)
             raw = _manifest(Descriptor(OCI_CONFIG, config, 2), layers)
             manifest = parse_manifest(raw, OCI_MANIFEST)
+            for blob in manifest.blobs:
+                store.link(repository, blob)
             store.write_manifest(repository, manifest)
         return manifest.digest
 
