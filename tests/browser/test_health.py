@@ -30,7 +30,8 @@ def test_what_is_wrong_is_named_with_its_remedy(status: Watched, stack: Stack, c
     page = status.page
     page.get_by_role("link", name="Health").click()
     expect(page.locator(".verdict")).to_have_text("Something is wrong.")
-    check = page.get_by_role("listitem").filter(has_text="registry")
+    check = page.get_by_role("listitem").filter(has_text="It answered 403")
+    expect(check).to_contain_text("registry")
     expect(check).to_contain_text("failed")
     expect(check).to_contain_text(f"What to do: {error['remedy']}")
     expect(page.get_by_role("listitem").filter(has_text="What to do")).to_have_count(1)

@@ -51,7 +51,7 @@ def test_the_key_can_be_forgotten(status: Watched) -> None:
 
 def test_a_key_that_is_renewed_meanwhile_is_asked_for_again(status: Watched) -> None:
     status.page.evaluate("sessionStorage.setItem('acrmirror-key', 'an-older-one')")
-    status.page.get_by_role("link", name="Images").click()
+    status.page.get_by_role("link", name="Images", exact=True).click()
     expect(status.page.get_by_role("alert")).to_contain_text("did not take this key")
     expect(status.page.get_by_role("searchbox")).to_have_count(0)
     status.page.get_by_label("Function key").fill(status.key)
