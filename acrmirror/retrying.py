@@ -25,6 +25,11 @@ DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
 MISMATCH_ATTEMPTS = 3
 """How often wrong bytes may come before they are final."""
 CLAIM_DELAY = 5.0
+LONGEST_GAP = timedelta(hours=1)
+"""How long nothing may be heard of a kind of failure before its window and its count begin anew; half its window, where
+that is shorter."""
+SHORTEST_GAP = timedelta(minutes=1)
+"""A message can be this late with nothing wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +55,25 @@ class Final:
 class RetryPolicy:
     """`not_found` bounds how long a 404 may be replica lag or quarantine, `others` how long everything else that may
     go away is waited out. Each kind of failure (an error's code) counts from the first attempt that ended in it (rule
-    L9): an outage takes nothing away from what a 404 after it is given, or wrong bytes."""
+    L9): an outage takes nothing away from what a 404 after it is given, or wrong bytes.
 
-    not_found: timedelta = timedelta(minutes=15)
+    A failure says nothing of one that comes much later: where a run begins long after the attempt was due that
+    followed the last failure of a kind, that kind begins anew. The app stood still meanwhile, or attempts failed for
+    other reasons. Pauses, whoever asked for them, are no such gap; and of the time of a run itself no more than a gap
+    counts, since the run got on."""
+
+    not_found: timedelta = timedelta(minutes=30)
     others: timedelta = timedelta(hours=6)
 
-    def decide(self, failures: list[MirrorError], failing: tuple[Failing, ...], now: datetime) -> Retry | Final:
+    def decide(
+        self, failures: list[MirrorError], failing: tuple[Failing, ...], now: datetime, begun: datetime
+    ) -> Retry | Final:
         """What becomes of a job whose run ended in `failures` (one at least), and that has failed by `failing` before.
+        The run began at `begun` and ended `now`.
 
-        As long as any of them may go away the whole job is tried again: what stands is skipped.
+        As long as any of them may go away the whole job is tried again: what is in the mirror is skipped.
         """
-        known = _counted(failures, failing, now)
+        known = self._counted(failures, failing, now, begun)
         waiting = [error for error in failures if self._may_pass(error, known, now)]
         if not waiting:
             return self._final(failures)
@@ -69,7 +82,10 @@ class RetryPolicy:
         usual = min((_delay(known[error.code].count) for error in counted), default=CLAIM_DELAY)
         left = max((self._left(error, known, now) for error in counted), default=self.others).total_seconds()
         delay = min(max(asked, usual * random.uniform(1.0, 1.25)), max(left, 1.0, asked))  # noqa: S311
-        return Retry(delay, DigestMismatch.code in known, bool(counted), tuple(known.values()))
+        due = from_datetime(now + timedelta(seconds=delay))
+        met = {it.code for it in failures}
+        told = tuple(replace(it, due=due) if it.code in met else it for it in known.values())
+        return Retry(delay, DigestMismatch.code in known, bool(counted), told)
 
     def _may_pass(self, error: MirrorError, known: Mapping[str, Failing], now: datetime) -> bool:
         if isinstance(error, (Permanent, Cancelled)):
@@ -83,8 +99,28 @@ class RetryPolicy:
 
     def _left(self, error: MirrorError, known: Mapping[str, Failing], now: datetime) -> timedelta:
         """Of the window of this kind of failure."""
-        window = self.not_found if isinstance(error, NotFound) else self.others
-        return window - (now - to_datetime(known[error.code].since))
+        return self._window(error.code) - (now - to_datetime(known[error.code].since))
+
+    def _window(self, code: str) -> timedelta:
+        return self.not_found if code == NotFound.code else self.others
+
+    def _counted(
+        self, failures: list[MirrorError], failing: tuple[Failing, ...], now: datetime, begun: datetime
+    ) -> dict[str, Failing]:
+        """What the job has failed by, by code, with this run's failures, each kind once. To wait for other workers, or
+        for what will not go away, is none."""
+        known = {it.code: it for it in failing}
+        passing = (it for it in failures if not isinstance(it, (ClaimedElsewhere, Permanent, Cancelled)))
+        for code in sorted({it.code for it in passing}):
+            gap = min(LONGEST_GAP, max(SHORTEST_GAP, self._window(code) / 2))
+            before = known.get(code)
+            if before is None or begun - to_datetime(before.due) > gap:
+                known[code] = Failing(code, from_datetime(now), 1, from_datetime(now))
+                continue
+            since = to_datetime(before.since) + max(timedelta(), (now - begun) - gap)
+            # A worker whose clock was ahead may have written it.
+            known[code] = replace(before, since=from_datetime(min(since, now)), count=before.count + 1)
+        return known
 
     @staticmethod
     def _final(failures: list[MirrorError]) -> Final:
@@ -95,16 +131,6 @@ class RetryPolicy:
             if not isinstance(error, NotFound):
                 return Final("failed", error)
         return Final("gone", failures[0])
-
-
-def _counted(failures: list[MirrorError], failing: tuple[Failing, ...], now: datetime) -> dict[str, Failing]:
-    """What the job has failed by, by code, with this run's failures, each kind once. To wait for other workers, or for
-    what will not go away, is none."""
-    known = {it.code: it for it in failing}
-    for code in sorted({it.code for it in failures if not isinstance(it, (ClaimedElsewhere, Permanent, Cancelled))}):
-        before = known.get(code, Failing(code, from_datetime(now), 0))
-        known[code] = replace(before, count=before.count + 1)
-    return known
 
 
 def _delay(count: int) -> float:

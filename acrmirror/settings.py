@@ -56,7 +56,7 @@ class Settings:
     prefix: str = ""
     threads: int = 11
     claim_stale_seconds: float = 60.0
-    not_found_seconds: float = 900.0
+    not_found_seconds: float = 1800.0
     retry_seconds: float = 21600.0
     recheck_seconds: tuple[float, ...] = (60.0, 600.0, 1800.0)
     compare_hours: float = 24.0
@@ -93,7 +93,7 @@ class Settings:
             prefix=read.optional("MIRROR_PREFIX", _prefix, ""),
             threads=read.optional("MIRROR_THREADS", _threads, 11),
             claim_stale_seconds=read.optional("MIRROR_CLAIM_STALE_SECONDS", _seconds, 60.0),
-            not_found_seconds=read.optional("MIRROR_NOT_FOUND_SECONDS", _seconds, 900.0),
+            not_found_seconds=read.optional("MIRROR_NOT_FOUND_SECONDS", _seconds, 1800.0),
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
             recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _ages, (60.0, 600.0, 1800.0)),
             compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),

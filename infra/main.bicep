@@ -98,7 +98,7 @@ param claimStaleSeconds int = 60
 @description('Seconds for which a 404 of the registry is waited out: replicas lag, and images can be in quarantine.')
 @minValue(1)
 @maxValue(86400)
-param notFoundSeconds int = 900
+param notFoundSeconds int = 1800
 
 @description('Seconds for which every other failure that may go away is waited out.')
 @minValue(1)

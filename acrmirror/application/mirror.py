@@ -220,7 +220,7 @@ class Mirror:
                 _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
-        decision = self._policy.decide(failures, job.failing, now)
+        decision = self._policy.decide(failures, job.failing, now, run.begun)
         if isinstance(decision, Retry):
             due = from_datetime(now + timedelta(seconds=decision.delay))
             # The record first: should the worker die in between, the message that it has comes again, and is one.
@@ -251,7 +251,7 @@ class Mirror:
             run.finish(fields)
         except MirrorError as error:
             unwritten = Unavailable(error.asked, error.answered, error.remedy)
-            decision = self._policy.decide([unwritten], job.failing, datetime.now(UTC))
+            decision = self._policy.decide([unwritten], job.failing, datetime.now(UTC), run.begun)
             if not isinstance(decision, Retry):
                 raise
             self._queue.send(job.later(decision.failing, fresh=decision.fresh), decision.delay)

@@ -54,6 +54,7 @@ class Run:
     """One run of a job: its record, its progress, what it asked of the registry."""
 
     def __init__(self, records: JobRecords, job: Job, deliveries: int, telemetry: Telemetry) -> None:
+        self.begun = datetime.now(UTC)
         self.progress = Progress()
         self.cancel = Cancel()
         self.requests = Requests()

@@ -66,13 +66,14 @@ class Sweeps:
         """Runs to a final record, or to a delayed message for the next attempt where the registry, the queue or the
         table is away. Killed and run again it asks for the same jobs, and for those only once. Raises where the table
         stays away for too long, or the queue does not take that message: then the platform delivers this one again."""
+        begun = datetime.now(UTC)
         try:
             stopped = self._attempt(sweep, deliveries)
         except MirrorError as error:
             # Only the table raises here. As with jobs, whatever keeps it from being written may go away.
             stopped = Unavailable(error.asked, error.answered, error.remedy)
         if stopped is not None:
-            self._wait(sweep, stopped)
+            self._wait(sweep, stopped, begun)
 
     def _attempt(self, sweep: Sweep, deliveries: int) -> Transient | None:
         """One run, to a final record; or what stopped it and may go away."""
@@ -136,10 +137,10 @@ class Sweeps:
         if not recorder.superseded:
             self._telemetry.run_ended({"kind": KIND} | (ended | CANCELLED if recorder.cancel_requested else ended))
 
-    def _wait(self, sweep: Sweep, error: Transient) -> None:
+    def _wait(self, sweep: Sweep, error: Transient, begun: datetime) -> None:
         """The next attempt by a delayed message, or the end once that was waited out for long enough."""
         now = datetime.now(UTC)
-        decision = self._policy.decide([error], sweep.failing, now)
+        decision = self._policy.decide([error], sweep.failing, now, begun)
         if not isinstance(decision, Retry):
             self.bury(sweep, error)
             return

@@ -39,8 +39,8 @@ def wait_until_older(moment: str, seconds: float) -> None:
 
 
 def failing_since(code: str, at: datetime, count: int = 9) -> tuple[Failing, ...]:
-    """What a job has failed by that met one kind of failure since then."""
-    return (Failing(code, from_datetime(at), count),)
+    """What a job has failed by that met one kind of failure since then, again and again until now."""
+    return (Failing(code, from_datetime(at), count, from_datetime(datetime.now(UTC))),)
 
 
 def sent(mirror: Mirroring, *queues: str) -> list[dict[str, Any]]:

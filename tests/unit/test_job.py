@@ -12,7 +12,8 @@ from acrmirror.reference import Digest, Reference
 
 AT = "2026-04-25T21:39:47.276585742Z"
 REFERENCE = Reference("team/app", "v1", Digest.of(b"image"))
-FAILING = (Failing("unavailable", AT, 2), Failing("not-found", AT, 1))
+DUE = "2026-04-25T21:49:47.000000001Z"
+FAILING = (Failing("unavailable", AT, 2, DUE), Failing("not-found", AT, 1, AT))
 GOOD = Job.of_event(REFERENCE, "e1", AT).to_json()[:-1]
 
 
@@ -64,6 +65,8 @@ def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_a
         GOOD + ', "failures": {"not-found": 1}}',
         GOOD + ', "failures": {"not-found": {"since": "soon", "count": 1}}}',
         GOOD + ', "failures": {"not-found": {"since": "' + AT + '"}}}',
+        GOOD + ', "failures": {"not-found": {"since": "' + AT + '", "count": 1, "due": "soon"}}}',
+        GOOD + ', "failures": {"not-found": {"since": "' + AT + '", "count": 1, "due": null}}}',
     ],
 )
 def test_what_is_no_job_is_malformed(text: str) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from acrmirror.copying.lagging import WINDOW
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Misconfigured
+from acrmirror.retrying import RetryPolicy
 from acrmirror.settings import DEFAULT_REDIRECT_HOSTS, Settings
 
 LEAST = {
@@ -159,3 +161,10 @@ def test_in_azure_the_managed_identity_is_used_and_elsewhere_the_default_chain()
             assert type(credential.inner).__name__ == name
             assert registry_credential(settings, credential) is credential
             assert registry_credential(dataclasses.replace(settings, anonymous=True), credential) is None
+
+
+def test_a_404_is_waited_out_for_as_long_as_a_replica_may_lag() -> None:
+    """A 404 of a replica that is behind would end a push as gone otherwise."""
+    settings = Settings.from_environment(LEAST)
+    assert settings.not_found_seconds == settings.recheck_seconds[-1] == WINDOW.total_seconds()
+    assert RetryPolicy().not_found == WINDOW
