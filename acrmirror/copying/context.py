@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from acrmirror.cancel import Cancel
 from acrmirror.copying.lagging import WINDOW
 from acrmirror.copying.referrals import Lists, Referrals
+from acrmirror.errors import Malformed
 from acrmirror.history import Clock, Observation, TagEvent
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
@@ -63,7 +64,8 @@ class Source(Protocol):
     def check_blob(self, repository: str, descriptor: Descriptor) -> None:
         """One request, and no bytes of the blob. Raises NotFound where this repository does not have it."""
 
-    def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]: ...
+    def referrers(self, repository: str, digest: Digest, odd: Callable[[Malformed], None]) -> Iterator[Descriptor]:
+        """`odd` is told of each entry of the list that can not be read and that is left out."""
 
 
 class Ingest(Protocol):

@@ -11,6 +11,7 @@ from acrmirror.errors import (
     ClaimedElsewhere,
     Conflict,
     Denied,
+    Malformed,
     MirrorError,
     NotFound,
     TagMoved,
@@ -294,9 +295,13 @@ def _bring_referrers(
 ) -> None:
     """What refers to an image at this moment; one that can't be had does not keep the others away, unless the job is
     over its limits with it, or they would meet the same: a list may have thousands."""
+
+    def odd(error: Malformed) -> None:
+        context.progress.note(f"a referrer of {subject} was left out, since the registry's list is odd: {error}")
+
     failure: MirrorError | None = None
     unavailable = 0
-    for descriptor in source.referrers(repository, subject):
+    for descriptor in source.referrers(repository, subject, odd):
         context.cancel.check()
         try:
             _bring(source, target, repository, descriptor.digest, context, copied)

@@ -18,7 +18,7 @@ from acrmirror.oci.media import (
     is_manifest_type,
     plain_type,
 )
-from acrmirror.oci.parsing import parse_manifest
+from acrmirror.oci.parsing import parse_manifest, parse_referrers
 from acrmirror.oci.referrers import is_referrers_index, merge_referrers, referrers_index
 from acrmirror.oci.values import (
     MAX_BLOB_SIZE,
@@ -60,6 +60,7 @@ __all__ = [
     "is_referrers_index",
     "merge_referrers",
     "parse_manifest",
+    "parse_referrers",
     "plain_type",
     "referrers_index",
 ]

@@ -6,7 +6,7 @@ manifest of the 1.1 release candidates, and ORAS artifact manifests.
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from acrmirror.errors import DigestMismatch, InvalidReference, Malformed, TooLarge, Unsupported
@@ -17,6 +17,7 @@ from acrmirror.oci.media import (
     GENERIC_TYPES,
     INDEX_TYPES,
     MANIFEST_TYPES,
+    OCI_INDEX,
     SCHEMA1_TYPES,
     is_manifest_type,
     plain_type,
@@ -78,6 +79,33 @@ def parse_manifest(raw: bytes, media_type: str, digest: Digest | None = None) ->
     if ";" in stated:
         return replace(manifest, unservable=_PARAMETERS)
     return replace(manifest, unservable=_ODD_ANNOTATIONS) if reader.odd_annotations else manifest
+
+
+def parse_referrers(raw: bytes, odd: Callable[[Malformed], None]) -> tuple[list[Descriptor], int]:
+    """The manifests that a page of the referrers API lists (distribution-spec "listing referrers"), and how many
+    entries it has.
+
+    An entry that can not be read, or is no manifest, is told to `odd` and left out: one tool's mistake does not hide
+    the others' signatures. Raises Malformed, Unsupported for a page that is no index.
+    """
+    reader = Reader("that lists referrers")
+    body = reader.load(raw)
+    kind = _kind(reader, body, OCI_INDEX, plain_type(reader.media_type(body.get("mediaType"), "mediaType") or ""))
+    reader.fields(body, "it", _MANIFEST_KEYS)
+    _check_shape(reader, body, kind)
+    found: list[Descriptor] = []
+    entries = reader.array(body.get("manifests"), "manifests")
+    for i, item in enumerate(entries):
+        place = f"manifests[{i}]"
+        try:
+            entry = _descriptor(reader, item, place)
+            if not is_manifest_type(entry.media_type):
+                raise reader.malformed(f"{place}.mediaType", f"is {shown(entry.media_type)}, which is no manifest's")
+        except Malformed as error:
+            odd(error)
+        else:
+            found.append(entry)
+    return found, len(entries)
 
 
 def _kind(reader: Reader, body: Object, served: str, stated: str) -> str:

@@ -25,7 +25,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 from acrmirror.bounds import check_json
 from acrmirror.errors import DigestMismatch, InvalidReference, Malformed, NotFound, TooLarge, Unavailable
 from acrmirror.moments import from_datetime
-from acrmirror.oci import MANIFEST_TYPES, MAX_MANIFEST_SIZE, MAX_MANIFESTS, OCI_INDEX, Descriptor, parse_manifest
+from acrmirror.oci import MANIFEST_TYPES, MAX_MANIFEST_SIZE, MAX_MANIFESTS, OCI_INDEX, Descriptor, parse_referrers
 from acrmirror.paced import READ_TIMEOUT
 from acrmirror.reference import Digest, Reference, check_repository, check_tag, shown
 from acrmirror.registry.answers import network_failure
@@ -50,8 +50,8 @@ ACCEPT = ", ".join([*MANIFEST_TYPES, "*/*;q=0.5"])
 _RETRIES: dict[str, Any] = {"retry_total": 1, "retry_connect": 1, "retry_read": 1, "retry_status": 0}
 
 
-def raised(error: InvalidReference) -> None:
-    """For whoever takes no listing in which a name is none."""
+def raised(error: Malformed) -> None:
+    """For whoever takes no listing with an entry that can not be read."""
     raise error
 
 
@@ -182,9 +182,12 @@ class Registry:
             )
         return answer
 
-    def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]:
+    def referrers(
+        self, repository: str, digest: Digest, odd: Callable[[Malformed], None] = raised
+    ) -> Iterator[Descriptor]:
         """What refers to the digest, page by page (distribution-spec "listing referrers"). None if it answers 404;
-        TooLarge after `MAX_MANIFESTS` of them."""
+        TooLarge after `MAX_MANIFESTS` of them. `odd` is told of each entry that can not be read and that is left out;
+        it raises Malformed unless it is given."""
         url = f"/v2/{repository}/referrers/{digest}"
         asked = f"GET {self.host}{url}"
         pages = Pages(asked, self._limits, MAX_MANIFESTS)
@@ -194,8 +197,11 @@ class Registry:
                     response = self._send("GET", url, OCI_INDEX)
             except NotFound:
                 return
-            listed = parse_manifest(response.read(), OCI_INDEX).manifests
-            pages.count(len(listed))
+            told: list[Malformed] = []
+            listed, entries = parse_referrers(response.read(), told.append)
+            pages.count(entries)
+            for error in told:
+                odd(Malformed(asked, error.answered, "Delete that entry's manifest, or ask the registry's operator."))
             yield from listed
             following = next_page(response.headers.get("Link"), f"https://{self.host}", url, asked)
             if following is None:

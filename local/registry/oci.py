@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .content import Content, Manifest, now_ns
 from .errors import RegistryError
 from .events import Events
-from .manifests import MANIFEST_LIMIT, OCI_INDEX, parse
+from .manifests import MANIFEST_LIMIT, OCI_INDEX, OCI_MANIFEST, parse
 from .names import check_digest, digest_of, is_digest, is_tag
 from .paging import next_link, page
 from .wire import Request, Response, json_response
@@ -107,7 +107,10 @@ class Oci:
         link = next_link(request, path, last, order=False)
         if link and wanted:
             link = [("Link", link[0][1].replace(">;", f"&artifactType={wanted}>;"))]
-        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_descriptor(one) for one in shown]}
+        entries = [_descriptor(one) for one in shown]
+        if request.effects.also_list is not None and not request.param("last"):
+            entries.insert(0, {"mediaType": OCI_MANIFEST, "digest": request.effects.also_list, "size": 2})
+        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
         return Response(200, [*headers, *link], json_response(body).body)
 
 

@@ -138,6 +138,24 @@ def test_a_list_that_is_larger_here_is_equal_for_a_sweep_and_gives_way_to_one_th
     assert swept(mirror, app, repository, "whole") == 0
 
 
+@pytest.mark.parametrize("digest", ["", "md5:d41d8cd98f00b204e9800998ecf8427e"])
+def test_one_odd_entry_of_the_registrys_answer_keeps_no_other_referrer_away(
+    mirror: Mirroring, app: Mirror, digest: str
+) -> None:
+    repository = f"odd/{digest.partition(':')[0] or 'none'}"
+    image = oci_image(repository)
+    refers = signature(repository, image.root)
+    for it in (image, refers):
+        mirror.push(repository, it)
+    mirror.stack.registry.set_faults([{"match": {"kind": "referrers"}, "do": {"also_list": digest}}])
+    fields = ran(mirror, app, job_for(repository, image, repository))
+    mirror.stack.registry.clear_faults()
+    assert fields["referrers"] == 1
+    assert listed(mirror, repository, image.root.digest) == {refers.root.digest}
+    assert f"a referrer of {image.root.digest} was left out" in str(fields["notes"])
+    assert "manifests[0].digest" in str(fields["notes"])
+
+
 # damage
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from acrmirror.errors import Cancelled, DigestMismatch, MirrorError, NotFound, TagMoved
+from acrmirror.errors import Cancelled, DigestMismatch, Malformed, MirrorError, NotFound, TagMoved
 from acrmirror.history import Observation, TagEvent
 from acrmirror.oci import (
     OCI_EMPTY,
@@ -116,7 +116,7 @@ class Registry:
         if descriptor.digest not in self.blobs:
             raise NotFound(f"look for blob {descriptor.digest}", "it answered 404", "Push it.")
 
-    def referrers(self, repository: str, digest: Digest) -> Iterator[Descriptor]:
+    def referrers(self, repository: str, digest: Digest, odd: Callable[[Malformed], None]) -> Iterator[Descriptor]:
         self._ask("referrers", digest)
         yield from self.listed.get(digest, [])
 
