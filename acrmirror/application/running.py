@@ -30,7 +30,7 @@ CANCELLED = {"state": "cancelled", "next_attempt": ""} | error_fields(
 _log = logging.getLogger(__name__)
 
 
-class Requests:
+class RequestCounts:
     """What was asked of the registry, by kind and by the status of its answer. Thread-safe."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Run:
         self.begun = datetime.now(UTC)
         self.progress = Progress()
         self.cancel = Cancel()
-        self.requests = Requests()
+        self.requests = RequestCounts()
         self._job = job
         self._telemetry = telemetry
         self.over = False

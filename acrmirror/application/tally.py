@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from acrmirror.application.running import Requests
+from acrmirror.application.running import RequestCounts
 from acrmirror.reference import Reference
 
 SAMPLE = 300
@@ -29,7 +29,7 @@ class Tally:
         self._problems: dict[str, None] = {}
         """In their order, each once."""
         self._notes: list[str] = []
-        self.requests = Requests()
+        self.requests = RequestCounts()
 
     def count(self, **more: int) -> None:
         with self._lock:
