@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ from acrmirror.jobs import (
     FINAL_STATES,
     CheckRecorder,
     Comparisons,
+    HeldClaims,
     Job,
     JobQueue,
     JobRecord,
@@ -77,7 +78,7 @@ class Mirror:
         self.images = Images(settings, store, listing, links)
         comparisons = Comparisons(records.table)
         self.sweeps = Sweeps(settings, registry, listing, queue, records, comparisons, telemetry, self._policy)
-        self.timer = Timer(settings.compare_hours, self.sweeps, comparisons, records, telemetry)
+        self.timer = Timer(settings.compare_hours, self.sweeps, comparisons, records, telemetry, self._claims)
         refusals = Refusals(records.table)
         self._intake = Intake(settings, queue, records, refusals, telemetry)
         self.health = HealthChecks(
@@ -158,20 +159,21 @@ class Mirror:
         _log.info(
             "Running %s: %s %s (delivery %d, attempt %d)", job.id, job.kind, job.reference, deliveries, job.attempt
         )
-        with run.reporting():
-            try:
-                with run.cancel.bound():
-                    copied = self._perform(job, run)
-                failures = copied.failures
-            except MirrorError as error:
-                copied, failures = Copied(), [error]
-            except Exception as error:
-                run.crashed(error)
-                raise
-        if not run.recorder.superseded:
-            self._settle(job, run, copied, failures)
+        with closing(self._claims.of(run.holder)) as claims:
+            with run.reporting():
+                try:
+                    with run.cancel.bound():
+                        copied = self._perform(job, run, claims)
+                    failures = copied.failures
+                except MirrorError as error:
+                    copied, failures = Copied(), [error]
+                except Exception as error:
+                    run.crashed(error)
+                    raise
+            if not run.recorder.superseded:
+                self._settle(job, run, copied, failures)
 
-    def _perform(self, job: Job, run: Run) -> Copied:
+    def _perform(self, job: Job, run: Run, claims: HeldClaims) -> Copied:
         source = self._registry.counted(run.requests.count)
         if job.kind == "deletion":
             return self._note_deletion(source, job)
@@ -182,7 +184,7 @@ class Mirror:
             identity=job.id,
             at=job.at,
             threads=self._settings.threads,
-            claims=self._claims.of(run.holder),
+            claims=claims,
             claim_wait=self._settings.claim_stale_seconds,
             force=job.force,
             resume=not job.fresh,

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.application.failures import NotCompared
 from acrmirror.application.sweeps import Sweeps
-from acrmirror.jobs import FINAL_STATES, Compared, Comparisons, JobRecords, Sweep, job_id
+from acrmirror.errors import MirrorError
+from acrmirror.jobs import FINAL_STATES, Compared, Comparisons, JobRecords, Sweep, TableClaims, job_id
 from acrmirror.moments import from_datetime
 from acrmirror.telemetry import Telemetry
 
@@ -26,23 +27,33 @@ class Timer:
     """`hours` lie between two comparisons of everything; 0 is never."""
 
     def __init__(
-        self, hours: float, sweeps: Sweeps, comparisons: Comparisons, records: JobRecords, telemetry: Telemetry
+        self,
+        hours: float,
+        sweeps: Sweeps,
+        comparisons: Comparisons,
+        records: JobRecords,
+        telemetry: Telemetry,
+        claims: TableClaims,
     ) -> None:
         self._period = timedelta(hours=hours)
         self._sweeps = sweeps
         self._comparisons = comparisons
         self._records = records
         self._telemetry = telemetry
+        self._claims = claims
 
     def tick(self, now: datetime | None = None) -> None:
         """Asks for a sweep over everything, if one is due. Raises what keeps it from that; the next tick tries again.
 
         The sweep's id follows from when it was due: instances that tick at once, and a tick after one that died
         between its message and its note, send the same sweep, which is run once (rule W6).
+
+        Claims that their runs left in the table are deleted, too, whatever the period is.
         """
+        now = now or datetime.now(UTC)
+        self._sweep_claims(now)
         if not self._period:
             return
-        now = now or datetime.now(UTC)
         known = self._comparisons.begin(now)
         self._telemetry.compared((now - known.last).total_seconds())
         at = self._due(known, now)
@@ -53,6 +64,14 @@ class Timer:
             self._sweeps.send(sweep)
             _log.info("Enqueued %s: everything was compared last at %s", sweep.id, known.whole or "no time")
         self._comparisons.ask(known, sweep.id, at)
+
+    def _sweep_claims(self, now: datetime) -> None:
+        try:
+            if swept := self._claims.sweep(now):
+                _log.info("Deleted %d claims on layers whose runs were over", swept)
+        except MirrorError as error:
+            # They hold nothing up, and the next tick looks again.
+            _log.warning("Claims that runs left stay for now: %s", error)
 
     def _due(self, known: Compared, now: datetime) -> datetime | None:
         """Since when a comparison is due, or None. One is left to end for as long as two periods."""

@@ -1,7 +1,7 @@
 """Jobs: what was asked for, the queue it waits in, and the record of where it stands."""
 
 from acrmirror.jobs.checks import CheckRecorder, facts_of_check
-from acrmirror.jobs.claims import Holder, TableClaims
+from acrmirror.jobs.claims import HeldClaims, Holder, TableClaims
 from acrmirror.jobs.comparisons import Compared, Comparisons
 from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job, job_id
@@ -24,6 +24,7 @@ __all__ = [
     "Depth",
     "Flight",
     "Flights",
+    "HeldClaims",
     "Holder",
     "Job",
     "JobQueue",

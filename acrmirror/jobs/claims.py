@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Self
 from uuid import uuid4
 
 from azure.core import MatchConditions
@@ -16,9 +18,10 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.data.tables import TableClient, TableEntity, UpdateMode
 
 from acrmirror.cancel import unbound
-from acrmirror.errors import MirrorError
+from acrmirror.errors import Malformed, MirrorError
+from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import Job
-from acrmirror.jobs.records import JobRecords
+from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.reference import Digest
 
 PARTITION = "claim"
@@ -26,6 +29,20 @@ UNCLAIMED_SECONDS = 30.0
 """For how long the table is left in peace after it failed: a copy does not wait for it at every layer."""
 SEEN_KEPT = 10_000
 RELEASE_SECONDS = 2.0
+"""For one request that deletes a claim, or looks for one to delete."""
+TRIES, PAUSE_SECONDS = 3, 0.2
+"""How often that is tried at the end of a run, and how long it waits in between: about seven seconds at most."""
+LEFT_AFTER = timedelta(minutes=1)
+"""The timer leaves younger claims alone, whatever their records say."""
+UNKNOWN_AFTER = timedelta(hours=1)
+"""After which the timer removes a claim of a job that has no record."""
+LOOKED_AT = 1000
+"""Claims that the timer looks at each time."""
+_BOUNDS: dict[str, Any] = {
+    "retry_total": 0,
+    "connection_timeout": RELEASE_SECONDS,
+    "read_timeout": RELEASE_SECONDS,
+}
 
 _log = logging.getLogger(__name__)
 
@@ -66,30 +83,60 @@ class TableClaims:
 
     def clear(self, job: str, before: str | None = None) -> None:
         """Deletes the claims that runs of a job left behind: those before the turn `before`, or all of them. What can't
-        be deleted is logged, and goes stale by itself."""
-        try:
-            for held in self._table.query_entities(
-                f"PartitionKey eq '{PARTITION}' and job eq @job", parameters={"job": job}
-            ):
+        be deleted is logged, and left to `sweep`."""
+
+        def delete() -> None:
+            where = f"PartitionKey eq '{PARTITION}' and job eq @job"
+            for held in self._table.query_entities(where, parameters={"job": job}, **_BOUNDS):
                 if before is None or str(held.get("turn", "")) < before:
                     _delete(self._table, str(held["RowKey"]), _etag(held))
-        except AzureError as error:
-            _log.warning("The claims that %s left were not looked for (%s)", job, type(error).__name__)
+
+        _insist(delete, f"The claims that {job} left were not deleted")
+
+    def drop(self, key: str, run: str) -> bool:
+        """Deletes a claim if that run holds it; whether it is known not to be there any more."""
+
+        def delete() -> None:
+            try:
+                held = self._table.get_entity(PARTITION, key, **_BOUNDS)
+            except ResourceNotFoundError:
+                return
+            if held.get("run") == run:
+                _delete(self._table, key, _etag(held))
+
+        return _insist(delete, f"The claim on {key} was not released")
+
+    def sweep(self, now: datetime | None = None) -> int:
+        """Deletes claims whose run is over and that nobody cleared; returns how many. Raises Unavailable, Denied."""
+        now = now or datetime.now(UTC)
+        where = f"PartitionKey eq '{PARTITION}' and Timestamp lt @before"
+        with explained("delete the claims that runs left", "table", "Storage Table Data Contributor"):
+            found = self._table.query_entities(where, parameters={"before": now - LEFT_AFTER})
+            left = [held for held in islice(found, LOOKED_AT) if self._is_left(held, now)]
+            return sum(_delete(self._table, str(held["RowKey"]), _etag(held)) for held in left)
+
+    def _is_left(self, held: TableEntity, now: datetime) -> bool:
+        job = str(held.get("job") or "")
+        record = self._records.get(job) if job and self._records is not None else None
+        if record is not None:
+            return _ended(record, held)
+        written = held.metadata["timestamp"]
+        return written is not None and now - written > UNKNOWN_AFTER
 
     def acquire(self, digest: Digest, holder: Holder | None = None) -> "TableClaim | None":
         """The claim, or None while another holds it."""
         if time.monotonic() < self._without_until:
             return TableClaim(None, {}, "", self._stale)
-        key = f"{digest.algorithm}-{digest.encoded}"
+        key = _key(digest)
         entity: dict[str, object] = {"PartitionKey": PARTITION, "RowKey": key, "holder": uuid4().hex, "done": 0}
         if holder is not None:
             entity |= {"job": holder.job, "run": holder.run, "turn": holder.turn}
         try:
             return self._insert(key, entity) or self._take_over(key, entity, holder)
-        except AzureError as error:
+        except (AzureError, Malformed) as error:
             _log.warning("The claim on %s can't be kept (%s): copying unclaimed", digest, type(error).__name__)
             self._without_until = time.monotonic() + UNCLAIMED_SECONDS
-            return TableClaim(None, entity, "", self._stale)
+            return TableClaim(None, entity, "", self._stale, asked=True)
 
     def _insert(self, key: str, entity: dict[str, object]) -> "TableClaim | None":
         try:
@@ -139,6 +186,9 @@ class TableClaims:
         job = str(held.get("job") or "")
         if not job:
             return False
+        if holder is not None and held.get("run") == holder.run:
+            # A run asks once at a time for each blob: it was taken, and only the answer was lost.
+            return True
         if holder is not None and job == holder.job and str(held.get("turn", "")) < holder.turn:
             return True
         if self._records is None:
@@ -147,7 +197,7 @@ class TableClaims:
             record = self._records.get(job)
         except MirrorError:
             return False
-        return record is not None and (record.state != "running" or record.fields.get("run") != held.get("run"))
+        return record is not None and _ended(record, held)
 
     def _forget(self, key: str) -> None:
         with self._lock:
@@ -155,26 +205,59 @@ class TableClaims:
 
 
 class HeldClaims:
-    """The claims for one run of a job."""
+    """The claims for one run of a job. `close` deletes those that may still be there: a release that failed, one whose
+    answer was lost. A run without such makes no request for it."""
 
     def __init__(self, claims: TableClaims, holder: Holder) -> None:
         self._claims = claims
         self._holder = holder
+        self._lock = threading.Lock()
+        self._left: set[str] = set()
 
     def acquire(self, digest: Digest) -> "TableClaim | None":
-        return self._claims.acquire(digest, self._holder)
+        key = _key(digest)
+        with self._lock:
+            self._left.add(key)
+        claim = self._claims.acquire(digest, self._holder)
+        if claim is not None:
+            claim.when_gone(lambda: self._forget(key))
+        return claim
+
+    def close(self) -> None:
+        """At the end of the run, when nothing of it acquires any more. What can't be deleted is logged, and left to the
+        timer."""
+        with self._lock:
+            left = sorted(self._left)
+        for key in left:
+            if not self._claims.drop(key, self._holder.run):
+                return
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._left.discard(key)
 
 
 class TableClaim:
     """One claim held. Renewed at most once in a quarter of the time after which it would be stale."""
 
-    def __init__(self, table: TableClient | None, entity: dict[str, object], etag: str, stale: float) -> None:
+    def __init__(
+        self, table: TableClient | None, entity: dict[str, object], etag: str, stale: float, *, asked: bool = False
+    ) -> None:
         self._table = table
+        self._is_gone = table is None and not asked
+        self._when_gone: Callable[[], None] = lambda: None
         self._entity = entity
         self._etag = etag
         self._pause = stale / 4
         self._renewed = time.monotonic()
         self._lock = threading.Lock()
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Calls back once it is known that storage has no such claim of this run, maybe at once."""
+        self._when_gone = callback
+        if self._is_gone:
+            callback()
 
     def renew(self, done: int) -> None:
         """Moves the ETag if bytes advanced since; losing the claim, or the table, is not an error."""
@@ -203,25 +286,53 @@ class TableClaim:
         with self._lock:
             if self._table is None:
                 return
-            _delete(self._table, str(self._entity["RowKey"]), self._etag)
+            try:
+                gone = _delete(self._table, str(self._entity["RowKey"]), self._etag)
+            except (AzureError, MirrorError) as error:
+                gone = False
+                _log.info("A claim was not released (%s): the end of its run tries again", type(error).__name__)
+            if gone:
+                self._when_gone()
             self._table = None
 
 
-def _delete(table: TableClient, key: str, etag: str) -> None:
+def _delete(table: TableClient, key: str, etag: str) -> bool:
+    """Deletes a claim; False if it is not as it was read: another has it, or the answer to a renewal was lost. Raises
+    AzureError."""
     try:
         # Also by a job that is cancelled, which must not wait for it.
         with unbound():
-            table.delete_entity(
-                PARTITION,
-                key,
-                etag=etag,
-                match_condition=MatchConditions.IfNotModified,
-                retry_total=0,
-                connection_timeout=RELEASE_SECONDS,
-                read_timeout=RELEASE_SECONDS,
-            )
-    except AzureError as error:
-        _log.info("A claim was not released (%s): it is free once its run is known to be over", type(error).__name__)
+            table.delete_entity(PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified, **_BOUNDS)
+    except ResourceNotFoundError:
+        return True
+    except HttpResponseError as error:
+        if error.status_code != 412:
+            raise
+        return False
+    return True
+
+
+def _insist(delete: Callable[[], None], problem: str) -> bool:
+    """Does it now or in a moment, also for a job that is cancelled; whether it was done. Raises nothing."""
+    for left in reversed(range(TRIES)):
+        try:
+            with unbound():
+                delete()
+            return True
+        except (AzureError, MirrorError) as error:
+            if not left:
+                _log.warning("%s (%s): the timer does that later", problem, type(error).__name__)
+        time.sleep(PAUSE_SECONDS)
+    return False
+
+
+def _ended(record: JobRecord, held: TableEntity) -> bool:
+    """Whether the run that holds a claim is over, as far as its job's record knows."""
+    return record.state != "running" or record.fields.get("run") != held.get("run")
+
+
+def _key(digest: Digest) -> str:
+    return f"{digest.algorithm}-{digest.encoded}"
 
 
 def _changed(update: Callable[[], object]) -> str | None:

@@ -69,10 +69,13 @@ def run(stack: Stack, tmp_path: Path) -> Command:
 
 @pytest.fixture
 def bare_mirror(bare_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirroring]:
-    """Registry and storage without a Functions host, for runs in the test's own process; no message waits."""
+    """Registry and storage without a Functions host, for runs in the test's own process; no message waits, and no
+    layer is claimed."""
     for name, value in bare_stack.identity.environment().items():
         monkeypatch.setenv(name, value)
     with mirroring(bare_stack) as opened:
         for queue in opened.queues:
             queue.clear_messages()
+        for claim in opened.claims():
+            opened.records.table.delete_entity(claim)
         yield opened

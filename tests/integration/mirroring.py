@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from azure.data.tables import TableEntity
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
@@ -63,6 +64,11 @@ class Mirroring:
         """Where the tag is in the mirror."""
         names = set(self.reader.names(f"docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/"))
         return self.reader.resolve(repository, tag) if names else None
+
+    def claims(self, *jobs: str) -> list[TableEntity]:
+        """Claims on layers that runs of these jobs hold; all there are, if none is named."""
+        rows = self.records.table.query_entities("PartitionKey eq 'claim'")
+        return [row for row in rows if not jobs or row.get("job") in jobs]
 
     def waiting_messages(self) -> int:
         return sum(int(it.get_queue_properties().approximate_message_count or 0) for it in self.queues)

@@ -145,7 +145,7 @@ def test_storage_that_stalls_holds_no_cancelled_job(
         taken = seconds_to_end(mirror, app, job, gate.waiting.is_set)
         gate.open()
     assert taken < WITHIN
-    assert list(mirror.records.table.query_entities("PartitionKey eq 'claim'")) == []
+    assert mirror.claims(job.id) == []
 
 
 def test_storage_that_is_busy_holds_no_cancelled_job(mirror: Mirroring, foundation: Foundation) -> None:

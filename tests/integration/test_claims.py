@@ -170,7 +170,7 @@ def test_the_next_delivery_does_not_stand_still_before_its_own_dead_claims(
     record = bare_mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
-    assert rows(bare_mirror.records) == []
+    assert bare_mirror.claims(job.id) == []
 
 
 def test_a_job_that_was_cancelled_after_its_worker_died_leaves_no_claims(bare_mirror: Mirroring) -> None:
@@ -179,7 +179,7 @@ def test_a_job_that_was_cancelled_after_its_worker_died_leaves_no_claims(bare_mi
     bare_mirror.records.change(job.id, {"state": "cancelled", "cancel_requested": True})
     with app_of(bare_mirror) as app:
         app.run_job(job.to_json(), 2)
-    assert rows(bare_mirror.records) == []
+    assert bare_mirror.claims(job.id) == []
 
 
 def test_a_forced_pull_does_not_wait_for_a_dead_job(
@@ -195,7 +195,7 @@ def test_a_forced_pull_does_not_wait_for_a_dead_job(
     record = bare_mirror.records.get(forced.id)
     assert record is not None
     assert record.state == "done"
-    assert rows(bare_mirror.records) == []
+    assert bare_mirror.claims(job.id, forced.id) == []
 
 
 def test_a_job_that_is_buried_leaves_no_claims(bare_mirror: Mirroring) -> None:
@@ -204,4 +204,4 @@ def test_a_job_that_is_buried_leaves_no_claims(bare_mirror: Mirroring) -> None:
     dead_claims(bare_mirror, job, [blob.descriptor.digest for blob in image.blobs])
     with app_of(bare_mirror) as app:
         app.bury_job(job.to_json())
-    assert rows(bare_mirror.records) == []
+    assert bare_mirror.claims(job.id) == []

@@ -78,9 +78,9 @@ class Bed:
         assert self.mirror.tagged(repository, image.tag or "") == image.root.digest
         report = verify_repository(self.mirror.reader, repository)
         assert report.is_whole, str(report)
-        jobs = self.mirror.records.newest(repository=repository)
+        jobs = list(self.mirror.records.newest(repository=repository))
         assert all(it.fields["state"] in FINAL_STATES for it in jobs), self.mirror.tell()
-        assert list(self.mirror.records.table.query_entities("PartitionKey eq 'claim'")) == []
+        assert self.mirror.claims(*(it.id for it in jobs)) == []
 
     def close(self) -> None:
         for queue in self._queues:
@@ -276,7 +276,7 @@ def test_a_burial(bed: Bed) -> None:
         ended = bed.crashing.call("bury_job", job.to_json(), at=at)
         bed.app.bury_job(job.to_json())
         assert bed.record(job.id).state == "failed"
-        assert list(bed.mirror.records.table.query_entities("PartitionKey eq 'claim'")) == []
+        assert bed.mirror.claims(job.id) == []
         bed.app.pulls.retry(job.id)
         bed.check_whole(repository, image)
         return ended
