@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "test":
         os.chdir(ROOT)
         return replace_process(python, ["-m", "pytest", *test_arguments(arguments.rest)])
-    modules = {"demo": "local.demo", "up": "local.up", "bench": "bench", "infra": "devtools.deployment"}
+    modules = {"demo": "devtools.demo", "up": "devtools.up", "bench": "bench", "infra": "devtools.deployment"}
     return replace_process(python, ["-m", modules[arguments.command], *arguments.rest])
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import services
 from bench.contenders import Contender, contenders
 from bench.courses import COURSES, MIB, Bench
-from local.process import end_by_signals
+from standins.process import end_by_signals
 
 
 def main() -> int:

@@ -19,8 +19,8 @@ from bench.link import Link
 from bench.report import MB, Comparison, Run, spread, table
 from bench.services import Counters, Peer
 from bench.synthetic import Image, make_image
-from local.certificates import make_certificates
-from local.foundation import Foundation
+from standins.certificates import make_certificates
+from standins.foundation import Foundation
 
 MIB = 1 << 20
 SIMULATED = Link(latency=0.020, rate=60e6)

@@ -7,7 +7,7 @@ import sys
 # started to go by one.
 given = dict(os.environ)
 
-from local.process import die_with_parent  # noqa: E402
+from standins.process import die_with_parent  # noqa: E402
 
 if __name__ == "__main__":
     die_with_parent()

@@ -16,8 +16,8 @@ from http.client import HTTPSConnection
 from pathlib import Path
 
 from bench.link import Link
-from local.foundation import Account
-from local.process import Service
+from standins.foundation import Account
+from standins.process import Service
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bench.blobs import BlobService
 from bench.counts import Counts
 from bench.pushes import PushService
 from bench.wire import Connection, Request, Server
-from local.process import announce, die_with_parent, wait_until_told_to_stop
+from standins.process import announce, die_with_parent, wait_until_told_to_stop
 
 
 class Sink:

@@ -19,7 +19,7 @@ from bench.counts import Counts
 from bench.link import Link
 from bench.synthetic import MANIFEST_TYPE, UNIT, Bytes, Image, make_image
 from bench.wire import Connection, Request, Server
-from local.process import announce, die_with_parent, wait_until_told_to_stop
+from standins.process import announce, die_with_parent, wait_until_told_to_stop
 
 _ROUTE = re.compile(r"/v2/(?P<name>.+)/(?P<kind>blobs|manifests|referrers|tags)/(?P<rest>[^/]+)")
 _TOKEN_LIFE = 1200

@@ -1,1 +1,1 @@
-"""What helps to develop this project: neither deployed nor a stand-in. Nothing in acrmirror/ or local/ knows of it."""
+"""What helps to develop this project, and is not deployed. Nothing in the other packages knows of it."""

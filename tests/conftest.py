@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from local.control import RegistryControl
-from local.foundation import Account, Foundation
-from local.package import build
-from local.process import tail_of
-from local.stack import Stack
+from devtools.package import build
+from standins.control import RegistryControl
+from standins.foundation import Account, Foundation
+from standins.process import tail_of
+from standins.stack import Stack
+from testkit.stack import RESOURCES, mirror_stack
 
 # How long an example takes says something of the machine, and nothing of the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -54,18 +55,18 @@ def foundation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundation]
 @pytest.fixture
 def account(foundation: Foundation) -> Account:
     """An empty storage account of the test's own, with the container, the queues and the table of a deployment."""
-    return foundation.account().deploy()
+    return foundation.account().deploy(RESOURCES)
 
 
 @pytest.fixture(scope="session")
 def shared_bare_stack(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("bare"), functions=False) as started:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("bare"), functions=False) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def shared_stack(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("stack")) as started:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("stack")) as started:
         yield started
 
 
@@ -97,7 +98,9 @@ def make_stack(foundation: Foundation, tmp_path: Path) -> Iterator[StackMaker]:
 
         def make(**options: Any) -> Stack:
             number = len(list(tmp_path.glob("stack-*")))
-            return running.enter_context(Stack(foundation=foundation, folder=tmp_path / f"stack-{number}", **options))
+            return running.enter_context(
+                mirror_stack(foundation=foundation, folder=tmp_path / f"stack-{number}", **options)
+            )
 
         yield make
 

@@ -1,6 +1,6 @@
 """Each permission that the code uses, the role that grants it, and the line that assigns the role: docs/roles.md.
 
-Which actions an operation takes is in `local.policy.operations`, with its source; tests/interop/test_roles.py runs
+Which actions an operation takes is in `standins.policy.operations`, with its source; tests/interop/test_roles.py runs
 the app against a layer that refuses what the assigned roles don't grant, and holds what it used against this list.
 """
 
@@ -11,7 +11,7 @@ from functools import cache
 from devtools.deployment import ROLE, ROOT
 from devtools.deployment.roles import BY_ID, ROLES
 from devtools.deployment.scenarios import REGISTRY, SCENARIOS, predicted, run
-from local.policy import ALL, Grant, Operation, Places, Policy
+from standins.policy import ALL, Grant, Operation, Places, Policy
 
 _TRACK = Operation("telemetry", "Send telemetry", (frozenset({"Microsoft.Insights/Telemetry/Write"}),))
 OPERATIONS = {**ALL, _TRACK.name: _TRACK}
@@ -180,7 +180,7 @@ def table() -> str:
         "that the code uses, the role that grants it, and the line that assigns that role. Which action a",
         'role grants was taken down by hand from the documentation: "Azure built-in roles" for the roles,',
         '"Permissions for calling data operations" for storage, and "Azure Container Registry roles directory',
-        'reference" for the registry (`devtools/deployment/roles.py`, `local/policy/operations.py`). Actions',
+        'reference" for the registry (`devtools/deployment/roles.py`, `standins/policy/operations.py`). Actions',
         "stand here without their beginning, `Microsoft.Storage/storageAccounts/` and",
         "`Microsoft.ContainerRegistry/registries/`.",
         "",

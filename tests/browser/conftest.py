@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from watching import Open, Watched, Windows
 
-from local.stack import ROOT, Stack
+from standins.stack import Stack
+from testkit.stack import ROOT
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 

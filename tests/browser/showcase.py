@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from local.images import attestation, helm_chart, multi_arch, oci_image, sbom, signature, together
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import attestation, helm_chart, multi_arch, oci_image, sbom, signature, together
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import mirroring
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from watching import Watched
 
-from local.stack import Stack
+from standins.stack import Stack
 from tests.integration.http_api import Caller
 
 pytestmark = pytest.mark.browser

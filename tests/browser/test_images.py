@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from watching import Open, Watched
 
-from local.images import Image, multi_arch, oci_image, sbom, signature, together
+from testkit.images import Image, multi_arch, oci_image, sbom, signature, together
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 

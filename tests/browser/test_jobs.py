@@ -11,7 +11,7 @@ from watching import Open, Watched
 from acrmirror.jobs.job import Job, job_id
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from local.images import oci_image
+from testkit.images import oci_image
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from watching import Open
 
-from local.images import multi_arch
+from testkit.images import multi_arch
 from tests.integration.mirroring import Mirroring
 
 pytestmark = pytest.mark.browser

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from showcase import IMAGE, Showcase, showcase
 from watching import Watched, Windows
 
-from local.foundation import Foundation
-from local.stack import Stack
+from standins.foundation import Foundation
+from testkit.stack import mirror_stack
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +21,7 @@ NARROWEST = {"width": 320, "height": 640}
 
 @pytest.fixture(scope="module")
 def scene(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Showcase]:
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("showcase")) as stack:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("showcase")) as stack:
         with showcase(stack) as shown:
             yield shown
 

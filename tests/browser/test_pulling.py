@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 from watching import Watched
 
-from local.images import multi_arch, oci_image
-from local.reader import verify_tag
+from testkit.images import multi_arch, oci_image
+from testkit.reader import verify_tag
 from tests.integration.mirroring import Mirroring
 
 pytestmark = pytest.mark.browser

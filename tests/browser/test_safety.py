@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from watching import Open, Watched
 
-from local.images import oci_image, sbom, together
+from testkit.images import oci_image, sbom, together
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 

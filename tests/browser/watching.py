@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
-from local.stack import Stack
+from standins.stack import Stack
 
 VIOLATIONS = """
 addEventListener("securitypolicyviolation", (it) => console.error(`${it.violatedDirective} forbids ${it.blockedURI}`));

@@ -10,7 +10,8 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from acrmirror.cli.app import app
-from local.stack import ROOT, Stack
+from standins.stack import Stack
+from testkit.stack import ROOT
 
 _FOREIGN = ("ACRMIRROR_", "COLUMNS")
 

@@ -10,7 +10,7 @@ from http_api import Caller
 from mirroring import Mirroring, mirroring
 from registry_process import RegistryProcess
 
-from local.stack import Stack
+from standins.stack import Stack
 
 
 @pytest.fixture(scope="session")

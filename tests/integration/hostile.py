@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from local.stack import ROOT
+from testkit.stack import ROOT
 
 MIB = 1024 * 1024
 WHOLE = 700 * MIB

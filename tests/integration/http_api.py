@@ -7,7 +7,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from local.stack import Stack
+from standins.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)

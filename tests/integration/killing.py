@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from acrmirror.store import layout
-from local.foundation import Foundation
-from local.images import oci_image
-from local.reader import Poller, verify_all
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.stack import Stack
+from testkit.images import oci_image
+from testkit.reader import Poller, verify_all
 from tests.integration.mirroring import mirroring
 from tests.integration.storage_proxy import StorageProxy
 

@@ -17,7 +17,7 @@ from acrmirror.settings import Settings
 from acrmirror.store import MirrorStore
 from acrmirror.store.links import Links
 from acrmirror.store.listing import Listing
-from local.credential import LocalCredential
+from standins.credential import LocalCredential
 from tests.integration.hostile import report
 
 REPOSITORY = "team/app"

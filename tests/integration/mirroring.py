@@ -11,11 +11,11 @@ from azure.storage.queue import QueueClient
 
 from acrmirror.jobs import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.reference import Digest
-from local.foundation import CONTAINER, QUEUES, TABLE
-from local.images import Image
-from local.push import Pusher
-from local.reader import MirrorReader
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import Image
+from testkit.push import Pusher
+from testkit.reader import MirrorReader
+from testkit.stack import CONTAINER, QUEUES, TABLE
 
 
 @dataclass(frozen=True, slots=True)

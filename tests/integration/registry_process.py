@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from local.certificates import make_certificates
-from local.control import RegistryControl
-from local.identity import Identity, make_key
-from local.process import Service
+from standins.certificates import make_certificates
+from standins.control import RegistryControl
+from standins.identity import Identity, make_key
+from standins.process import Service
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -61,7 +61,7 @@ class RegistryProcess:
             "LOCAL_REGISTRY_CONTROL": "control",
         }
         self.service = Service.module(
-            "local.registry",
+            "standins.registry",
             [
                 "--cert",
                 str(self.certificates.server),

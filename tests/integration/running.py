@@ -16,7 +16,7 @@ from acrmirror.jobs.failing import Failing
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
-from local.images import Image
+from testkit.images import Image
 from tests.integration.mirroring import Mirroring
 
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from local.control import FunctionsControl
-from local.foundation import Foundation
-from local.process import Service, wait_for
+from standins.control import FunctionsControl
+from standins.foundation import Foundation
+from standins.process import Service, wait_for
 
 SAMPLE = Path(__file__).parent / "apps" / "sample"
 TOKEN = "of the test"
@@ -131,7 +131,6 @@ def sample_host(
         "SAMPLE__queueServiceUri": account.queue_endpoint,
         "SAMPLE__credential": "managedidentity",
         "SAMPLE__clientId": foundation.identity.client_id,
-        "MIRROR_TRUST_BUNDLE": str(account.ca),
         "SAMPLE_QUEUE": QUEUE,
         "SAMPLE_RECORD": str(record),
         "SAMPLE_SCHEDULE": "0 0 0 1 1 *",
@@ -141,8 +140,8 @@ def sample_host(
         section, _, option = name.partition("_")
         prefix = f"AzureFunctionsJobHost__extensions__{section}__" if section in ("queues", "http") else ""
         environment[prefix + option if prefix else name] = value
-    command = ["--app", str(app), "--workers", str(workers), "--lease", str(lease), *arguments]
-    service = Service.module("local.functions", command, folder / "functions.log", environment)
+    command = ["--app", str(app), "--workers", str(workers), "--lease", str(lease), "--ca", str(account.ca), *arguments]
+    service = Service.module("standins.functions", command, folder / "functions.log", environment)
     try:
         ready = service.ready()
         control = FunctionsControl(ready["functions"], ready["key"], ready["system_key"], TOKEN)

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from local.policy.refusals import refuse
-from local.relay import Answer, Relay, Request
+from standins.policy.refusals import refuse
+from standins.relay import Answer, Relay, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from acrmirror.errors import MirrorError
 from acrmirror.jobs import Job, JobQueue, JobRecord, JobRecords, Sweep
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from local.foundation import Foundation
-from local.images import Image, oci_image
-from local.policy.refusals import refuse
-from local.reader import verify_repository
+from standins.foundation import Foundation
+from standins.policy.refusals import refuse
+from testkit.images import Image, oci_image
+from testkit.reader import verify_repository
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, sent
 from tests.integration.storage_proxy import StorageProxy

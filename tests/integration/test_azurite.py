@@ -13,10 +13,11 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 from azure.storage.queue import QueueServiceClient
 
-from local.azurite import NoTools, Tools
-from local.credential import LocalCredential
-from local.foundation import QUEUES, STORAGE_AUDIENCE, Account, Foundation
-from local.identity import sign
+from standins.azurite import NoTools, Tools
+from standins.credential import LocalCredential
+from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
+from standins.identity import sign
+from testkit.stack import QUEUES, RESOURCES
 
 
 def test_what_the_deployment_makes_is_there_and_works_with_tokens(account: Account) -> None:
@@ -86,7 +87,7 @@ def test_nobody_is_trusted_without_the_throwaway_ca(account: Account) -> None:
 
 def test_a_folder_keeps_its_data_from_one_run_to_the_next(tmp_path: Path) -> None:
     with Foundation(tmp_path / "first", data=tmp_path / "data") as first:
-        account = first.account().deploy()
+        account = first.account().deploy(RESOURCES)
         with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
             blobs.get_blob_client("mirror", "kept").upload_blob(b"content")
     with Foundation(tmp_path / "second", data=tmp_path / "data") as second:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.foundation import CONTAINER, STORAGE_AUDIENCE, Account, Foundation
-from local.process import Service, wait_for
+from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
+from standins.process import Service, wait_for
+from testkit.stack import CONTAINER, RESOURCES
 
 CLEANING = 6  # seconds between two clean-ups, in place of ten minutes
 BLOBS = 2000
@@ -22,7 +23,7 @@ THREADS = 4
 @pytest.fixture
 def azurite(foundation: Foundation, tmp_path: Path) -> Iterator[Service]:
     arguments = ["--cert", str(foundation.certificates.server), "--cleaning", str(CLEANING)]
-    service = Service.module("local.azurite", arguments, tmp_path / "azurite.log")
+    service = Service.module("standins.azurite", arguments, tmp_path / "azurite.log")
     yield service
     service.stop()
 
@@ -33,7 +34,7 @@ def storage(azurite: Service, account: Account) -> Account:
     ready = azurite.ready()
     blob, queue, table = (f"{ready[name]}/{ready['accounts'][0]}" for name in ("blob", "queue", "table"))
     own = replace(account, name=ready["accounts"][0], blob_endpoint=blob, queue_endpoint=queue, table_endpoint=table)
-    return own.deploy()
+    return own.deploy(RESOURCES)
 
 
 def put_many(account: Account, container: str, count: int) -> None:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from acrmirror.jobs import BACKFILL_QUEUE, JOB_QUEUE, Sweep
-from local.images import oci_image
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import oci_image
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 from tests.integration.running import app_of, sent

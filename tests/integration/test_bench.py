@@ -23,7 +23,7 @@ from bench.credential import AnyToken
 from bench.link import Link
 from bench.services import Counters, Peer
 from bench.synthetic import UNIT, Bytes, Image, make_image
-from local.certificates import Certificates, make_certificates
+from standins.certificates import Certificates, make_certificates
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 9 * UNIT + 5

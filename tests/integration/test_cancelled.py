@@ -11,9 +11,9 @@ import pytest
 from acrmirror.application import Mirror
 from acrmirror.jobs import Job, JobRecord, Sweep, TableClaims
 from acrmirror.reference import Reference
-from local.foundation import Foundation
-from local.images import oci_image
-from local.relay import Answer
+from standins.foundation import Foundation
+from standins.relay import Answer
+from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, sent
 from tests.integration.storage_proxy import StorageProxy

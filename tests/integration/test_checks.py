@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from acrmirror.http import Request
 from acrmirror.http.api import Api
 from acrmirror.jobs import Job, JobRecord
-from local.images import multi_arch, oci_image
+from testkit.images import multi_arch, oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, sent
 

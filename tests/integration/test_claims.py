@@ -11,8 +11,9 @@ from azure.data.tables import TableEntity
 from acrmirror.jobs import Holder, Job, JobRecords, Recorder, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
-from local.foundation import TABLE, Account
-from local.images import oci_image
+from standins.foundation import Account
+from testkit.images import oci_image
+from testkit.stack import TABLE
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 

@@ -11,7 +11,7 @@ from command import Command
 from mirroring import Mirroring
 from typer.testing import Result
 
-from local.images import multi_arch, oci_image
+from testkit.images import multi_arch, oci_image
 
 MIB = 1024 * 1024
 

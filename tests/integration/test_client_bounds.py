@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 from tests.integration.hostile import MIB, ROOM, Answer, Asked, Weighed, bomb, hostile, weigh
 
 CALLS = ("show", "image", "content", "health", "repositories", "tags", "pulls", "cancel")

@@ -7,7 +7,7 @@ import pytest
 
 from acrmirror.client import Client
 from acrmirror.errors import Misconfigured
-from local.foundation import Foundation
+from standins.foundation import Foundation
 from tests.integration.hostile import hostile
 
 

@@ -13,10 +13,10 @@ from acrmirror.errors import MirrorError, Unavailable
 from acrmirror.jobs import BACKFILL_QUEUE, Comparisons, JobRecord, Sweep
 from acrmirror.moments import to_datetime
 from acrmirror.reference import Reference
-from local.foundation import Foundation
-from local.images import oci_image, signature
-from local.relay import Answer
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.relay import Answer
+from standins.stack import Stack
+from testkit.images import oci_image, signature
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 from tests.integration.running import app_of, sent

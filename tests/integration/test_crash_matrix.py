@@ -16,9 +16,9 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 from acrmirror.application import Mirror
 from acrmirror.jobs import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Holder, Job, JobRecord, Sweep, TableClaims
 from acrmirror.moments import from_datetime
-from local.images import Image, oci_image
-from local.reader import verify_repository
-from local.stack import RESOURCE_ID
+from standins.stack import RESOURCE_ID
+from testkit.images import Image, oci_image
+from testkit.reader import verify_repository
 from tests.integration.crashing import Crashing
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for

@@ -20,19 +20,20 @@ from azure.storage.blob import ContainerClient
 from bench.wire import Connection as BenchConnection
 from bench.wire import Request as BenchRequest
 from bench.wire import Server as BenchServer
-from local.certificates import Certificates, make_certificates
-from local.foundation import CONTAINER, Account, Foundation
-from local.functions.server import Request, Response, Server
-from local.identity import Identity
-from local.ingestion import AUDIENCE, IngestionServer
-from local.registry.counters import Counters, Entry
-from local.registry.faults import Faults
-from local.registry.server import Prepared
-from local.registry.server import Server as RegistryServer
-from local.registry.wire import Request as RegistryRequest
-from local.registry.wire import Response as RegistryResponse
-from local.relay import Answer, Relay
-from local.relay import Request as Relayed
+from standins.certificates import Certificates, make_certificates
+from standins.foundation import Account, Foundation
+from standins.functions.server import Request, Response, Server
+from standins.identity import Identity
+from standins.ingestion import AUDIENCE, IngestionServer
+from standins.registry.counters import Counters, Entry
+from standins.registry.faults import Faults
+from standins.registry.server import Prepared
+from standins.registry.server import Server as RegistryServer
+from standins.registry.wire import Request as RegistryRequest
+from standins.registry.wire import Response as RegistryResponse
+from standins.relay import Answer, Relay
+from standins.relay import Request as Relayed
+from testkit.stack import CONTAINER
 from tests.interop.tunnels import Tunnels
 
 ROOT = Path(__file__).parents[2]
@@ -241,7 +242,7 @@ def test_a_tunnel_is_not_dug_for_half_a_request() -> None:
 UPLOAD = """
 import sys
 from azure.storage.blob import BlobClient
-from local.credential import LocalCredential
+from standins.credential import LocalCredential
 
 class Slow:
     # Half of it, then nothing more.

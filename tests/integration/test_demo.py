@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from acrmirror.errors import Malformed
-from local.demo import example, parse, show
-from local.images import Image, load_image, multi_arch
-from local.screen import Screen
-from local.stack import Stack
+from devtools.demo import example, parse, show
+from devtools.screen import Screen
+from standins.stack import Stack
+from testkit.images import Image, load_image, multi_arch
 from tests.conftest import StackMaker
 
 
@@ -65,7 +65,7 @@ def test_an_image_of_the_users_own_goes_the_same_way_and_comes_back_the_same(
 def test_a_flipped_byte_is_told_and_the_command_exits_with_1(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     ended = subprocess.run(
-        [sys.executable, "-m", "local.demo", "--flip-byte"],
+        [sys.executable, "-m", "devtools.demo", "--flip-byte"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,

@@ -17,10 +17,10 @@ from mirroring import Mirroring, mirroring
 from storage_proxy import StorageProxy
 
 from acrmirror.store import layout
-from local.foundation import Foundation
-from local.images import Image, multi_arch, oci_image
-from local.process import wait_for
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.process import wait_for
+from standins.stack import Stack
+from testkit.images import Image, multi_arch, oci_image
 from tests.documentation import table
 from tests.programs import as_from_a_terminal
 

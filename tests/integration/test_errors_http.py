@@ -15,11 +15,12 @@ from acrmirror.jobs import Job
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, parse_manifest
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER, Foundation
-from local.images import Image, multi_arch, oci_image
-from local.policy.refusals import refuse
-from local.relay import Answer
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.policy.refusals import refuse
+from standins.relay import Answer
+from standins.stack import Stack
+from testkit.images import Image, multi_arch, oci_image
+from testkit.stack import CONTAINER, mirror_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def proxied(
     trust, own = foundation.certificates.ca, foundation.certificates.server
     with StorageProxy(trust, own) as blobs, StorageProxy(trust, own) as tables:
         settings = {"MIRROR_BLOB_ENDPOINT": blobs.endpoint, "MIRROR_TABLE_ENDPOINT": tables.endpoint}
-        with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("trouble"), settings=settings) as stack:
+        with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("trouble"), settings=settings) as stack:
             blobs.upstream, tables.upstream = stack.account.blob_endpoint, stack.account.table_endpoint
             stack.registry.set_event_manner(hold=True)
             yield stack, blobs, tables

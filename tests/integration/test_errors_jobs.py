@@ -18,10 +18,10 @@ from acrmirror.http.api import Api
 from acrmirror.jobs import DEAD_QUEUE, Job, JobRecord, Sweep
 from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
-from local.foundation import Foundation
-from local.images import Image, multi_arch, oci_image
-from local.images.build import add_image, add_index
-from local.images.values import Draft
+from standins.foundation import Foundation
+from testkit.images import Image, multi_arch, oci_image
+from testkit.images.build import add_image, add_index
+from testkit.images.values import Draft
 
 MANIFEST = {"kind": "manifest"}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

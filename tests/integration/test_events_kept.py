@@ -15,8 +15,8 @@ from acrmirror.http.api import Api
 from acrmirror.jobs import Refusals
 from acrmirror.jobs.refusals import KEPT
 from acrmirror.telemetry import Telemetry
-from local.images import oci_image
-from local.stack import RESOURCE_ID
+from standins.stack import RESOURCE_ID
+from testkit.images import oci_image
 from tests.integration.error_rows import rows
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, next_message, sent

@@ -11,8 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from acrmirror.jobs import Refusals
-from local.images import SHAPES
-from local.stack import RESOURCE_ID, Stack
+from standins.stack import RESOURCE_ID, Stack
+from testkit.images import SHAPES
+from testkit.stack import mirror_stack
 from tests.integration.mirroring import Mirroring, mirroring
 
 GOOD: dict[str, Any] = {
@@ -72,7 +73,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def refusing(foundation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("refusing")) as stack:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("refusing")) as stack:
         yield stack
 
 

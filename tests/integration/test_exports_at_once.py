@@ -13,7 +13,7 @@ from command import Command
 from mirroring import Mirroring
 
 from acrmirror.reference import Digest
-from local.images import Image, oci_image
+from testkit.images import Image, oci_image
 
 MIB = 1024 * 1024
 ROUNDS = 5

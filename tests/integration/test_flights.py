@@ -9,7 +9,8 @@ import pytest
 from acrmirror.jobs import Flights, Job, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from local.foundation import TABLE, Account
+from standins.foundation import Account
+from testkit.stack import TABLE
 
 IMAGE = Reference("team/app", "1.2")
 

@@ -7,8 +7,9 @@ import pytest
 from http_api import Caller
 from mirroring import Mirroring
 
-from local.images import oci_image
-from local.stack import ROOT, Stack
+from standins.stack import Stack
+from testkit.images import oci_image
+from testkit.stack import ROOT
 
 OPEN = {"live", "status", "status/main.js"}
 """Calls that need no key: that it runs, and the page without anything in it."""

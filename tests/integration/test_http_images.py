@@ -10,7 +10,7 @@ from http_api import Caller
 from mirroring import Mirroring
 
 from acrmirror.reference import Digest
-from local.images import Image, multi_arch, oci_image, signature, together
+from testkit.images import Image, multi_arch, oci_image, signature, together
 
 
 def bring(mirror: Mirroring, call: Caller, repository: str, image: Image, tag: str = "latest") -> Image:

@@ -8,8 +8,8 @@ import pytest
 from http_api import Caller
 from mirroring import Mirroring
 
-from local.images import oci_image
-from local.reader import verify_tag
+from testkit.images import oci_image
+from testkit.reader import verify_tag
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from http_api import Caller, Got
 from mirroring import Mirroring
 
 from acrmirror.moments import to_datetime
-from local.images import multi_arch, oci_image
-from local.reader import verify_tag
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import multi_arch, oci_image
+from testkit.reader import verify_tag
 
 MIB = 1024 * 1024
 

@@ -16,8 +16,8 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ManagedIdentityCredential
 
-from local.identity import HEADER_VARIABLE, ISSUER, check_token, make_key, read_key, sign
-from local.process import Service
+from standins.identity import HEADER_VARIABLE, ISSUER, check_token, make_key, read_key, sign
+from standins.process import Service
 
 HEADER = "a-secret-of-this-run"
 CLIENT = "0f4e1c2d-0000-4000-8000-000000000001"
@@ -32,7 +32,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def endpoint(key: Path) -> Iterator[str]:
     arguments = ["--key", str(key), "--client-id", CLIENT, "--lifetime", "7200"]
     service = Service.module(
-        "local.identity", arguments, key.with_suffix(".log"), {**os.environ, HEADER_VARIABLE: HEADER}
+        "standins.identity", arguments, key.with_suffix(".log"), {**os.environ, HEADER_VARIABLE: HEADER}
     )
     try:
         yield service.ready()["identity_endpoint"]
@@ -132,7 +132,7 @@ def test_the_key_file_is_readable_by_its_owner_only(endpoint: str, key: Path) ->
 
 def test_it_does_not_start_without_the_secret(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != HEADER_VARIABLE}
-    command = [sys.executable, "-m", "local.identity", "--key", str(tmp_path / "key")]
+    command = [sys.executable, "-m", "standins.identity", "--key", str(tmp_path / "key")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert HEADER_VARIABLE in ended.stderr

@@ -13,8 +13,9 @@ from azure.storage.blob import ContainerClient
 from acrmirror.reference import Digest
 from acrmirror.store import layout, links
 from acrmirror.store.links import Link, Links
-from local.foundation import CONTAINER, Account
-from local.process import wait_for
+from standins.foundation import Account
+from standins.process import wait_for
+from testkit.stack import CONTAINER
 
 ONE, OTHER = Digest.of(b"one"), Digest.of(b"other")
 

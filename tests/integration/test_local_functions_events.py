@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sample_host import RUNTIMES, SampleHost, sample_host
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sample_host import RUNTIMES, SAMPLE, sample_host
 
-from local.foundation import Foundation
-from local.functions.control import TOKEN_VARIABLE
-from local.functions.metadata import parse_functions
-from local.process import Service, ServiceFailed, wait_for
+from standins.foundation import Foundation
+from standins.functions.control import TOKEN_VARIABLE
+from standins.functions.metadata import parse_functions
+from standins.process import Service, ServiceFailed, wait_for
 
 HTTP_OUT = {"direction": "OUT", "type": "http", "name": "$return"}
 
@@ -47,7 +47,7 @@ METADATA = {
 TELL = """
 import json, sys
 from pathlib import Path
-from local.functions.runtime import choose
+from standins.functions.runtime import choose
 sys.path.insert(0, sys.argv[2])
 print(json.dumps(choose(sys.argv[1]).load(Path(sys.argv[2]))))
 """
@@ -61,7 +61,7 @@ def alive(pid: int) -> bool:
 
 
 def start_with(app: Path, folder: Path) -> Service:
-    return Service.module("local.functions", ["--app", str(app)], folder / "functions.log")
+    return Service.module("standins.functions", ["--app", str(app)], folder / "functions.log")
 
 
 def app_of(folder: Path, code: str, host_json: str | None = '{"version": "2.0"}') -> Path:
@@ -144,7 +144,7 @@ def test_what_it_cannot_run_it_refuses_by_name(tmp_path: Path, decorator: str, c
     code = f"import azure.functions as func\napp = func.FunctionApp()\n{decorator}\ndef f(arg): pass\n"
     app = app_of(tmp_path, code)
     environment = {**os.environ, "CONN__queueServiceUri": "https://127.0.0.1:1/x"}
-    service = Service.module("local.functions", ["--app", str(app)], tmp_path / "functions.log", environment)
+    service = Service.module("standins.functions", ["--app", str(app)], tmp_path / "functions.log", environment)
     with pytest.raises(ServiceFailed, match=complaint):
         service.ready()
 

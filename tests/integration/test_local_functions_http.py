@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sample_host import RUNTIMES, SampleHost, answer, sample_host
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)

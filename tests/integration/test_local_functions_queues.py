@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sample_host import RUNTIMES, SampleHost, pause, sample_host, seconds_between
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 
 
 def running_on(host: SampleHost, message: str) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sample_host import RUNTIMES, sample_host
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 
 
 def test_a_timer_runs_on_time_on_one_instance_and_others_by_hand(foundation: Foundation, tmp_path: Path) -> None:

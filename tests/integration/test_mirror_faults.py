@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from local.images import SHAPES, multi_arch, oci_image
-from local.reader import verify_repository
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import SHAPES, multi_arch, oci_image
+from testkit.reader import verify_repository
+from testkit.stack import mirror_stack
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 
@@ -19,7 +20,9 @@ RETRY_SECONDS = 10
 def hasty(foundation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose app waits seconds where it would wait minutes and hours."""
     settings = {"MIRROR_NOT_FOUND_SECONDS": str(NOT_FOUND_SECONDS), "MIRROR_RETRY_SECONDS": str(RETRY_SECONDS)}
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("hasty"), workers=2, settings=settings) as stack:
+    with mirror_stack(
+        foundation=foundation, folder=tmp_path_factory.mktemp("hasty"), workers=2, settings=settings
+    ) as stack:
         yield stack
 
 

@@ -11,10 +11,10 @@ from acrmirror.jobs import Job
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.store import layout
-from local.foundation import Foundation
-from local.images import SHAPES, multi_arch
-from local.reader import verify_all, verify_repository
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.stack import Stack
+from testkit.images import SHAPES, multi_arch
+from testkit.reader import verify_all, verify_repository
 from tests.integration.killing import MIB, counted_stack, killed_in_the_middle
 from tests.integration.mirroring import mirroring
 from tests.integration.storage_proxy import StorageProxy

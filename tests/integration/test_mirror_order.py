@@ -11,10 +11,10 @@ import pytest
 from acrmirror.reference import Digest
 from acrmirror.store import MirrorStore
 from acrmirror.store.rebuilding import last_in_mirror
-from local.foundation import CONTAINER
-from local.images import Image, multi_arch, oci_image
-from local.reader import Poller, verify_all
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import Image, multi_arch, oci_image
+from testkit.reader import Poller, verify_all
+from testkit.stack import CONTAINER, mirror_stack
 from tests.integration.mirroring import Mirroring, mirroring
 
 WORKERS = 8
@@ -22,7 +22,7 @@ WORKERS = 8
 
 @pytest.fixture(scope="module")
 def crowd(foundation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(
+    with mirror_stack(
         foundation=foundation,
         folder=tmp_path_factory.mktemp("crowd"),
         workers=WORKERS,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.images import SHAPES, UNSERVABLE, Image
-from local.push import Pusher
-from local.reader import verify_all, verify_repository
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import SHAPES, UNSERVABLE, Image
+from testkit.push import Pusher
+from testkit.reader import verify_all, verify_repository
 from tests.integration.mirroring import Mirroring, mirroring
 
 

@@ -12,9 +12,10 @@ from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, Assignment, granted, policy
-from local.foundation import Foundation
-from local.images import oci_image
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.stack import Stack
+from testkit.images import oci_image
+from testkit.stack import mirror_stack
 from tests.integration.mirroring import Mirroring, mirroring
 
 ROLES = sorted(
@@ -27,7 +28,7 @@ IMAGE = Reference("roles/any", "latest")
 @pytest.fixture(scope="module")
 def guarded(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("guarded")
-    with Stack(foundation=foundation, folder=folder, functions=False, policy=policy()) as stack:
+    with mirror_stack(foundation=foundation, folder=folder, functions=False, policy=policy()) as stack:
         yield stack
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from sample_host import sample_host
 
-from local.foundation import Foundation
-from local.functions import isolated
-from local.package import PACKAGES, ROOT, pack
-from local.stack import Stack
+from devtools.package import ROOT, pack
+from standins.foundation import Foundation
+from standins.functions import isolated
+from standins.functions.process import PACKAGES
+from standins.stack import Stack
 
 APP = """
 import importlib.util
@@ -70,7 +71,7 @@ def test_it_is_packed_as_it_lies_where_there_is_no_repository(tmp_path: Path) ->
 
 
 def test_an_app_that_brings_its_packages_has_these_alone(foundation: Foundation, tmp_path: Path) -> None:
-    """Neither this repository nor its environment: `acrmirror` and `pytest` are in both, `local` is the worker's."""
+    """Neither this repository nor its environment: `acrmirror` and `pytest` are in both, `standins` is the worker's."""
     app = tmp_path / "app"
     packages = app / PACKAGES
     packages.mkdir(parents=True)

@@ -9,9 +9,10 @@ from azure.data.tables import TableClient
 from azure.storage.blob import BlobClient, BlobSasPermissions, BlobServiceClient, ContainerClient, generate_blob_sas
 from azure.storage.queue import QueueClient
 
-from local.foundation import CONTAINER, QUEUES, STORAGE_AUDIENCE, TABLE, Account, Foundation
-from local.policy import Grant, Places, Policy, Seen
-from local.policy.server import Layer
+from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
+from standins.policy import Grant, Places, Policy, Seen
+from standins.policy.server import Layer
+from testkit.stack import CONTAINER, QUEUES, TABLE
 
 PLACES = Places("/blobs", "/queues", "/tables", "/registry")
 EVERYTHING = Grant("Owner of data", "/", ("*",))

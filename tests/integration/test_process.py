@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from local.process import Service, ServiceFailed, stop_all, wait_for
+from standins.process import Service, ServiceFailed, stop_all, wait_for
 
 CHILD = """
 import sys
-from local.process import die_with_parent, wait_until_told_to_stop
+from standins.process import die_with_parent, wait_until_told_to_stop
 die_with_parent()
 print("starting", flush=True)
 wait_until_told_to_stop({"port": 1234})
@@ -23,7 +23,7 @@ print("ended well", flush=True)
 PARENT = """
 import json, sys
 from pathlib import Path
-from local.foundation import Foundation
+from standins.foundation import Foundation
 foundation = Foundation(Path(sys.argv[1])).ready()
 print(json.dumps([service.pid for service in foundation.services]), flush=True)
 sys.stdin.read()

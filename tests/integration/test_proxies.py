@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import dev
-from local.loopback import reach_directly
+from standins.loopback import reach_directly
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "NO_PROXY", "no_proxy")
@@ -57,7 +57,7 @@ def behind(url: str, names: tuple[str, ...], **more: str) -> dict[str, str]:
 def test_the_demo_asks_no_proxy_for_anything(names: tuple[str, ...], more: dict[str, str], tmp_path: Path) -> None:
     with refusing_proxy() as (url, asked):
         ended = subprocess.run(
-            [sys.executable, "-m", "local.demo"],
+            [sys.executable, "-m", "devtools.demo"],
             env=behind(url, names, TMPDIR=str(tmp_path), **more),
             stdin=subprocess.DEVNULL,
             capture_output=True,

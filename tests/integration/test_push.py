@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from acrmirror.reference import Digest
-from local.control import RegistryControl
-from local.images import SHAPES, Content, make_layer, oci_image
-from local.push import CHUNK, Pusher
-from local.session import RequestFailed
+from standins.control import RegistryControl
+from testkit.images import SHAPES, Content, make_layer, oci_image
+from testkit.push import CHUNK, Pusher
+from testkit.session import RequestFailed
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from acrmirror.oci import parse_manifest
 from acrmirror.reference import Digest
-from local.foundation import Account
-from local.images import SHAPES, UNSERVABLE, Image, load_image, multi_arch, oci_image, sbom, signature, together
-from local.reader import (
+from standins.foundation import Account
+from testkit.images import SHAPES, UNSERVABLE, Image, load_image, multi_arch, oci_image, sbom, signature, together
+from testkit.reader import (
     Damaged,
     MirrorReader,
     NotServed,

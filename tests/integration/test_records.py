@@ -17,7 +17,8 @@ from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
-from local.foundation import TABLE, Account, Foundation
+from standins.foundation import Account, Foundation
+from testkit.stack import TABLE
 
 START = datetime(2026, 4, 25, 21, 39, 47, tzinfo=UTC)
 LAYER = Digest.of(b"a layer")

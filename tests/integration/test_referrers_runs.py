@@ -14,10 +14,10 @@ from acrmirror.jobs import Job, Sweep
 from acrmirror.oci import OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import layout
-from local.foundation import Foundation
-from local.images import Image, docker_image, multi_arch, oci_image, sbom, signature
-from local.images.values import entry
-from local.reader import verify_repository
+from standins.foundation import Foundation
+from testkit.images import Image, docker_image, multi_arch, oci_image, sbom, signature
+from testkit.images.values import entry
+from testkit.reader import verify_repository
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 from tests.integration.storage_proxy import StorageProxy

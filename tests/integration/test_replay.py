@@ -14,10 +14,10 @@ from azure.storage.queue import QueueClient
 from acrmirror.jobs import JOB_QUEUE
 from devtools.deployment.permissions import places
 from devtools.deployment.roles import ROLES
-from local.foundation import Foundation
-from local.policy import Grant, Policy
-from local.policy.server import Layer
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.policy import Grant, Policy
+from standins.policy.server import Layer
+from standins.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGEST = "sha256:" + "ab" * 32

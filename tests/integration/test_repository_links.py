@@ -10,11 +10,11 @@ from acrmirror.errors import NotFound
 from acrmirror.oci import OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER
-from local.images import Image, oci_image
-from local.images.build import OCI_CONFIG, PLATFORMS, image_config
-from local.images.values import Draft, entries, entry
-from local.reader import verify_repository
+from testkit.images import Image, oci_image
+from testkit.images.build import OCI_CONFIG, PLATFORMS, image_config
+from testkit.images.values import Draft, entries, entry
+from testkit.reader import verify_repository
+from testkit.stack import CONTAINER
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 

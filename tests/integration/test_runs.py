@@ -15,8 +15,8 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import layout
 from acrmirror.telemetry import Telemetry
-from local.images import foreign_layer, oci_image
-from local.reader import verify_repository
+from testkit.images import foreign_layer, oci_image
+from testkit.reader import verify_repository
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import (
     app_of,

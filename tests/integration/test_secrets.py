@@ -16,9 +16,9 @@ from http_api import Caller
 from mirroring import Mirroring, mirroring
 from storage_proxy import StorageProxy
 
-from local.foundation import Foundation
-from local.images import multi_arch, oci_image, signature, together
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.stack import Stack
+from testkit.images import multi_arch, oci_image, signature, together
 
 LAYER = 32_000
 """Bytes; what is larger is content of images, and no text of the app's."""

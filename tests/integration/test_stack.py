@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
-from local.foundation import Foundation
-from local.images import oci_image
-from local.process import ServiceFailed, wait_for
-from local.push import Pusher
-from local.reader import MirrorReader, NotServed, verify_tag
-from local.stack import RESOURCE_ID, Stack
+from standins.foundation import Foundation
+from standins.process import ServiceFailed, wait_for
+from standins.stack import RESOURCE_ID, Stack
+from testkit.images import oci_image
+from testkit.push import Pusher
+from testkit.reader import MirrorReader, NotServed, verify_tag
+from testkit.stack import mirror_stack
 from tests.conftest import StackMaker
 
 READY = {
@@ -123,14 +124,14 @@ def test_an_app_that_can_not_be_loaded_is_told_with_its_own_words(foundation: Fo
     (app / "function_app.py").write_text("raise RuntimeError('nothing works')")
     folder = tmp_path / "stack"
     with pytest.raises(ServiceFailed, match=r"(?s)local\.functions ended.*nothing works"):
-        with Stack(foundation=foundation, folder=folder, app=app):
+        with mirror_stack(foundation=foundation, folder=folder, app=app):
             pass
 
 
 def test_what_was_started_before_a_failure_is_stopped(
     foundation: Foundation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack = Stack(foundation=foundation, folder=tmp_path, app=tmp_path)
+    stack = mirror_stack(foundation=foundation, folder=tmp_path, app=tmp_path)
     with pytest.raises(ServiceFailed), stack:
         pass
     assert set(stack.logs) == {"registry", "functions"}
@@ -141,7 +142,7 @@ def test_it_starts_within_five_seconds_of_cpu_for_two(tmp_path: Path) -> None:
     """Wall time is what a user sees, and what others on this machine spend: CPU is what can be held to."""
     before = os.times()
     begun = time.monotonic()
-    with Stack(folder=tmp_path / "stack") as stack:
+    with mirror_stack(folder=tmp_path / "stack") as stack:
         seconds = time.monotonic() - begun
         assert stack.ready()["functions"]
     after = os.times()
@@ -152,7 +153,7 @@ def test_it_starts_within_five_seconds_of_cpu_for_two(tmp_path: Path) -> None:
 
 
 def test_a_temporary_folder_goes_with_its_stack() -> None:
-    with Stack() as stack:
+    with mirror_stack() as stack:
         folder = stack.folder
         assert (folder / "registry.log").exists()
         assert RESOURCE_ID in stack.app_environment().values()

@@ -10,7 +10,8 @@ from azure.storage.blob import ContainerClient
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import MirrorStore
-from local.foundation import CONTAINER, Account, Foundation
+from standins.foundation import Account, Foundation
+from testkit.stack import CONTAINER
 from tests.integration.hostile import MIB, ROOM, Asked, Weighed, bomb, hostile, weigh
 
 AT = "2026-04-25T21:39:47.000000000Z"

@@ -13,7 +13,8 @@ from acrmirror.errors import Conflict, DigestMismatch, Malformed
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.store import Ingest, MirrorStore, layout
-from local.foundation import CONTAINER, Account, Foundation
+from standins.foundation import Account, Foundation
+from testkit.stack import CONTAINER
 from tests.integration.storage_proxy import StorageProxy
 
 MIB = 1024 * 1024

@@ -11,7 +11,8 @@ from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, parse_manifest, r
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
 from acrmirror.store.rebuilding import last_in_mirror, rebuild_tags
-from local.foundation import CONTAINER, Account
+from standins.foundation import Account
+from testkit.stack import CONTAINER
 
 SECOND = "2026-04-25T21:39:47.000000000Z"
 LATER = "2026-04-25T21:40:01.000000000Z"

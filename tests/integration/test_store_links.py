@@ -9,7 +9,8 @@ from azure.storage.blob import ContainerClient
 from acrmirror.oci import OCI_MANIFEST, Descriptor, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER, Account
+from standins.foundation import Account
+from testkit.stack import CONTAINER
 
 LAYER = Descriptor("application/octet-stream", Digest.of(b"layer"), 5)
 SUBJECT = Digest.of(b"subject")

@@ -17,7 +17,8 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
 from acrmirror.store.links import Links
 from acrmirror.store.listing import Listing
-from local.foundation import CONTAINER, Account
+from standins.foundation import Account
+from testkit.stack import CONTAINER
 
 AT = "2026-04-25T21:39:47.276585742Z"
 LATER = "2026-04-26T21:39:47.000000000Z"

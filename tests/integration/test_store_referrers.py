@@ -12,7 +12,8 @@ from acrmirror.oci import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Manife
 from acrmirror.reference import Digest
 from acrmirror.store import MirrorStore, layout
 from acrmirror.store.listing import Listing
-from local.foundation import CONTAINER, Account
+from standins.foundation import Account
+from testkit.stack import CONTAINER
 
 AT = "2026-04-25T21:39:47.276585742Z"
 NAME = "team/app"

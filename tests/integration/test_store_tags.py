@@ -12,7 +12,8 @@ from acrmirror.history import Observation, TagEvent
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest, referrers_index
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER, Account, Foundation
+from standins.foundation import Account, Foundation
+from testkit.stack import CONTAINER
 from tests.integration.storage_proxy import StorageProxy
 
 AT = "2026-04-25T21:39:47.276585742Z"

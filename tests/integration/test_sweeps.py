@@ -1,7 +1,7 @@
 """Runs of a sweep, in the test's own process."""
 
 from acrmirror.jobs import BACKFILL_QUEUE, Sweep
-from local.images import oci_image
+from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, sent
 

@@ -11,7 +11,7 @@ import pytest
 from acrmirror.application import Mirror
 from acrmirror.jobs import BACKFILL_QUEUE, JobRecord, Sweep, underway
 from acrmirror.reference import Digest
-from local.images import Image, multi_arch, oci_image, sbom, signature, unknown_subject
+from testkit.images import Image, multi_arch, oci_image, sbom, signature, unknown_subject
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, sent
 

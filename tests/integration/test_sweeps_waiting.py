@@ -10,9 +10,9 @@ import pytest
 
 from acrmirror.errors import MirrorError
 from acrmirror.jobs import JobRecord, Sweep
-from local.foundation import Foundation
-from local.images import oci_image
-from local.relay import Answer
+from standins.foundation import Foundation
+from standins.relay import Answer
+from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, next_message, sent
 from tests.integration.storage_proxy import StorageProxy

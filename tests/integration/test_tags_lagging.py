@@ -10,9 +10,9 @@ from acrmirror.jobs import FINAL_STATES, Job, JobQueue
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore
 from acrmirror.store.rebuilding import last_in_mirror
-from local.foundation import CONTAINER
-from local.images import Image, StoredManifest, oci_image
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import Image, StoredManifest, oci_image
+from testkit.stack import CONTAINER
 from tests.integration.mirroring import Mirroring, mirroring
 
 TAGS = 40

@@ -32,11 +32,11 @@ from acrmirror.telemetry.telemetry import CLOSE_SECONDS
 from devtools.bicep.settled import at
 from devtools.deployment import SITE
 from devtools.deployment.scenarios import SCENARIOS, run
-from local.foundation import Foundation
-from local.images import oci_image
-from local.ingestion import AUDIENCE
-from local.process import Service, wait_for
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.ingestion import AUDIENCE
+from standins.process import Service, wait_for
+from standins.stack import Stack
+from testkit.images import oci_image
 from tests.conftest import StackMaker
 from tests.integration.mirroring import Mirroring, mirroring
 
@@ -97,7 +97,7 @@ def ingestion(foundation: Foundation, tmp_path: Path) -> Iterator[Ingestion]:
     received = tmp_path / "received.jsonl"
     arguments = ["--cert", str(foundation.certificates.server), "--identity-key", str(foundation.key)]
     arguments += ["--received", str(received)]
-    service = Service.module("local.ingestion", arguments, tmp_path / "ingestion.log")
+    service = Service.module("standins.ingestion", arguments, tmp_path / "ingestion.log")
     yield Ingestion(service, received, foundation.certificates.ca)
     assert service.stop() == 0
 

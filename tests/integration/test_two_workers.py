@@ -16,11 +16,11 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 from acrmirror.store import Ingest, MirrorStore, layout
-from local.foundation import CONTAINER
-from local.images import oci_image
-from local.push import Pusher
-from local.reader import MirrorReader, verify_repository
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import oci_image
+from testkit.push import Pusher
+from testkit.reader import MirrorReader, verify_repository
+from testkit.stack import CONTAINER
 
 MIB = 1024 * 1024
 SIZE = 36 * MIB

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
-from local.credential import LocalCredential
-from local.images import oci_image
-from local.process import wait_for
-from local.push import Pusher
-from local.reader import MirrorReader, NotServed
+from standins.credential import LocalCredential
+from standins.process import wait_for
+from testkit.images import oci_image
+from testkit.push import Pusher
+from testkit.reader import MirrorReader, NotServed
 from tests.integration.test_stack import READY
 from tests.programs import as_from_a_terminal, make_program
 
@@ -31,7 +31,7 @@ def up(
 ) -> Iterator["subprocess.Popen[str]"]:
     """From another folder than the project's, with no standard input."""
     with subprocess.Popen(
-        [sys.executable, "-m", "local.up", *arguments],
+        [sys.executable, "-m", "devtools.up", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **environment},
         stdin=subprocess.DEVNULL,
@@ -109,7 +109,7 @@ def test_the_page_tells_what_happens_and_ctrl_c_ends_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_it_starts_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path, "--json") as process:
-        assert wait_for(lambda: any(tmp_path.glob("mirror-*/registry.log")), 20)
+        assert wait_for(lambda: any(tmp_path.glob("stack-*/registry.log")), 20)
         process.send_signal(number)
         process.communicate(timeout=20)
         assert process.returncode == 128 + number
@@ -134,7 +134,7 @@ def in_the_background() -> None:
 @pytest.mark.parametrize("early", [True, False], ids=["while it starts", "once it runs"])
 def test_in_the_background_it_outlives_a_hangup_and_ends_on_ctrl_c_all_the_same(tmp_path: Path, early: bool) -> None:
     with up(tmp_path, "--json", start=in_the_background) as process:
-        assert wait_for(lambda: any(tmp_path.glob("mirror-*/registry.log")), 60)
+        assert wait_for(lambda: any(tmp_path.glob("stack-*/registry.log")), 60)
         process.send_signal(signal.SIGHUP)
         if not early:
             assert json.loads(read_until(process, "}"))
@@ -153,13 +153,13 @@ def test_a_part_that_ends_by_itself_ends_the_stack_with_its_log(tmp_path: Path) 
         (pid,) = (
             int(entry.parent.name)
             for entry in Path("/proc").glob("[0-9]*/cmdline")
-            if b"local.registry" in entry.read_bytes()
+            if b"standins.registry" in entry.read_bytes()
             and f"\nPPid:\t{process.pid}\n" in (entry.parent / "status").read_text()
         )
         os.kill(pid, signal.SIGKILL)
         _, err = process.communicate(timeout=30)
         assert process.returncode == 1
-        assert "local.registry ended with code -9" in err
+        assert "standins.registry ended with code -9" in err
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
             out, err = process.communicate(timeout=60)
         assert time.monotonic() - begun < 60
     assert (process.returncode, out) == (1, "")
-    assert "local.registry ended with code" in err
+    assert "standins.registry ended with code" in err
     assert "in use" in err
 
 

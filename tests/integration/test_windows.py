@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from acrmirror.jobs import JobRecord
-from local.images import oci_image
-from local.reader import verify_repository
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import oci_image
+from testkit.reader import verify_repository
+from testkit.stack import mirror_stack
 from tests.integration.mirroring import Mirroring, mirroring
 
 NOT_FOUND_SECONDS = 4
@@ -22,7 +23,7 @@ WRONG: dict[str, Any] = {"match": {"kind": "manifest", "method": "GET"}, "do": {
 def hasty(foundation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose app waits seconds for a 404, where it would wait minutes, and much longer for an outage."""
     settings = {"MIRROR_NOT_FOUND_SECONDS": str(NOT_FOUND_SECONDS), "MIRROR_RETRY_SECONDS": "120"}
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("windows"), settings=settings) as stack:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("windows"), settings=settings) as stack:
         yield stack
 
 

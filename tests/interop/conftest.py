@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.foundation import CONTAINER, Foundation
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.stack import Stack
+from testkit.stack import CONTAINER
 from tests.integration.mirroring import Mirroring, mirroring
 from tests.interop.clients import Clients
 from tests.interop.stock import stock_registry

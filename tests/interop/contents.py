@@ -4,8 +4,8 @@ import hashlib
 import re
 from pathlib import Path
 
-from local.images import Image
-from local.reader.manifests import read_body
+from testkit.images import Image
+from testkit.reader.manifests import read_body
 
 _NAMED = re.compile(r"([0-9a-f]{64}|[0-9a-f]{128})(?:\.manifest\.json)?")
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from local.foundation import Account, Foundation
+from standins.foundation import Account, Foundation
 from tests.interop.tunnels import carry
 
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.certificates import Certificates
-from local.foundation import Account
-from local.process import Service
+from standins.certificates import Certificates
+from standins.foundation import Account
+from standins.process import Service
 from tests.interop.tools import tool
 from tests.interop.tunnels import Tunnels
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from acrmirror.reference import Digest
-from local.images import SHAPES, artifact, cosign, oci_image, write_layout
+from testkit.images import SHAPES, artifact, cosign, oci_image, write_layout
 from tests.integration.mirroring import Mirroring
 from tests.interop.clients import CLIENTS, Clients
 from tests.interop.contents import contents, digests

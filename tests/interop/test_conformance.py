@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from local.certificates import make_certificates
-from local.process import Service
+from standins.certificates import make_certificates
+from standins.process import Service
 from tools import tool
 
 pytestmark = pytest.mark.interop
@@ -52,7 +52,7 @@ def registry(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Its host, and the CA to trust."""
     certificates = make_certificates(tmp_path)
     service = Service.module(
-        "local.registry",
+        "standins.registry",
         ["--cert", str(certificates.server), "--root", str(tmp_path), "--username", USERNAME],
         tmp_path / "registry.log",
         {**os.environ, "LOCAL_REGISTRY_PASSWORD": PASSWORD},

@@ -9,8 +9,8 @@ import pytest
 
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from local.reader import verify_all
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.reader import verify_all
 from tests.integration.mirroring import mirroring
 from tools import tool
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from local.foundation import Foundation
-from local.images import Image, multi_arch, oci_image
-from local.process import wait_for
-from local.push import Pusher
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.process import wait_for
+from standins.stack import Stack
+from testkit.images import Image, multi_arch, oci_image
+from testkit.push import Pusher
+from testkit.stack import mirror_stack
 from tests.documentation import ROOT, blocks
 from tests.integration.http_api import Caller
 from tests.interop.podman import Podman
@@ -70,7 +71,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def stack(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What `dev.py up` starts, on a slow link, and in its registry what the examples name."""
-    with Stack(foundation=foundation, folder=tmp_path_factory.mktemp("up")) as started:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("up")) as started:
         started.registry.set_event_manner(hold=True)
         started.registry.set_faults([{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 0.5}}])
         push(started, "team/app", multi_arch("app", 2, tag="1.2"))

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from acrmirror.cli.exporting import here
-from local.images import SHAPES, Image
-from local.reader import verify_tag
-from local.stack import ROOT
+from testkit.images import SHAPES, Image
+from testkit.reader import verify_tag
+from testkit.stack import ROOT
 from tests.integration.mirroring import Mirroring
 from tests.interop.podman import Podman
 from tests.interop.tools import tool

@@ -18,11 +18,12 @@ from acrmirror.archive.fetching import BLOCK, THREADS
 from acrmirror.oci import OCI_MANIFEST, Descriptor, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER, Foundation
-from local.images.build import OCI_CONFIG
-from local.images.layers import OCI_TYPES
-from local.process import wait_for
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.process import wait_for
+from standins.stack import Stack
+from testkit.images.build import OCI_CONFIG
+from testkit.images.layers import OCI_TYPES
+from testkit.stack import CONTAINER, mirror_stack
 from tests.integration.command import Command
 from tests.interop.relay import Relay, RelayedFoundation
 
@@ -78,7 +79,7 @@ def counted(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) ->
         blobs = running.enter_context(Relay(account.blob_endpoint))
         relayed = RelayedFoundation(foundation, account, blobs)
         folder = tmp_path_factory.mktemp("large")
-        stack = running.enter_context(Stack(foundation=relayed, folder=folder))  # type: ignore[arg-type]
+        stack = running.enter_context(mirror_stack(foundation=relayed, folder=folder))  # type: ignore[arg-type]
         yield Counted(stack, blobs, running.enter_context(Relay(stack.functions.url)))
 
 

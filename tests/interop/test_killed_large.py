@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 from tests.integration.killing import counted_stack, killed_in_the_middle
 
 pytestmark = pytest.mark.interop

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import ROOT
+from testkit.stack import ROOT
 
 pytestmark = pytest.mark.interop
 PACKAGE = "azure-containerregistry"

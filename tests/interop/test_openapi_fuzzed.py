@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from local.images import multi_arch, oci_image, signature, together
-from local.process import wait_for
-from local.stack import Stack
+from standins.process import wait_for
+from standins.stack import Stack
+from testkit.images import multi_arch, oci_image, signature, together
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import mirroring
 

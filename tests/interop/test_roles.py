@@ -17,12 +17,13 @@ from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, granted, policy, scope
-from local.foundation import Foundation
-from local.images import Image, oci_image, signature, together
-from local.policy import ALL
-from local.policy.registries import registry_seen
-from local.reader import verify_tag
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.policy import ALL
+from standins.policy.registries import registry_seen
+from standins.stack import Stack
+from testkit.images import Image, oci_image, signature, together
+from testkit.reader import verify_tag
+from testkit.stack import mirror_stack
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 
@@ -42,7 +43,7 @@ def guarded(
     folder = tmp_path_factory.mktemp("guarded")
     settings = {"MIRROR_CLAIM_STALE_SECONDS": str(STALE)}
     given = policy(abac=request.param)
-    with Stack(foundation=foundation, folder=folder, lease=LEASE, settings=settings, policy=given) as stack:
+    with mirror_stack(foundation=foundation, folder=folder, lease=LEASE, settings=settings, policy=given) as stack:
         yield stack
 
 
@@ -57,7 +58,7 @@ def test_the_roles_that_are_assigned_are_enough_and_each_permission_listed_is_us
         dead(mirror)
     at_storage = guarded.policy.seen()
     assert [it for it in at_storage if not it.allowed] == []
-    asked = at_storage + registry_seen(guarded.registry.requests(), given)
+    asked = at_storage + registry_seen(guarded.registry.requests(), given, "acrmirror")
     used = {(it.operation, given.places.resource(ALL[it.operation].service, it.container)) for it in asked}
     listed = {
         (operation, scope(permission))

@@ -14,8 +14,8 @@ import pytest
 
 from acrmirror.oci import MANIFEST_TYPES
 from devtools.deployment import INFRA
-from local.foundation import CONTAINER
-from local.images import SHAPES
+from testkit.images import SHAPES
+from testkit.stack import CONTAINER
 from tests.integration.mirroring import Mirroring
 from tests.interop.tools import tool
 

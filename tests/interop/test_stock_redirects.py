@@ -12,10 +12,11 @@ import pytest
 
 from acrmirror.reference import Digest
 from devtools.deployment.permissions import PERMISSIONS, SERVER, Assignment, assignments, policy, scope
-from local.foundation import CONTAINER, Account, Foundation
-from local.images import Image, multi_arch
-from local.policy.server import Layer
-from local.stack import Stack
+from standins.foundation import Account, Foundation
+from standins.policy.server import Layer
+from standins.stack import Stack
+from testkit.images import Image, multi_arch
+from testkit.stack import CONTAINER
 from tests.integration.mirroring import Mirroring
 from tests.interop.clients import CLIENTS, Clients
 from tests.interop.contents import closure, contents

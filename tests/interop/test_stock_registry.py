@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.images import SHAPES, UNSERVABLE
+from testkit.images import SHAPES, UNSERVABLE
 from tests.integration.mirroring import Mirroring
 from tests.interop.clients import Clients
 from tests.interop.contents import closure, contents

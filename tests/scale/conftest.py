@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.foundation import Foundation
-from local.stack import Stack
+from standins.foundation import Foundation
+from standins.stack import Stack
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 from tests.integration.storage_proxy import StorageProxy

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from acrmirror.store import layout
-from local.images import oci_image
-from local.reader import verify_all
+from testkit.images import oci_image
+from testkit.reader import verify_all
 from tests.scale.conftest import WatchedMaker
 
 MIB = 1024 * 1024

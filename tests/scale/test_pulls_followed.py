@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.images import oci_image
-from local.reader import verify_tag
+from testkit.images import oci_image
+from testkit.reader import verify_tag
 from tests.integration.http_api import Caller, Got
 from tests.scale.conftest import Watched, WatchedMaker
 

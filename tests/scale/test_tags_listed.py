@@ -12,7 +12,8 @@ import pytest
 from acrmirror.oci import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from acrmirror.store import MirrorStore, layout
-from local.foundation import CONTAINER, STORAGE_AUDIENCE
+from standins.foundation import STORAGE_AUDIENCE
+from testkit.stack import CONTAINER
 from tests.integration.storage_proxy import StorageProxy
 from tests.scale.conftest import Watched, WatchedMaker
 

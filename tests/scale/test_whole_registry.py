@@ -9,12 +9,12 @@ import pytest
 
 from acrmirror.oci import OCI_MANIFEST
 from acrmirror.reference import Digest
-from local.images import Draft, Image, make_layer, oci_image, sbom, signature
-from local.images.build import OCI_CONFIG, PLATFORMS, image_config
-from local.images.layers import OCI_TYPES
-from local.images.values import entries, entry
-from local.reader import verify_tag
-from local.stack import Stack
+from standins.stack import Stack
+from testkit.images import Draft, Image, make_layer, oci_image, sbom, signature
+from testkit.images.build import OCI_CONFIG, PLATFORMS, image_config
+from testkit.images.layers import OCI_TYPES
+from testkit.images.values import entries, entry
+from testkit.reader import verify_tag
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 

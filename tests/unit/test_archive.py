@@ -26,9 +26,9 @@ from acrmirror.errors import DigestMismatch, Unavailable
 from acrmirror.oci import Descriptor, Manifest, parse_manifest
 from acrmirror.platforms import DEFAULT_PLATFORM, choose
 from acrmirror.reference import Digest
-from local.images import SHAPES, Image, many_layers, multi_arch, oci_image
-from local.images.content import Content
-from local.images.values import Draft
+from testkit.images import SHAPES, Image, many_layers, multi_arch, oci_image
+from testkit.images.content import Content
+from testkit.images.values import Draft
 
 NAME = "demo.azurecr.io/team/app:1.2"
 

@@ -14,7 +14,7 @@ from acrmirror.archive.alone import alone
 from acrmirror.errors import DigestMismatch
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
-from local.images import oci_image
+from testkit.images import oci_image
 from tests.unit.test_archive import Store, _archive, _exported
 
 Write = Callable[[Path, Exported, Callable[[Descriptor, int, int], bytes]], None]

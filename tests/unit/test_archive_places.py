@@ -13,7 +13,7 @@ import pytest
 
 from acrmirror.archive import Exported, image_parts, platform_of, write_file, write_folder
 from acrmirror.errors import Malformed
-from local.images import oci_image
+from testkit.images import oci_image
 from tests.unit.test_archive import Store, _archive, _exported
 
 ROOT = Path(__file__).resolve().parents[2]

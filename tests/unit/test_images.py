@@ -15,7 +15,7 @@ import pytest
 from acrmirror.errors import Malformed
 from acrmirror.oci import MAX_MANIFEST_SIZE, Manifest, parse_manifest
 from acrmirror.reference import Digest
-from local.images import (
+from testkit.images import (
     SHAPES,
     SMALLEST,
     Content,
@@ -28,8 +28,8 @@ from local.images import (
     together,
     write_layout,
 )
-from local.images.build import CREATED
-from local.images.layers import Packing
+from testkit.images.build import CREATED
+from testkit.images.layers import Packing
 
 
 def _parsed(image: Image) -> dict[Digest, Manifest]:
@@ -137,7 +137,7 @@ def test_a_large_layer_is_never_held_in_memory() -> None:
     """256 MiB made, hashed twice and read, in a process whose peak says what it held."""
     script = (
         "import resource\n"
-        "from local.images import make_layer\n"
+        "from testkit.images import make_layer\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "layer = make_layer('large', 256 << 20)\n"
         "assert sum(len(c) for c in layer.content.chunks()) == 256 << 20\n"

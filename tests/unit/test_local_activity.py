@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from acrmirror.jobs import JobRecord, Sweep
-from local.activity import job_line
+from devtools.activity import job_line
 
 
 def test_a_sweep_is_told_by_its_patterns_and_what_it_asked_for() -> None:

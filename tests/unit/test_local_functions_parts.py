@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from local.functions import newtonsoft
-from local.functions.backoff import Backoff
-from local.functions.counts import KEPT, Counts
-from local.functions.cron import InvalidSchedule, parse_schedule
-from local.functions.hostjson import HostOptions, InvalidHostJson, read, time_span
-from local.functions.metadata import NotEmulated, resolve
-from local.functions.routes import InvalidRoute, Template, by_precedence
-from local.functions.wire import Call, Channel
+from standins.functions import newtonsoft
+from standins.functions.backoff import Backoff
+from standins.functions.counts import KEPT, Counts
+from standins.functions.cron import InvalidSchedule, parse_schedule
+from standins.functions.hostjson import HostOptions, InvalidHostJson, read, time_span
+from standins.functions.metadata import NotEmulated, resolve
+from standins.functions.routes import InvalidRoute, Template, by_precedence
+from standins.functions.wire import Call, Channel
 
 
 def moment(text: str) -> datetime:

@@ -4,9 +4,9 @@ from email.message import Message
 
 import pytest
 
-from local.policy import ALL, Grant, Places, Policy
-from local.policy.operations import read
-from local.policy.registries import registry_grant
+from standins.policy import ALL, Grant, Places, Policy
+from standins.policy.operations import read
+from standins.policy.registries import registry_grant
 
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
 QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"

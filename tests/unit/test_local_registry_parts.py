@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.registry import delivery
-from local.registry.webhook import Event, Subscription
+from standins.registry import delivery
+from standins.registry.webhook import Event, Subscription
 
 
 def test_a_registry_that_runs_for_days_forgets_the_oldest_events_that_arrived(monkeypatch: pytest.MonkeyPatch) -> None:

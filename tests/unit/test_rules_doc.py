@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-FOLDERS = ("acrmirror", "local", "tests", "bench", "docs", "infra", "devtools", "standins", "testkit")
+FOLDERS = ("acrmirror", "tests", "bench", "docs", "infra", "devtools", "standins", "testkit")
 NAMED = re.compile(r"\brules? ((?:[A-Z][0-9]+(?:, | and |–)?)+)")
 
 

@@ -14,10 +14,10 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from local.control import RegistryControl
-from local.foundation import Foundation
-from local.process import Service
-from local.push import Pusher
+from standins.control import RegistryControl
+from standins.foundation import Foundation
+from standins.process import Service
+from testkit.push import Pusher
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Bed:
 def start(foundation: Foundation, folder: Path, *arguments: str) -> tuple[Service, Bed]:
     password, token = secrets.token_hex(12), secrets.token_hex(12)
     service = Service.module(
-        "local.registry",
+        "standins.registry",
         [
             *("--cert", str(foundation.certificates.server), "--identity-key", str(foundation.key)),
             *("--username", "pusher", *arguments),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.foundation import Foundation
+from standins.foundation import Foundation
 from tests.integration.hostile import MIB, ROOM, WHOLE, Answer, Asked, Hostile, Weighed, bomb, hostile, weigh
 
 DIGEST = "sha256:" + "ab" * 32

@@ -27,8 +27,8 @@ from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_ARTIFACT, OCI_INDEX, OCI_MANIFE
 from acrmirror.reference import Digest, Reference
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from local.foundation import Foundation
-from local.images import SHAPES, oci_image
+from standins.foundation import Foundation
+from testkit.images import SHAPES, oci_image
 from tests.integration.registry.conftest import Bed, Trap
 
 

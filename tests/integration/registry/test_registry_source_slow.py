@@ -6,7 +6,7 @@ import time
 import pytest
 
 from acrmirror.errors import Unavailable
-from local.images import oci_image
+from testkit.images import oci_image
 from tests.integration.registry.conftest import Bed, content
 from tests.integration.registry.oddities import odd_host, partial
 
