@@ -11,9 +11,10 @@ import pytest
 from acrmirror.application import Mirror
 from acrmirror.jobs import Holder, Job, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
-from local.foundation import TABLE, Account, Foundation
-from local.images import oci_image
-from local.relay import Answer
+from standins.foundation import Account, Foundation
+from standins.relay import Answer
+from testkit.images import oci_image
+from testkit.stack import TABLE
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 from tests.integration.storage_proxy import StorageProxy
