@@ -109,6 +109,9 @@ class Target(Lists, Protocol):
     """The mirror."""
 
     def has(self, descriptor: Descriptor) -> bool: ...
+    def blocks(self, descriptor: Descriptor) -> int:
+        """How many blocks `ingest` has for the blob; asks nobody."""
+
     def stands(self, repository: str, digest: Digest, *, whole: bool = False) -> Descriptor | None:
         """With `whole`, only what no foreign layer was left out of."""
 

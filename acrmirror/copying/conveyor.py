@@ -3,7 +3,8 @@
 Each thread holds one buffer and takes one block at a time: reads it, hashes it in its turn, stages it. Blocks are
 handed out strictly in order, and a thread waits only for blocks that others already hold, each with its buffer; so
 the pool cannot stall whatever its size. A blob is begun only when those before it have no block left to hand out.
-No thread waits for another worker's claim: a claimed blob goes to the end of the line and is asked about again.
+Only blobs of several blocks are claimed. No thread waits for another worker's claim: a claimed blob goes to the end of
+the line and is asked about again.
 """
 
 import random
@@ -218,7 +219,7 @@ class _Conveyor:
         descriptor = waiting.descriptor
         claim: Claim | None = None
         try:
-            if self._context.claims is not None:
+            if self._context.claims is not None and self._is_worth_a_claim(descriptor):
                 if not self._context.force and self._target.has(descriptor):
                     return self._found(descriptor)
                 claim = self._context.claims.acquire(descriptor.digest)
@@ -239,6 +240,10 @@ class _Conveyor:
             self._belongs(descriptor)
         self._progress.state(descriptor.digest, "copying")
         return ingest, claim
+
+    def _is_worth_a_claim(self, descriptor: Descriptor) -> bool:
+        """A blob of one block is read twice at worst, which costs less than the claim's requests (rule W2)."""
+        return descriptor.data is None and self._target.blocks(descriptor) > 1
 
     def _found(self, descriptor: Descriptor) -> bool:
         """A blob that need not be copied: False, as `_way_in` says it."""

@@ -16,7 +16,7 @@ from acrmirror.errors import Conflict, DigestMismatch, Malformed
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.store.failures import explained, lost_race
-from acrmirror.store.layout import block_id, block_size
+from acrmirror.store.layout import block_id, block_size, blocks
 from acrmirror.store.standing import Standing
 
 ROUNDS = 3
@@ -42,7 +42,7 @@ class Ingest:
         self.descriptor = descriptor
         self.standing = standing
         self.block_size = block_size(descriptor.size)
-        self.count = max(1, -(-descriptor.size // self.block_size))
+        self.count = blocks(descriptor.size)
         self._blob = blob
         self._replaces = replaces
         self._ids: list[str | None] = [None] * self.count

@@ -111,6 +111,11 @@ def block_size(size: int) -> int:
     return length
 
 
+def blocks(size: int) -> int:
+    """How many blocks a blob of `size` bytes has; one of a single block is one put."""
+    return max(1, -(-size // block_size(size)))
+
+
 def block_id(offset: int, length: int, running: bytes) -> str:
     """Where a block lies and the running hash of the blob up to its end: 63 characters for every block.
 

@@ -70,6 +70,10 @@ class MirrorStore(Referrers):
         """
         return self._standing(descriptor)[0]
 
+    def blocks(self, descriptor: Descriptor) -> int:
+        """In how many blocks the blob is staged; one of a single block is one put."""
+        return layout.blocks(descriptor.size)
+
     def ingest(
         self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
     ) -> Ingest | None:
@@ -79,7 +83,7 @@ class MirrorStore(Referrers):
         Wrong bytes that stand at its path will be replaced, and only they (If-Match).
         """
         blob = self._container.get_blob_client(layout.blob_data(descriptor.digest))
-        if verify is not None and descriptor.size > layout.block_size(descriptor.size):
+        if verify is not None and self.blocks(descriptor) > 1:
             etag = self._etag_of(descriptor)
             if etag is not None:
                 standing = Standing(blob, descriptor.digest, etag)

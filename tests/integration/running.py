@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +16,29 @@ from acrmirror.jobs.failing import Failing
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
+from standins.foundation import Foundation
+from standins.relay import Answer
 from testkit.images import Image
 from tests.integration.mirroring import Mirroring
+from tests.integration.storage_proxy import StorageProxy
 
 
 @contextmanager
 def app_of(mirror: Mirroring, **settings: str) -> Iterator[Mirror]:
     with Mirror.open(Settings.from_environment({**mirror.stack.app_environment(), **settings})) as app:
         yield app
+
+
+@contextmanager
+def table_answering(
+    mirror: Mirroring, foundation: Foundation, refuses: Callable[[str, str], Answer | None] = lambda method, path: None
+) -> Iterator[tuple[Mirror, StorageProxy]]:
+    """An app whose requests to the table go by a proxy, which is asked about each (method, path)."""
+    with StorageProxy(mirror.stack.ca, foundation.certificates.server) as proxy:
+        proxy.upstream = mirror.stack.account.table_endpoint
+        proxy.refuses = refuses
+        with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
+            yield app, proxy
 
 
 def job_for(repository: str, image: Image, name: str = "event") -> Job:

@@ -3,12 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.application import Mirror
 from acrmirror.jobs import Holder, Job, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
 from standins.foundation import Account, Foundation
@@ -16,25 +14,12 @@ from standins.relay import Answer
 from testkit.images import oci_image
 from testkit.stack import TABLE
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, job_for
-from tests.integration.storage_proxy import StorageProxy
+from tests.integration.running import app_of, job_for, table_answering
 
 LAYER = Digest.of(b"a layer that stays claimed")
 JOB = Job.of_pull(Reference("left/app", "v1"), "left")
 MIB = 2**20
 SOON, LATER = timedelta(minutes=2), timedelta(hours=2)
-
-
-@contextmanager
-def table_answering(
-    mirror: Mirroring, foundation: Foundation, refuses: Callable[[str, str], Answer | None]
-) -> Iterator[tuple[Mirror, StorageProxy]]:
-    """An app whose requests to the table are asked about."""
-    with StorageProxy(mirror.stack.ca, foundation.certificates.server) as proxy:
-        proxy.upstream = mirror.stack.account.table_endpoint
-        proxy.refuses = refuses
-        with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
-            yield app, proxy
 
 
 class Once:
@@ -88,7 +73,7 @@ def test_a_claim_whose_answer_a_cancelled_run_did_not_wait_for_is_gone_with_its_
     waits = threading.Event()
     layer = next(it.descriptor.digest for it in image.blobs if it.descriptor.size > MIB)
 
-    with table_answering(bare_mirror, foundation, lambda method, path: None) as (app, proxy):
+    with table_answering(bare_mirror, foundation) as (app, proxy):
         count = proxy._relay.heard
 
         def slowly(request: object, status: int) -> None:
@@ -117,7 +102,7 @@ def test_a_claim_whose_answer_a_cancelled_run_did_not_wait_for_is_gone_with_its_
 def test_a_run_that_released_all_asks_no_more_at_its_end(bare_mirror: Mirroring, foundation: Foundation) -> None:
     image = bare_mirror.push("left/none", oci_image("left none", layers=[9 * MIB]))
     job = job_for("left/none", image)
-    with table_answering(bare_mirror, foundation, lambda method, path: None) as (app, proxy):
+    with table_answering(bare_mirror, foundation) as (app, proxy):
         app.run_job(job.to_json(), 1)
         about = [it.method for it in proxy.asked if "claim" in it.target]
     assert about

@@ -20,7 +20,7 @@ from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
 from standins.foundation import Foundation
 from testkit.images import Image, multi_arch, oci_image
-from testkit.images.build import add_image, add_index
+from testkit.images.build import SMALL, add_image, add_index
 from testkit.images.values import Draft
 
 MANIFEST = {"kind": "manifest"}
@@ -46,8 +46,8 @@ class Work:
     monkeypatch: pytest.MonkeyPatch
     repository: str
 
-    def push(self) -> tuple[Image, Job]:
-        image = self.mirror.push(self.repository, oci_image(self.repository))
+    def push(self, *layers: int) -> tuple[Image, Job]:
+        image = self.mirror.push(self.repository, oci_image(self.repository, layers=layers or SMALL))
         return image, job_for(self.repository, image)
 
     def run(self, job: Job, **settings: str) -> JobRecord:
@@ -137,7 +137,7 @@ def _(work: Work) -> JobRecord:
 
 @ends("claimed-elsewhere", "waiting")
 def _(work: Work) -> JobRecord:
-    image, job = work.push()
+    image, job = work.push(9 * 2**20)
     with at_work_elsewhere(work.mirror, image):
         return work.run(job, MIRROR_CLAIM_STALE_SECONDS="1")
 

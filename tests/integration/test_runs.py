@@ -341,7 +341,7 @@ def test_an_event_is_in_the_history_before_anything_is_asked_and_once(mirror: Mi
 
 
 def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirroring) -> None:
-    image = mirror.push("waiting", oci_image("waiting"))
+    image = mirror.push("waiting", oci_image("waiting", layers=[9 * 2**20]))
     job = job_for("waiting", image)
     with app_of(mirror, MIRROR_CLAIM_STALE_SECONDS="2") as app, at_work_elsewhere(mirror, image):
         app.run_job(job.to_json(), 1)

@@ -211,6 +211,9 @@ class Mirror:
     def has(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.content and descriptor.digest not in self.wrong
 
+    def blocks(self, descriptor: Descriptor) -> int:
+        return max(1, -(-descriptor.size // BLOCK))
+
     def stands(self, repository: str, digest: Digest, *, whole: bool = False) -> Descriptor | None:
         manifest = self.revisions.get((repository, digest))
         if whole and (repository, digest) in self.partial:

@@ -85,7 +85,7 @@ class Ingest:
         self.standing: Reader | None = None
         self.mends = False
         self.block_size = BLOCK
-        self.count = max(1, -(-descriptor.size // BLOCK))
+        self.count = target.blocks(descriptor)
         self.parts: dict[int, bytes] = {}
 
     def block(self, index: int) -> tuple[int, int]:
@@ -122,6 +122,9 @@ class Target:
     def has(self, descriptor: Descriptor) -> bool:
         return descriptor.digest in self.stored
 
+    def blocks(self, descriptor: Descriptor) -> int:
+        return max(1, -(-descriptor.size // BLOCK))
+
     def linked(self, repository: str, digest: Digest) -> bool:
         return digest in self.links
 
@@ -156,9 +159,11 @@ class Claims:
         self.held: set[Digest] = set()
         self.lock = threading.Lock()
         self.renewed = 0
+        self.asked: list[Digest] = []
 
     def acquire(self, digest: Digest) -> Claim | None:
         with self.lock:
+            self.asked.append(digest)
             if digest in self.held:
                 return None
             self.held.add(digest)
@@ -430,6 +435,15 @@ def test_a_block_that_can_not_be_had_lets_go_those_that_wait_behind_it() -> None
     within(10, work)
     assert set(failed) == {broken}
     assert set(target.stored) == {descriptors[1].digest}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_blobs_of_several_blocks_are_claimed(force: bool) -> None:
+    descriptors, contents = blobs(0, 10, BLOCK, BLOCK + 1, 5 * BLOCK)
+    claims, target = Claims(), Target()
+    run(Source(contents), target, descriptors, threads=3, claims=claims, force=force)
+    assert target.stored == contents
+    assert sorted(claims.asked, key=str) == sorted((it.digest for it in descriptors if it.size > BLOCK), key=str)
 
 
 def test_no_thread_waits_for_a_claim() -> None:
