@@ -1,12 +1,16 @@
 """What history is made of: observations of the registry, each true whatever the mirror did with it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, Self
 
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
 Clock = Literal["registry", "mirror"]
+
+LAG_WINDOW = timedelta(minutes=30)
+"""How long after a push a replica of the registry may still answer with what was there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Observation:
 
     `kind` is `event`, `resolve` or `deleted`; `identity` is the event's or the job's id. `sequence` keeps the resolves
     of one second in order: the registry's `Date` has no fraction. `clock` is `mirror` where that `Date` could not be
-    believed and `at` is this machine's time.
+    believed and `at` is this machine's time. `provisional`: the answer contradicted an event that was so
+    young that a replica may have been behind (rule L3).
     """
 
     at: str
@@ -41,6 +46,7 @@ class Observation:
     size: int | None = None
     sequence: int = 0
     clock: Clock = "registry"
+    provisional: bool = False
 
     @classmethod
     def of_resolve(

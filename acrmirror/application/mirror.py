@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
+from acrmirror.application.checking import Checks, is_lost
 from acrmirror.application.health import HealthChecks
 from acrmirror.application.images import Images
 from acrmirror.application.intake import Intake
@@ -14,7 +15,7 @@ from acrmirror.application.pulls import Pulls
 from acrmirror.application.running import LAYERS_SHOWN, Run
 from acrmirror.application.sweeps import Sweeps
 from acrmirror.application.timing import Timer
-from acrmirror.copying import Context, Copied, ask_again, copy_image, copy_platforms
+from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent, Unavailable
 from acrmirror.history import Observation
@@ -33,7 +34,7 @@ from acrmirror.jobs import (
     job_id,
 )
 from acrmirror.jobs.records import error_fields
-from acrmirror.moments import ahead_of, from_datetime
+from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
@@ -73,6 +74,7 @@ class Mirror:
         self._policy = RetryPolicy(
             timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
         )
+        self._checks = Checks(settings.recheck_seconds, store, queue, records)
         listing = Listing(store.container, settings.prefix)
         self.pulls = Pulls(settings, registry, queue, records)
         self.images = Images(settings, store, listing, links)
@@ -191,11 +193,14 @@ class Mirror:
             cancel=run.cancel,
             progress=run.progress,
             event=event,
+            about=self._checks.event_of(job),
             window=timedelta(seconds=self._settings.recheck_seconds[-1]),
         )
         if job.platforms:
             return copy_platforms(source, self._store, job.reference, job.platforms, context)
-        return copy_image(source, self._store, job.reference, context)
+        copied = copy_image(source, self._store, job.reference, context)
+        run.made_good = self._checks.made_good(job)
+        return copied
 
     def _note_deletion(self, source: Registry, job: Job) -> Copied:
         """Recorded once the registry has answered 404 itself; what stands in the mirror stays (rule H4)."""
@@ -218,7 +223,7 @@ class Mirror:
         fields = _brought(job, run, copied)
         if not failures:
             if self._finished(job, run, fields | {"state": "done", "missing": False} | error_fields(None)):
-                self._check_again_later(job, copied, "done")
+                self._checks.ask_again_later(job, copied, "done")
                 _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
@@ -234,7 +239,7 @@ class Mirror:
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
             ended = fields | {"state": decision.state} | error_fields(_told(decision, copied))
-            missing = decision.state == "gone" and job.kind == "event" and not job.check and copied.digest is None
+            missing = decision.state == "gone" and is_lost(job, copied) and not job.check
             if self._finished(job, run, ended | {"missing": missing}):
                 _log.log(
                     logging.ERROR if decision.state == "failed" or missing else logging.INFO,
@@ -243,8 +248,8 @@ class Mirror:
                     job.id,
                     decision.error,
                 )
-                if copied.provisional:
-                    self._check_again_later(job, copied, decision.state)
+                if copied.provisional or (decision.state == "gone" and is_lost(job, copied)):
+                    self._checks.ask_again_later(job, copied, decision.state)
 
     def _finished(self, job: Job, run: Run, fields: dict[str, Any]) -> bool:
         """Writes the final record. Where that can't be done now, the job runs once more by a delayed message: what it
@@ -260,26 +265,6 @@ class Mirror:
             _log.warning("Waiting %.0f s with the record of %s: %s", decision.delay, job.id, error)
             return False
         return not run.over
-
-    def _check_again_later(self, job: Job, copied: Copied, ended: str) -> None:
-        """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer."""
-        now = datetime.now(UTC)
-        ages = self._settings.recheck_seconds
-        whole = None
-        delays: list[float] = []
-        about = copied.event.at if copied.event is not None else None
-        tag = ask_again(copied.event, job.about, copied.provisional, now, ages)
-        if tag is not None:
-            delays.append(tag)
-        if copied.left_out:
-            age = -ahead_of(job.at, now).total_seconds()
-            # What a long run was refused in its beginning is asked for once at least.
-            due = next((it - age for it in ages if it > age), None if job.check else 0.0)
-            if due is not None:
-                whole = job.reference.digest if job.platforms else copied.digest or copied.tagged
-                delays.append(due)
-        if delays:
-            self._queue.send(job.checking_again(whole, about if tag is not None else None, ended), min(delays))
 
     # a job is dead
 
@@ -337,6 +322,8 @@ class Crashed(Permanent):
 def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
     """What a run came to. One that only asked about the tag again leaves what the job's first run brought."""
     fields: dict[str, Any] = {"tagged_digest": str(copied.tagged or "")}
+    if run.made_good is not None:
+        fields["mirrored_digest"] = str(run.made_good)
     if job.check and not run.progress.layers:
         return fields
     left_out = [(str(digest), why) for digest, why in copied.left_out.items()]

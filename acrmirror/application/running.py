@@ -13,7 +13,7 @@ from acrmirror.jobs import CheckRecorder, Holder, Job, JobRecords, Recorder, fac
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
-from acrmirror.reference import shown
+from acrmirror.reference import Digest, shown
 from acrmirror.telemetry import Telemetry
 
 LAYERS_SHOWN = 150
@@ -62,6 +62,8 @@ class Run:
         self._telemetry = telemetry
         self.over = False
         """Nothing more is to be done for it: a person has cancelled it, or another worker has it."""
+        self.made_good: Digest | None = None
+        """What the job was to mirror and had not, and is in the mirror after this check."""
         self._warned: dict[str, str] = {}
         self.holder = Holder.of(job, uuid4().hex, deliveries)
         pen = CheckRecorder if job.check else Recorder

@@ -280,9 +280,9 @@ class Context:
 
     `force` looks at everything again, whatever links promise, and hashes what stands anew; `resume` is off after a
     digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about (UTC,
-    nine digits). `event` is the push that the job brings news of, if it does; for as long as `window` after a push the
-    registry's replicas may be behind. `manifests` are all that this run came to, those that stand included; `referrals`
-    those of them that are to be listed.
+    nine digits). `event` is the push that the job brings news of, if it does; `about` is one that is in history
+    already, which the registry is asked about again. For as long as `window` after a push the registry's replicas may
+    be behind. `manifests` are all that this run came to, `referrals` those of them that are to be listed.
     """
 
     identity: str
@@ -297,6 +297,7 @@ class Context:
     manifests: set[Digest] = field(default_factory=set)
     referrals: Referrals = field(default_factory=Referrals)
     event: Observation | None = None
+    about: TagEvent | None = None
     window: timedelta = WINDOW
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

@@ -1,7 +1,7 @@
 """The main verbs: an image with what refers to it, and a tag that follows the registry's."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from acrmirror.copying.context import Context, Resolved, Source, TagState, Target
 from acrmirror.copying.graph import Graph, copy_graph, overfull, read_own, write_lists
@@ -221,7 +221,7 @@ def _ask(source: Source, target: Target, asked: Reference, context: Context, mis
         digest = resolved.descriptor.digest
     except NotFound as error:
         resolved, digest = error, None
-    brought = context.event.event if context.event is not None else None
+    brought = TagEvent.newest(context.event.event if context.event is not None else None, context.about)
     return _Answer(current, resolved, judge(current, brought, digest, context.now(), context.window, missing))
 
 
@@ -253,7 +253,8 @@ def _observe_answer(target: Target, asked: Reference, answer: _Answer, context: 
         return
     sequence = answer.current.sequence + 1 if answer.current is not None else 1
     found = answer.resolved
-    target.observe(asked, Observation.of_resolve(found.descriptor, found.at, context.identity, sequence, found.clock))
+    seen = Observation.of_resolve(found.descriptor, found.at, context.identity, sequence, found.clock)
+    target.observe(asked, replace(seen, provisional=answer.verdict.provisional))
 
 
 def _note(asked: Reference, answer: _Answer, copied: Copied) -> None:

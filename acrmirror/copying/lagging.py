@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from acrmirror.history import TagEvent
+from acrmirror.history import LAG_WINDOW, TagEvent
 from acrmirror.moments import to_datetime
 from acrmirror.reference import Digest
 
-WINDOW = timedelta(minutes=30)
-"""How long after a push a replica of the registry may still answer with what was there before."""
+WINDOW = LAG_WINDOW
 
 
 class Link(Protocol):

@@ -5,7 +5,7 @@ from typing import Any
 from acrmirror.errors import Conflict
 from acrmirror.jobs.job import Job
 from acrmirror.jobs.recorder import Recorder
-from acrmirror.jobs.records import WRITE_ROUNDS, JobRecords
+from acrmirror.jobs.records import FINAL_STATES, WRITE_ROUNDS, JobRecord, JobRecords
 
 OUTCOME = (
     "state",
@@ -22,7 +22,10 @@ OUTCOME = (
 
 class CheckRecorder(Recorder):
     """The pen of a check. What the job itself came to stays as it is (rule L11): a tag that is gone by now, or a
-    registry that is away, says nothing about the push that was mirrored. Nor can a check be cancelled."""
+    registry that is away, says nothing about the push that was mirrored. Nor can a check be cancelled.
+
+    Where the job had not mirrored its image, and the check finds it in the mirror (`mirrored_digest`), the record says
+    what the check came to: it must not say `gone` of an image that is there."""
 
     def __init__(self, records: JobRecords, job: Job, run: str, deliveries: int) -> None:
         super().__init__(records, job, run, deliveries)
@@ -45,12 +48,24 @@ class CheckRecorder(Recorder):
             current = self._records.get(self._job.id)
             # Somebody may have deleted the record since.
             known = {} if current is not None else self._job.asked | {"state": self._ended}
-            if self._records.write(self._job.id, known | {"check": self._job.check} | facts, current) is not None:
+            known |= {"check": self._job.check} | facts | made_good(fields, current)
+            if self._records.write(self._job.id, known, current) is not None:
                 return
         raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
 
     def look(self) -> None:
         """There is nothing that others could ask of it."""
+
+
+def made_good(fields: dict[str, Any], current: JobRecord | None) -> dict[str, Any]:
+    """What becomes of the record itself, by a check that ended with the job's own image in the mirror."""
+    state = str(fields.get("state", ""))
+    if not fields.get("mirrored_digest") or state not in FINAL_STATES:
+        return {}
+    if current is not None and current.state == "done":
+        return {}
+    names = ("state", "finished", "mirrored_digest", *(it for it in OUTCOME if it.startswith("error_")))
+    return {name: fields[name] for name in names if name in fields} | {"missing": False, "next_attempt": ""}
 
 
 def facts_of_check(fields: dict[str, Any]) -> dict[str, Any]:

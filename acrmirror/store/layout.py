@@ -82,8 +82,12 @@ def digest_history(name: str, digest: Digest) -> str:
 
 def observation(folder: str, at: str, sequence: int, digest: Digest, identity: str) -> str:
     """One observation's name: it sorts by `at`, a UTC time with nine digits of fraction, then by `sequence`."""
-    safe = identity if _PLAIN_ID.fullmatch(identity) else hashlib.sha256(identity.encode()).hexdigest()[:32]
-    return f"{folder}/{at}-{sequence:010d}-{digest.algorithm}-{digest.encoded}-{safe}"
+    return f"{folder}/{at}-{sequence:010d}-{digest.algorithm}-{digest.encoded}-{observer(identity)}"
+
+
+def observer(identity: str) -> str:
+    """How the id of an event or job is written in the name of an observation."""
+    return identity if _PLAIN_ID.fullmatch(identity) else hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def observed(name: str) -> tuple[str, int, Digest, str]:

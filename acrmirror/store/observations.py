@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from azure.storage.blob import BlobPrefix, ContainerClient
 
 from acrmirror.errors import UnkeptName
-from acrmirror.history import Clock, Observation
+from acrmirror.history import Clock, Observation, TagEvent
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import layout
 from acrmirror.store.failures import explained
@@ -52,12 +52,13 @@ class Observations:
             "id": seen.identity,
             "mediaType": seen.media_type,
             "size": seen.size,
+            "provisional": seen.provisional or None,
         }
         text = json.dumps({key: value for key, value in body.items() if value is not None}, sort_keys=True)
         self._write_once(
             layout.observation(folder, seen.at, seen.sequence, seen.digest, seen.identity),
             text.encode(),
-            {"kind": seen.kind, "clock": seen.clock},
+            {"kind": seen.kind, "clock": seen.clock} | ({"provisional": "true"} if seen.provisional else {}),
             asked,
         )
 
@@ -65,6 +66,15 @@ class Observations:
         """The tag's observations, oldest first by the registry's time; the last one's digest is where the tag was."""
         folder = layout.tag_history(self.name(repository), tag)
         return self._observations(folder, f"list the history of {repository}:{tag}")
+
+    def observed_event(self, repository: str, tag: str, at: str, identity: str) -> TagEvent | None:
+        """What the event `identity` told of the tag at `at`; None if it was not observed."""
+        folder = layout.tag_history(self.name(repository), tag)
+        known = layout.observer(identity)
+        for it in self._observations(folder, f"look for an event of {repository}:{tag}", f"{at}-"):
+            if (it.kind, it.identity) == ("event", known):
+                return it.event
+        return None
 
     def observed_tags(self, repository: str) -> Iterator[str]:
         """Every tag of the repository that history has, sorted."""
@@ -79,14 +89,16 @@ class Observations:
         folder = layout.digest_history(self.name(repository), digest)
         return self._observations(folder, f"list the history of {repository}@{digest}")
 
-    def _observations(self, folder: str, asked: str) -> Iterator[Observation]:
+    def _observations(self, folder: str, asked: str, first: str = "") -> Iterator[Observation]:
+        """Those whose names in the folder begin with `first`."""
         with explained(asked):
-            for item in self._container.list_blobs(name_starts_with=f"{folder}/", include=["metadata"]):
+            for item in self._container.list_blobs(name_starts_with=f"{folder}/{first}", include=["metadata"]):
                 at, sequence, digest, identity = layout.observed(item.name.removeprefix(f"{folder}/"))
                 metadata = item.metadata or {}
                 clock: Clock = "mirror" if metadata.get("clock") == "mirror" else "registry"
                 kind = metadata.get("kind", "event")
-                yield Observation(at, digest, identity, kind, sequence=sequence, clock=clock)
+                provisional = metadata.get("provisional") == "true"
+                yield Observation(at, digest, identity, kind, sequence=sequence, clock=clock, provisional=provisional)
 
     def _check_kept(self, tag: str, asked: str) -> None:
         """Storage may not keep a path in which a part ends in a dot (rule L8), and what is written under such a tag

@@ -1,8 +1,11 @@
 """Where tags are by history alone, and their links made anew from it (rule H3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from acrmirror.history import Observation, TagEvent
+from acrmirror.events import AHEAD_LIMIT
+from acrmirror.history import LAG_WINDOW, Observation, TagEvent
+from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor, is_referrers_index
 from acrmirror.reference import Digest, is_referrers_tag
 from acrmirror.store.mirror import MirrorStore
@@ -17,12 +20,24 @@ class Last:
     event: TagEvent | None
 
 
-def last_in_mirror(store: MirrorStore, repository: str, tag: str) -> Last | None:
-    """Where the tag was seen last, of what the mirror can serve: a push that could not be copied is in history, too."""
-    history = list(store.history(repository, tag))
+def last_in_mirror(
+    store: MirrorStore, repository: str, tag: str, window: timedelta = LAG_WINDOW, now: datetime | None = None
+) -> Last | None:
+    """Where the tag was seen last, of what the mirror can serve: a push that could not be copied is in history, too.
+
+    What is not to be believed counts only where nothing else is in the mirror: answers of replicas that may have been
+    behind (`window` is how long they may be), and times that lie ahead, which older versions wrote.
+    """
+    ours = now or datetime.now(UTC)
+    limit = from_datetime(ours + AHEAD_LIMIT)
+    known = list(store.history(repository, tag))
+    history = [it for it in known if it.at <= limit]
+    ahead = [replace(it, at=from_datetime(ours), clock="mirror") for it in known if it.at > limit]
+    doubtful = _doubtful(history, window)
+    believed = [it for it in history if it not in doubtful]
     event = TagEvent.newest(*(it.event for it in history if it.kind == "event"))
     looked_at: set[Digest] = set()
-    for seen in reversed(history):
+    for seen in (*reversed(believed), *reversed(history), *reversed(ahead)):
         if seen.digest in looked_at:
             continue
         looked_at.add(seen.digest)
@@ -32,7 +47,24 @@ def last_in_mirror(store: MirrorStore, repository: str, tag: str) -> Last | None
     return None
 
 
-def rebuild_tags(store: MirrorStore, repository: str) -> dict[str, Digest]:
+def _doubtful(history: list[Observation], window: timedelta) -> set[Observation]:
+    """Answers that contradict the newest event before them, which was too young then (rule L3): those that are marked,
+    and those that were given before anybody knew of that event. `history` is oldest first."""
+    found: set[Observation] = set()
+    event: TagEvent | None = None
+    for seen in history:
+        if seen.kind == "event":
+            event = TagEvent.newest(event, seen.event)
+        elif seen.provisional or (event is not None and event.digest != seen.digest and _age(event, seen) < window):
+            found.add(seen)
+    return found
+
+
+def _age(event: TagEvent, seen: Observation) -> timedelta:
+    return to_datetime(seen.at) - to_datetime(event.at)
+
+
+def rebuild_tags(store: MirrorStore, repository: str, window: timedelta = LAG_WINDOW) -> dict[str, Digest]:
     """Sets every tag of a repository that history has to where it was seen last, and returns these.
 
     A tag's link that is right already is left as it is. What the registry has as a list of referrers is merged with
@@ -40,7 +72,7 @@ def rebuild_tags(store: MirrorStore, repository: str) -> dict[str, Digest]:
     """
     rebuilt: dict[str, Digest] = {}
     for tag in store.observed_tags(repository):
-        last = last_in_mirror(store, repository, tag)
+        last = last_in_mirror(store, repository, tag, window)
         if last is None:
             continue
         digest = last.descriptor.digest

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.storage.blob import ContainerClient
 
 from acrmirror.history import Observation, TagEvent
+from acrmirror.moments import from_datetime
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, parse_manifest, referrers_index
 from acrmirror.reference import Digest, Reference
 from acrmirror.store import MirrorStore, layout
@@ -48,6 +51,20 @@ def set_tag(store: MirrorStore, tag: str, descriptor: Descriptor, at: str, job: 
     sequence = current.sequence + 1 if current is not None else 1
     store.observe(Reference("team/app", tag), Observation.of_resolve(descriptor, at, job, sequence))
     store.tag("team/app", tag, descriptor, at, current)
+
+
+def resolved(descriptor: Descriptor, at: str, sequence: int = 1, *, provisional: bool = False) -> Observation:
+    seen = Observation.of_resolve(descriptor, at, f"job-{sequence}", sequence)
+    return replace(seen, provisional=provisional)
+
+
+def observed(store: MirrorStore, *seen: Observation) -> None:
+    for it in seen:
+        store.observe(V1, it)
+
+
+def rebuilt(store: MirrorStore) -> Digest | None:
+    return rebuild_tags(store, "team/app").get("v1")
 
 
 def where(store: MirrorStore, tag: str) -> Digest | None:
@@ -137,3 +154,65 @@ def test_a_list_of_referrers_is_rebuilt_with_what_the_mirror_has_beyond(
     container.upload_blob(layout.tag_link("team/app", tag), b"damaged", overwrite=True)
     rebuild_tags(store, "team/app")
     assert where(store, tag) == before
+
+
+MINUTES_LATER = "2026-04-25T21:45:00.000000000Z"
+WINDOW_OVER = "2026-04-25T22:12:00.000000000Z"
+IN_2038 = "2038-01-19T03:14:07.000000000Z"
+
+
+def test_an_answer_that_was_provisional_is_marked_and_passed_over(store: MirrorStore) -> None:
+    old, new = put(store, "old"), put(store, "new")
+    push = Observation(SECOND, new.digest, "event", "event")
+    observed(store, push, resolved(new, LATER), resolved(old, MINUTES_LATER, 2, provisional=True))
+    assert [it.provisional for it in store.history("team/app", "v1")] == [False, False, True]
+    assert rebuilt(store) == new.digest
+    observed(store, resolved(old, WINDOW_OVER, 3))
+    assert rebuilt(store) == old.digest
+
+
+def test_an_answer_that_came_before_the_event_it_contradicts_is_not_taken(store: MirrorStore) -> None:
+    """A pull asked a replica that was behind, and the push's event came late: nothing is marked."""
+    old, new = put(store, "old"), put(store, "new")
+    observed(store, resolved(old, LATER), Observation(SECOND, new.digest, "event", "event"))
+    last = last_in_mirror(store, "team/app", "v1")
+    assert last is not None
+    assert (last.seen.digest, last.event) == (new.digest, TagEvent(SECOND, new.digest))
+
+
+def test_an_answer_that_agrees_with_the_newest_event_or_comes_after_its_window_holds(store: MirrorStore) -> None:
+    one, two, three = put(store, "one"), put(store, "two"), put(store, "three")
+    observed(store, Observation(SECOND, one.digest, "e1", "event"), Observation(LATER, two.digest, "e2", "event"))
+    observed(store, resolved(two, MINUTES_LATER))
+    assert rebuilt(store) == two.digest
+    observed(store, resolved(three, WINDOW_OVER))
+    assert rebuilt(store) == three.digest
+
+
+def test_what_was_not_believed_is_better_than_no_tag(store: MirrorStore) -> None:
+    """So was the link: what the event names never got into the mirror."""
+    one = put(store, "one")
+    observed(store, Observation(SECOND, Digest.of(b"never copied"), "event", "event"))
+    observed(store, resolved(one, LATER, provisional=True))
+    assert rebuilt(store) == one.digest
+
+
+@pytest.mark.parametrize("kind", ["resolve", "event"])
+def test_a_time_far_ahead_that_an_older_version_wrote_fixes_no_tag(store: MirrorStore, kind: str) -> None:
+    old, new = put(store, "old"), put(store, "new")
+    observed(store, Observation(IN_2038, old.digest, "job", kind), resolved(new, LATER))
+    last = last_in_mirror(store, "team/app", "v1")
+    assert last is not None
+    assert (last.seen.digest, last.event) == (new.digest, None)
+    soon = from_datetime(datetime.now(UTC) + timedelta(minutes=4))
+    observed(store, resolved(old, soon, 2))
+    assert rebuilt(store) == old.digest
+
+
+def test_a_tag_that_has_only_a_time_far_ahead_is_rebuilt_with_the_time_of_now(store: MirrorStore) -> None:
+    one = put(store, "one")
+    observed(store, Observation(IN_2038, one.digest, "job", "resolve"))
+    assert rebuilt(store) == one.digest
+    state = store.read_tag("team/app", "v1")
+    assert state is not None
+    assert state.at <= from_datetime(datetime.now(UTC))

@@ -62,6 +62,27 @@ def test_an_older_answer_does_not_move_a_tag_from_a_young_event(registry: Regist
     assert any("a replica may be behind" in note for note in copied.notes)
 
 
+def test_an_answer_that_is_not_believed_is_marked_so_in_history(registry: Registry, mirror: Mirror) -> None:
+    a, b = registry.image("a"), registry.image("b", tag="v1")
+    run(registry, mirror, pushed(b, 2))
+    answers(registry, a)
+    run(registry, mirror, None)
+    run(registry, mirror, None, now=LATE)
+    seen = [(it.digest, it.provisional) for _, it in mirror.history if it.kind == "resolve"]
+    assert seen == [(b.digest, False), (a.digest, True), (a.digest, False)]
+
+
+def test_the_event_that_a_question_is_about_counts_where_the_link_has_none(registry: Registry, mirror: Mirror) -> None:
+    """As a link that an older version wrote; the event is in history already."""
+    a, b = registry.image("a", tag="v1"), registry.image("b")
+    run(registry, mirror, None)
+    copied = run(registry, mirror, None, about=pushed(b, 2).event)
+    assert (mirror.tagged(REPOSITORY, "v1"), copied.provisional) == (b.digest, True)
+    assert [it.kind for _, it in mirror.history] == ["resolve", "resolve"]
+    copied = run(registry, mirror, None, now=LATE, about=pushed(b, 2).event)
+    assert (mirror.tagged(REPOSITORY, "v1"), copied.provisional) == (a.digest, False)
+
+
 def test_the_link_is_written_all_the_same_and_keeps_the_newest_event(registry: Registry, mirror: Mirror) -> None:
     """Else one that read it before could write over it (rule L2)."""
     a, b = registry.image("a"), registry.image("b", tag="v1")

@@ -1,0 +1,71 @@
+"""Checks: what the registry is asked once more, because a replica that lags may have given the first answer."""
+
+from datetime import UTC, datetime
+
+from acrmirror.copying import Copied, ask_again
+from acrmirror.errors import InvalidReference
+from acrmirror.history import TagEvent
+from acrmirror.jobs import Job, JobQueue, JobRecords
+from acrmirror.moments import ahead_of
+from acrmirror.reference import Digest
+from acrmirror.store import MirrorStore
+
+
+class Checks:
+    """Sends checks, and tells their runs what they are about. `ages`: how many seconds old an event is each time that
+    the registry is asked again; the last is the lag window."""
+
+    def __init__(self, ages: tuple[float, ...], store: MirrorStore, queue: JobQueue, records: JobRecords) -> None:
+        self._ages = ages
+        self._store = store
+        self._queue = queue
+        self._records = records
+
+    def ask_again_later(self, job: Job, copied: Copied, ended: str) -> None:
+        """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer, a 404 for
+        the image of a push. `ended` is the state of the job's record by now. Raises Unavailable or Denied."""
+        now = datetime.now(UTC)
+        whole = None
+        delays: list[float] = []
+        about = copied.event.at if copied.event is not None else None
+        tag = ask_again(copied.event, job.about, copied.provisional, now, self._ages)
+        if tag is not None:
+            delays.append(tag)
+        age = -ahead_of(job.at, now).total_seconds()
+        due = next((it - age for it in self._ages if it > age), None)
+        if copied.left_out:
+            whole = job.reference.digest if job.platforms else copied.digest or copied.tagged
+            # What a long run was refused in its beginning is asked for once at least.
+            due = due if due is not None or job.check else 0.0
+        elif is_lost(job, copied):
+            whole = job.reference.digest
+        if whole is not None and due is not None:
+            delays.append(due)
+        if delays:
+            self._queue.send(job.checking_again(whole, about if tag is not None else None, ended), min(delays))
+
+    def event_of(self, job: Job) -> TagEvent | None:
+        """The event of the tag that a check's job had, from history, where its run has written it: the link may not
+        have it. None for a job without one. Raises what storage raises."""
+        if not job.check or job.kind != "event" or job.event_id is None or job.reference.tag is None:
+            return None
+        return self._store.observed_event(job.reference.repository, job.reference.tag, job.at, job.event_id)
+
+    def made_good(self, job: Job) -> Digest | None:
+        """The digest that a job was to mirror and had not, if it is in the mirror by now: after the run of a check.
+        Raises what storage and the table raise."""
+        if not job.check or job.ended == "done":
+            return None
+        record = self._records.get(job.id)
+        if record is None or record.fields.get("mirrored_digest"):
+            return None
+        try:
+            digest = Digest.parse(str(record.fields.get("digest") or ""))
+        except InvalidReference:
+            return None
+        return digest if self._store.stands(job.reference.repository, digest) is not None else None
+
+
+def is_lost(job: Job, copied: Copied) -> bool:
+    """Whether a push, or the check of one, did not find its image."""
+    return job.kind == "event" and job.reference.digest is not None and copied.digest is None

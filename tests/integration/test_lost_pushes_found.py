@@ -1,0 +1,109 @@
+"""A push that ended as `gone` and is in the mirror later, by a check, does not say `gone` any more (rules L5, L11)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from acrmirror.application import Mirror
+from acrmirror.jobs import Job, JobRecord
+from acrmirror.reference import Digest
+from testkit.images import oci_image
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, failing_since, job_for, next_message, sent
+
+AGES = {"MIRROR_NOT_FOUND_SECONDS": "1", "MIRROR_RECHECK_SECONDS": "1,2,3,600"}
+MISSING = {"status": 404}
+
+
+def lost(mirror: Mirroring, app: Mirror, job: Job) -> JobRecord:
+    """The push after its last attempt, which is now, and its record."""
+    for_long = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
+    app.run_job(job.later(for_long, fresh=False).to_json(), 1)
+    record = record_of(mirror, job)
+    assert (record.state, record.fields["missing"], record.fields["mirrored_digest"]) == ("gone", True, "")
+    return record
+
+
+def record_of(mirror: Mirroring, job: Job) -> JobRecord:
+    record = mirror.records.get(job.id)
+    assert record is not None
+    return record
+
+
+def hidden(mirror: Mirroring, digest: Digest, tag: str = "") -> None:
+    paths = f".*({digest}{f'|/{tag}' if tag else ''})"
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest", "path": paths}, "do": MISSING}])
+
+
+@pytest.mark.parametrize("tag", ["another", "hidden", "same"])
+def test_the_push_is_done_once_a_check_has_mirrored_it(bare_mirror: Mirroring, tag: str) -> None:
+    """`tag`: what the registry says of it at the time when the image is not to be had."""
+    mirror, repository = bare_mirror, f"lost/{tag}"
+    if tag == "another":
+        image = mirror.push(repository, oci_image("lost"))
+        mirror.push(repository, oci_image("another"))
+    else:
+        image = mirror.push(repository, oci_image("lost"))
+    job = job_for(repository, image)
+    with app_of(mirror, **AGES) as app:
+        hidden(mirror, image.root.digest, "latest" if tag == "hidden" else "")
+        lost(mirror, app, job)
+        mirror.stack.registry.clear_faults()
+        app.run_job(json.dumps(next_message(mirror)), 1)
+    after = record_of(mirror, job)
+    told: dict[str, Any] = {name: after.fields[name] for name in ("state", "missing", "mirrored_digest", "error_code")}
+    assert told == {"state": "done", "missing": False, "mirrored_digest": str(image.root.digest), "error_code": ""}
+    assert after.fields["check_state"] == "done"
+    assert mirror.tagged(repository, "latest") == image.root.digest
+
+
+def test_a_push_by_digest_is_asked_for_again_too(bare_mirror: Mirroring) -> None:
+    mirror, repository = bare_mirror, "lost/untagged"
+    image = mirror.push(repository, oci_image("lost untagged"))
+    job = job_for(repository, image)
+    job = Job.from_json(json.dumps({k: v for k, v in json.loads(job.to_json()).items() if k != "tag"}))
+    with app_of(mirror, **AGES) as app:
+        hidden(mirror, image.root.digest)
+        lost(mirror, app, job)
+        mirror.stack.registry.clear_faults()
+        app.run_job(json.dumps(next_message(mirror)), 1)
+    after = record_of(mirror, job)
+    assert (after.state, after.fields["missing"]) == ("done", False)
+
+
+def test_a_tag_that_is_gone_by_then_is_all_that_is_gone(bare_mirror: Mirroring) -> None:
+    mirror, repository = bare_mirror, "lost/tag"
+    image = mirror.push(repository, oci_image("lost tag"))
+    job = job_for(repository, image)
+    with app_of(mirror, **AGES) as app:
+        hidden(mirror, image.root.digest, "latest")
+        lost(mirror, app, job)
+        mirror.stack.registry.clear_faults()
+        mirror.pusher.delete_tag(repository, "latest")
+        check = Job.from_json(json.dumps(next_message(mirror)))
+        long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
+        app.run_job(check.later(long_ago, fresh=False).to_json(), 1)
+    after = record_of(mirror, job)
+    assert (after.fields["missing"], after.fields["mirrored_digest"]) == (False, str(image.root.digest))
+    assert after.state == "gone"
+    assert "Nothing is to be done" in after.fields["error_remedy"]
+
+
+def test_it_is_asked_for_until_the_lag_window_is_over_and_stays_gone_if_it_is(bare_mirror: Mirroring) -> None:
+    mirror, repository = bare_mirror, "lost/really"
+    image = mirror.push(repository, oci_image("lost really"))
+    job = job_for(repository, image)
+    ages = AGES | {"MIRROR_RECHECK_SECONDS": "4"}
+    with app_of(mirror, **ages) as app:
+        hidden(mirror, image.root.digest, "latest")
+        before = lost(mirror, app, job)
+        check = Job.from_json(json.dumps(next_message(mirror)))
+        assert check.reference.digest == image.root.digest
+        long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
+        app.run_job(check.later(long_ago, fresh=False).to_json(), 1)
+    after = record_of(mirror, job)
+    assert (after.state, after.fields["missing"], after.fields["check_state"]) == ("gone", True, "gone")
+    assert after.fields["error_answered"] == before.fields["error_answered"]
+    assert sent(mirror) == []
