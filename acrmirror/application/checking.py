@@ -6,9 +6,9 @@ from acrmirror.copying import Copied, ask_again
 from acrmirror.errors import InvalidReference
 from acrmirror.history import TagEvent
 from acrmirror.jobs import Job, JobQueue, JobRecords
+from acrmirror.mirror import MirrorStore
 from acrmirror.moments import ahead_of
 from acrmirror.reference import Digest
-from acrmirror.store import MirrorStore
 
 
 class Checks:
@@ -49,7 +49,7 @@ class Checks:
         have it. None for a job without one. Raises what storage raises."""
         if not job.check or job.kind != "event" or job.event_id is None or job.reference.tag is None:
             return None
-        return self._store.observed_event(job.reference.repository, job.reference.tag, job.at, job.event_id)
+        return self._store.history.event(job.reference.repository, job.reference.tag, job.at, job.event_id)
 
     def made_good(self, job: Job) -> Digest | None:
         """The digest that a job was to mirror and had not, if it is in the mirror by now: after the run of a check.
@@ -63,7 +63,7 @@ class Checks:
             digest = Digest.parse(str(record.fields.get("digest") or ""))
         except InvalidReference:
             return None
-        return digest if self._store.stands(job.reference.repository, digest) is not None else None
+        return digest if self._store.manifests.find(job.reference.repository, digest) is not None else None
 
 
 def is_lost(job: Job, copied: Copied) -> bool:

@@ -21,11 +21,10 @@ from acrmirror.jobs import (
     Refusal,
     Refusals,
 )
+from acrmirror.mirror import MirrorStore
 from acrmirror.package import other_python
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
-from acrmirror.store.links import Links
-from acrmirror.store.listing import Listing
 
 BURIED_WITHIN = timedelta(minutes=1)
 """A function takes a message out of a poison queue within seconds; one that is there for longer stays."""
@@ -64,13 +63,12 @@ class Health:
 
 
 class HealthChecks:
-    """Tries the registry, the mirror's container, links, the queues and the table, and looks for refused events."""
+    """Tries the registry, the mirror's container, signed URLs, queues and the table, and looks for refused events."""
 
     def __init__(
         self,
         registry: Registry,
-        listing: Listing,
-        links: Links,
+        store: MirrorStore,
         queue: JobQueue,
         records: JobRecords,
         refusals: Refusals,
@@ -78,8 +76,7 @@ class HealthChecks:
         hours: float,
     ) -> None:
         self._registry = registry
-        self._listing = listing
-        self._links = links
+        self._store = store
         self._queue = queue
         self._records = records
         self._refusals = refusals
@@ -99,8 +96,8 @@ class HealthChecks:
         refused, compared = self._recently_refused(), self._last_compared()
         checks = (
             _check("registry", self._list_registry),
-            _check("mirror", lambda: self._listing.has_repository("health")),
-            _check("links", lambda: self._links.blob(Digest.of(b""))),
+            _check("mirror", lambda: self._store.listing.has_repository("health")),
+            _check("links", lambda: self._store.signed_urls.blob(Digest.of(b""))),
             _check("queue", lambda: look(JOB_QUEUE)),
             _check("dead-jobs", lambda: look_at_dead(DEAD_QUEUE)),
             _check("backfill-queue", lambda: look(BACKFILL_QUEUE)),

@@ -1,4 +1,4 @@
-"""What stands in the mirror, and how it is taken out."""
+"""What is in the mirror, and how it is taken out."""
 
 import threading
 from collections import deque
@@ -10,17 +10,17 @@ from acrmirror.application.failures import NotHere
 from acrmirror.archive import images_of, platform_of
 from acrmirror.errors import Damaged, NoSuchPlatform, TooLarge
 from acrmirror.history import Observation
+from acrmirror.mirror import MirrorStore
+from acrmirror.mirror.listing import TagPage
 from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, normal
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
-from acrmirror.store import MirrorStore
-from acrmirror.store.links import Link, Links
-from acrmirror.store.listing import Listing, TagPage
+from acrmirror.storage import SignedUrl
 
 CONFIG_LIMIT = 4 * 1024 * 1024
 BLOBS_LIMIT = 2000
-"""Links in one answer; more are asked for platform by platform."""
+"""Signed URLs in one answer; more are asked for platform by platform."""
 MANIFESTS_LIMIT = 500
 MANIFESTS_BYTES = 8 * 1024 * 1024
 """Of all manifests that one answer is made from, the root included: thousands of real ones. Each is in memory several
@@ -41,7 +41,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MirroredImage:
     """One image of the mirror. `variants` are an index's images, or the image itself."""
 
     reference: Reference
@@ -59,7 +59,7 @@ class Content:
     reference: Reference
     platform: Platform | None
     manifests: tuple[Manifest, ...]
-    blobs: tuple[tuple[Descriptor, Link], ...]
+    blobs: tuple[tuple[Descriptor, SignedUrl], ...]
     absent: tuple[Descriptor, ...]
 
 
@@ -80,20 +80,18 @@ class _Room:
 
 
 class Images:
-    """Reads the mirror for those who ask. Raises NotHere for what does not stand."""
+    """Reads the mirror for those who ask. Raises NotHere for what is missing."""
 
-    def __init__(self, settings: Settings, store: MirrorStore, listing: Listing, links: Links) -> None:
+    def __init__(self, settings: Settings, store: MirrorStore) -> None:
         self.registry = settings.registry
         self._store = store
-        self._listing = listing
-        self._links = links
 
     def repositories(self, count: int, after: str | None, contains: str = "") -> tuple[list[str], str | None]:
         """Up to `count` names that have `contains` in them, perhaps fewer though there are more; and the name to go on
         behind, None if there are no more."""
         found: list[str] = []
         looked_at = None
-        for number, name in enumerate(self._listing.repositories(after)):
+        for number, name in enumerate(self._store.listing.repositories(after)):
             if len(found) == count or number == LOOKED_THROUGH:
                 return found, looked_at
             looked_at = name
@@ -102,16 +100,16 @@ class Images:
         return found, None
 
     def has(self, repository: str) -> bool:
-        return self._listing.has_repository(repository)
+        return self._store.listing.has_repository(repository)
 
     def tags(self, repository: str, count: int, cursor: str | None) -> TagPage:
-        page = self._listing.tags(repository, count, cursor)
+        page = self._store.listing.tags(repository, count, cursor)
         # Images that are there by digest alone make a repository, too.
         if not page.tags and cursor is None and page.cursor is None and not self.has(repository):
             raise _not_here(repository)
         return page
 
-    def image(self, reference: Reference) -> Standing:
+    def image(self, reference: Reference) -> MirroredImage:
         root = self._root(reference)
         manifests = self._graph(reference.repository, root)
         room = _Room(CONFIGS_BYTES)
@@ -121,15 +119,15 @@ class Images:
         )
         observed: Iterable[Observation] = ()
         if reference.tag is not None:
-            observed = self._store.history(reference.repository, reference.tag)
+            observed = self._store.history.of_tag(reference.repository, reference.tag)
         else:
-            observed = self._store.digest_history(reference.repository, root.digest)
+            observed = self._store.history.of_digest(reference.repository, root.digest)
         newest = deque(observed, maxlen=HISTORY_SHOWN)
-        referrers = self._store.referrers(reference.repository, root.digest)
-        return Standing(reference, root, variants, referrers, tuple(reversed(newest)))
+        referrers = self._store.referrers.of(reference.repository, root.digest)
+        return MirroredImage(reference, root, variants, referrers, tuple(reversed(newest)))
 
     def content(self, reference: Reference, platform: Platform | None) -> Content:
-        """With `platform`, of an index the one image that docker would take there; else all of it. A link is signed
+        """With `platform`, of an index the one image that docker would take there; else all of it. A URL is signed
         for nothing that the repository has no link to of its own (rule L10). Raises NoSuchPlatform."""
         root = self._root(reference)
         manifests = self._graph(reference.repository, root)
@@ -144,7 +142,7 @@ class Images:
         if len(blobs) > BLOBS_LIMIT:
             raise TooLarge(f"give the content of {reference}", f"it has {len(blobs)} blobs", "Choose one platform.")
         there, absent = self._linked(reference, list(blobs.values()))
-        links = tuple((it, self._links.blob(it.digest)) for it in there)
+        links = tuple((it, self._store.signed_urls.blob(it.digest)) for it in there)
         return Content(reference, platform, ordered, links, absent)
 
     def _linked(
@@ -153,7 +151,7 @@ class Images:
         """Those that the repository has its own link to, and the foreign layers that it has none to. Raises NotHere for
         any other that it has none to."""
         with ThreadPoolExecutor(8, thread_name_prefix="look") as pool:
-            linked = list(pool.map(lambda it: self._store.linked(reference.repository, it.digest), blobs))
+            linked = list(pool.map(lambda it: self._store.blobs.linked(reference.repository, it.digest), blobs))
         without = [it for it, has in zip(blobs, linked, strict=True) if not has]
         for blob in without:
             if not blob.is_foreign:
@@ -167,7 +165,7 @@ class Images:
     def _root(self, reference: Reference) -> Manifest:
         digest = reference.digest
         if digest is None:
-            state = self._store.read_tag(reference.repository, reference.tag or "")
+            state = self._store.tags.read(reference.repository, reference.tag or "")
             if state is None:
                 raise _not_here(str(reference))
             if state.digest is None:
@@ -179,8 +177,8 @@ class Images:
         return manifest
 
     def _manifest(self, repository: str, digest: Digest) -> Manifest | None:
-        descriptor = self._store.stands(repository, digest)
-        return self._store.read_manifest(repository, descriptor) if descriptor is not None else None
+        descriptor = self._store.manifests.find(repository, digest)
+        return self._store.manifests.read(repository, descriptor) if descriptor is not None else None
 
     def _graph(self, repository: str, root: Manifest) -> dict[Digest, Manifest]:
         """The root and what its indexes list."""
@@ -190,7 +188,7 @@ class Images:
         room.take(root.size)
 
         def read_one(digest: Digest) -> Manifest | None:
-            descriptor = self._store.stands(repository, digest)
+            descriptor = self._store.manifests.find(repository, digest)
             if descriptor is None:
                 return None
             if not room.take(descriptor.size):
@@ -199,7 +197,7 @@ class Images:
                     f"the manifests that it lists have more than {MANIFESTS_BYTES} bytes together",
                     "Ask for one of its images by digest.",
                 )
-            return self._store.read_manifest(repository, descriptor)
+            return self._store.manifests.read(repository, descriptor)
 
         with ThreadPoolExecutor(8, thread_name_prefix="read") as pool:
             for _ in range(MAX_DEPTH):
@@ -239,12 +237,12 @@ class Images:
     def _stated(self, repository: str, manifest: Manifest, room: _Room) -> Platform | None:
         """The platform that the image's config states, where the repository has that config."""
         config = manifest.config
-        if config is None or config.size > CONFIG_LIMIT or not self._store.linked(repository, config.digest):
+        if config is None or config.size > CONFIG_LIMIT or not self._store.blobs.linked(repository, config.digest):
             return None
         if not room.take(config.size):
             return None
         try:
-            raw = self._store.read_blob(config, CONFIG_LIMIT)
+            raw = self._store.blobs.read_small(config, CONFIG_LIMIT)
         except Damaged:
             return None
         return platform_of(raw) if raw is not None else None

@@ -34,14 +34,12 @@ from acrmirror.jobs import (
     job_id,
 )
 from acrmirror.jobs.records import error_fields
+from acrmirror.mirror import CopyTarget, MirrorStore
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
 from acrmirror.settings import Settings
-from acrmirror.store import MirrorStore
-from acrmirror.store.links import Links
-from acrmirror.store.listing import Listing
 from acrmirror.telemetry import Telemetry
 
 NOTES_SHOWN = 50
@@ -59,7 +57,6 @@ class Mirror:
         settings: Settings,
         registry: Registry,
         store: MirrorStore,
-        links: Links,
         queue: JobQueue,
         records: JobRecords,
         telemetry: Telemetry,
@@ -67,6 +64,7 @@ class Mirror:
         self._settings = settings
         self._registry = registry
         self._store = store
+        self._target = CopyTarget(store)
         self._queue = queue
         self._records = records
         self._telemetry = telemetry
@@ -75,17 +73,14 @@ class Mirror:
             timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
         )
         self._checks = Checks(settings.recheck_seconds, store, queue, records)
-        listing = Listing(store.container, settings.prefix)
         self.pulls = Pulls(settings, registry, queue, records)
-        self.images = Images(settings, store, listing, links)
+        self.images = Images(settings, store)
         comparisons = Comparisons(records.table)
-        self.sweeps = Sweeps(settings, registry, listing, queue, records, comparisons, telemetry, self._policy)
+        self.sweeps = Sweeps(settings, registry, store.listing, queue, records, comparisons, telemetry, self._policy)
         self.timer = Timer(settings.compare_hours, self.sweeps, comparisons, records, telemetry, self._claims)
         refusals = Refusals(records.table)
         self._intake = Intake(settings, queue, records, refusals, telemetry)
-        self.health = HealthChecks(
-            registry, listing, links, queue, records, refusals, comparisons, settings.compare_hours
-        )
+        self.health = HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours)
         self._closing = ExitStack()
 
     @classmethod
@@ -93,7 +88,6 @@ class Mirror:
         """Makes every client, all with one credential. Nothing is fetched yet."""
         credential = make_credential(settings)
         trust = settings.trust_bundle
-        links = Links.open(settings.blob_endpoint, settings.container, credential, trust)
         mirror = cls(
             settings,
             Registry(settings, registry_credential(settings, credential)),
@@ -105,12 +99,11 @@ class Mirror:
                 trust_bundle=trust,
                 connections=settings.threads + 4,
             ),
-            links,
             JobQueue.open(settings.queue_endpoint, credential, trust),
             JobRecords.open(settings.table_endpoint, settings.table, credential, trust),
             Telemetry.open(settings, credential),
         )
-        clients = (mirror._registry, mirror._store, links, mirror._queue, mirror._records)
+        clients = (mirror._registry, mirror._store, mirror._queue, mirror._records)
         for part in (credential, *clients, mirror._telemetry):
             mirror._closing.callback(part.close)
         return mirror
@@ -197,8 +190,8 @@ class Mirror:
             window=timedelta(seconds=self._settings.recheck_seconds[-1]),
         )
         if job.platforms:
-            return copy_platforms(source, self._store, job.reference, job.platforms, context)
-        copied = copy_image(source, self._store, job.reference, context)
+            return copy_platforms(source, self._target, job.reference, job.platforms, context)
+        copied = copy_image(source, self._target, job.reference, context)
         run.made_good = self._checks.made_good(job)
         return copied
 
@@ -212,7 +205,7 @@ class Mirror:
         try:
             source.resolve(named)
         except NotFound:
-            self._store.observe(named, Observation(job.at, digest, job.identity, "deleted"))
+            self._store.history.observe(named, Observation(job.at, digest, job.identity, "deleted"))
             copied.notes.append("deleted at the registry; kept in the mirror")
         else:
             copied.notes.append("an event says deleted, but the registry still has it")

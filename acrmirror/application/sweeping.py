@@ -21,11 +21,11 @@ from acrmirror.errors import (
     Unavailable,
 )
 from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Sweep, UnderWay
+from acrmirror.mirror.listing import Listing
 from acrmirror.patterns import Patterns
 from acrmirror.reference import REPOSITORY_LIMIT, Digest, check_repository
 from acrmirror.registry import Registry
 from acrmirror.registry.values import ListedManifest
-from acrmirror.store.listing import Listing
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing; what asks for more patience than 30 gets 30."""

@@ -14,12 +14,12 @@ from acrmirror.jobs import FINAL_STATES, Comparisons, JobQueue, JobRecord, JobRe
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.jobs.sweep import KIND
+from acrmirror.mirror.listing import Listing
 from acrmirror.moments import from_datetime
 from acrmirror.patterns import Patterns
 from acrmirror.registry import Registry
 from acrmirror.retrying import Retry, RetryPolicy
 from acrmirror.settings import Settings
-from acrmirror.store.listing import Listing
 from acrmirror.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)

@@ -5,12 +5,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import ContainerClient
 from command import Command
 from http_api import Caller
 from mirroring import Mirroring, mirroring
 from registry_process import RegistryProcess
 
+from acrmirror.mirror import MirrorStore
+from standins.foundation import Account
 from standins.stack import Stack
+from testkit.stack import CONTAINER
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +49,22 @@ def start_registry(tmp_path: Path) -> Iterator[Callable[..., RegistryProcess]]:
 def repository() -> str:
     """A repository that no other test uses."""
     return f"tests/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def store(account: Account) -> Iterator[MirrorStore]:
+    """An empty mirror, in an account of the test's own."""
+    with MirrorStore.open(
+        account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+def container(account: Account) -> Iterator[ContainerClient]:
+    """The container of `store`, for what the mirror itself never does."""
+    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from acrmirror.store import layout
+from acrmirror.mirror import blocks
 from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import oci_image
@@ -46,7 +46,7 @@ def killed_in_the_middle(stack: Stack, proxy: StorageProxy, size: int, seconds: 
         (job,) = mirror.wait_for(1, seconds=seconds)
         assert job.state == "done", mirror.tell()
         assert int(job.fields["deliveries"]) == 2
-        assert proxy.staged <= size + THREADS * layout.BLOCK_SIZE + MIB
+        assert proxy.staged <= size + THREADS * blocks.BLOCK_SIZE + MIB
         assert mirror.tagged("large", "latest") == image.root.digest
         report = verify_all(mirror.reader)
         assert report.is_whole, str(report)

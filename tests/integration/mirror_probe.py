@@ -11,12 +11,10 @@ from azure.core.credentials import AccessToken
 from acrmirror.application.images import Images
 from acrmirror.http import models
 from acrmirror.jobs import JobQueue, JobRecords
+from acrmirror.mirror import MirrorStore
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
-from acrmirror.store import MirrorStore
-from acrmirror.store.links import Links
-from acrmirror.store.listing import Listing
 from standins.credential import LocalCredential
 from tests.integration.hostile import report
 
@@ -34,22 +32,20 @@ def main(endpoint: str, ca: str, do: list[str], container: str = "mirror", ident
     credential: Any = LocalCredential(*identity) if identity else Anyone()
     trusted = Path(ca)
     store = MirrorStore.open(endpoint, container, credential, trust_bundle=trusted)
-    listing = Listing(store.container)
-    links = Links.open(endpoint, container, credential, trusted)
     records = JobRecords.open(endpoint, "mirrorjobs", credential, trusted)
     queue = JobQueue.open(endpoint, credential, trusted)
-    images = Images(Settings("demo.azurecr.io", endpoint, endpoint, endpoint), store, listing, links)
+    images = Images(Settings("demo.azurecr.io", endpoint, endpoint, endpoint), store)
     digest = Digest.of(b"x")
     calls = {
-        "tag": lambda: store.read_tag(REPOSITORY, "v1"),
-        "manifest": lambda: store.read_manifest(REPOSITORY, Descriptor("application/x", digest, 1)).raw[:9],
-        "config": lambda: store.read_blob(Descriptor("application/x", digest, 1), 4 * 1024 * 1024),
-        "has": lambda: store.has(Descriptor("application/x", digest, 1)),
-        "blocks": lambda: store.ingest(Descriptor("application/x", digest, 100 * 1024 * 1024)),
-        "tags": lambda: len(listing.tags(REPOSITORY, 1000).tags),
-        "repositories": lambda: len(list(listing.repositories())),
-        "history": lambda: len(list(store.history(REPOSITORY, "v1"))),
-        "link": lambda: bool(links.blob(digest)),
+        "tag": lambda: store.tags.read(REPOSITORY, "v1"),
+        "manifest": lambda: store.manifests.read(REPOSITORY, Descriptor("application/x", digest, 1)).raw[:9],
+        "config": lambda: store.blobs.read_small(Descriptor("application/x", digest, 1), 4 * 1024 * 1024),
+        "has": lambda: store.blobs.has(Descriptor("application/x", digest, 1)),
+        "blocks": lambda: store.blobs.ingest(Descriptor("application/x", digest, 100 * 1024 * 1024)),
+        "tags": lambda: len(store.listing.tags(REPOSITORY, 1000).tags),
+        "repositories": lambda: len(list(store.listing.repositories())),
+        "history": lambda: len(list(store.history.of_tag(REPOSITORY, "v1"))),
+        "link": lambda: bool(store.signed_urls.blob(digest)),
         "record": lambda: records.get("8203969181016-e9f2454fc9f3"),
         "records": lambda: len(list(itertools.islice(records.newest(), 10))),
         "queue": lambda: queue.depth(),

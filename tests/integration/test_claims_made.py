@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acrmirror.jobs import Job
+from acrmirror.mirror import blocks
 from acrmirror.reference import Reference
-from acrmirror.store import layout
 from standins.foundation import Foundation
 from standins.relay import Request
 from testkit.images import oci_image
@@ -20,7 +20,7 @@ def test_a_push_of_small_layers_asks_nothing_about_claims(
     bare_mirror: Mirroring, foundation: Foundation, force: bool
 ) -> None:
     repository = f"claims/small/{force}".lower()
-    sizes = (5000, 2**20, layout.BLOCK_SIZE)
+    sizes = (5000, 2**20, blocks.BLOCK_SIZE)
     image = bare_mirror.push(repository, oci_image(repository, layers=sizes))
     job = Job.of_pull(Reference(repository, image.tag, image.root.digest), "small", force=force)
     about: list[str] = []
@@ -44,9 +44,9 @@ def test_a_push_of_small_layers_asks_nothing_about_claims(
 
 def test_two_jobs_at_once_read_a_large_layer_once(bare_mirror: Mirroring) -> None:
     registry = bare_mirror.stack.registry
-    shared = oci_image("claims/shared", layers=[3 * layout.BLOCK_SIZE])
+    shared = oci_image("claims/shared", layers=[3 * blocks.BLOCK_SIZE])
     jobs = [job_for(name, bare_mirror.push(name, shared)) for name in ("claims/one", "claims/two")]
-    large = next(str(it.descriptor.digest) for it in shared.blobs if it.descriptor.size > layout.BLOCK_SIZE)
+    large = next(str(it.descriptor.digest) for it in shared.blobs if it.descriptor.size > blocks.BLOCK_SIZE)
     registry.set_faults([{"match": {"kind": "data"}, "do": {"latency_ms": 300}}])
     registry.reset_requests()
     with app_of(bare_mirror) as one, app_of(bare_mirror) as two, ThreadPoolExecutor(2) as pool:

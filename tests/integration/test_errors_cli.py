@@ -16,13 +16,15 @@ from error_rows import command_rows
 from mirroring import Mirroring, mirroring
 from storage_proxy import StorageProxy
 
-from acrmirror.store import layout
+from acrmirror.mirror import Layout
 from standins.foundation import Foundation
 from standins.process import wait_for
 from standins.stack import Stack
 from testkit.images import Image, multi_arch, oci_image
 from tests.documentation import table
 from tests.programs import as_from_a_terminal
+
+LAYOUT = Layout()
 
 MIB = 1024 * 1024
 CODES = {int(code) for code, _ in table("docs/cli.md", "code")}
@@ -130,7 +132,7 @@ def denied(at: Terminal, code: int) -> str:
 def digest_mismatch(at: Terminal, code: int) -> str:
     image = at.bring()
     damaged = max(image.blobs, key=lambda it: it.descriptor.size).descriptor
-    name = layout.blob_data(damaged.digest)
+    name = LAYOUT.blob_data(damaged.digest)
     at.mirror.container.upload_blob(name, bytes(damaged.size), overwrite=True)
     return at.told("export", at.repository, "-o", str(at.run.folder / "x.tar"), code=code)
 

@@ -11,16 +11,22 @@ from http_api import Caller, Got
 from mirroring import Mirroring, mirroring
 from storage_proxy import StorageProxy
 
+from acrmirror.application import Mirror
+from acrmirror.http import Request
+from acrmirror.http.api import Api
 from acrmirror.jobs import Job
+from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, parse_manifest
 from acrmirror.reference import Digest, Reference
-from acrmirror.store import MirrorStore, layout
+from acrmirror.settings import Settings
 from standins.foundation import Foundation
 from standins.policy.refusals import refuse
 from standins.relay import Answer
 from standins.stack import Stack
 from testkit.images import Image, multi_arch, oci_image
 from testkit.stack import CONTAINER, mirror_stack
+
+LAYOUT = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def _(trouble: Trouble) -> Got:
     """The link of a manifest is there, and the manifest is not."""
     image = trouble.mirror.push(trouble.repository, oci_image(trouble.repository))
     assert trouble.call("POST", "pulls", {"image": trouble.repository, "wait": 30}).status == 200
-    trouble.mirror.container.delete_blob(layout.blob_data(image.root.digest))
+    trouble.mirror.container.delete_blob(LAYOUT.blob_data(image.root.digest))
     got = trouble.call("GET", f"images/{trouble.repository}:latest")
     assert "force" in got.json["remedy"]
     return got
@@ -157,7 +163,7 @@ def _(trouble: Trouble) -> Got:
     raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
     credential = stack.identity.credential()
     with MirrorStore.open(stack.account.blob_endpoint, CONTAINER, credential, trust_bundle=stack.ca) as store:
-        store.write_manifest(trouble.repository, parse_manifest(raw, OCI_INDEX))
+        store.manifests.write(trouble.repository, parse_manifest(raw, OCI_INDEX))
     return trouble.call("GET", f"images/{trouble.repository}@{Digest.of(raw)}")
 
 
@@ -176,7 +182,7 @@ def _(trouble: Trouble) -> Got:
 @answers("digest-mismatch", 502)
 def _(trouble: Trouble) -> Got:
     image = trouble.bring()
-    trouble.mirror.container.upload_blob(layout.blob_data(image.root.digest), b"{}", overwrite=True)
+    trouble.mirror.container.upload_blob(LAYOUT.blob_data(image.root.digest), b"{}", overwrite=True)
     return trouble.call("GET", f"images/{trouble.repository}:latest")
 
 
@@ -203,8 +209,10 @@ def _(trouble: Trouble) -> Got:
 
 @answers("misconfigured", 503)
 def _(trouble: Trouble) -> Got:
-    trouble.blobs.refuses = lambda method, path: Answer(404, [("x-ms-error-code", "ContainerNotFound")])
-    return trouble.call("GET", "images")
+    """An app that can't read its settings."""
+    environment = {**trouble.mirror.stack.app_environment(), "MIRROR_CONTAINER": "No Name"}
+    answer = Api(lambda: Mirror.open(Settings.from_environment(environment))).list_repositories(Request("GET"))
+    return Got(answer.status, {"Content-Type": answer.media_type, **answer.headers}, answer.body)
 
 
 EXPECTED = {(row.code, status) for row in rows().values() for status in row.statuses if row.code != "unexpected"}
@@ -223,6 +231,13 @@ def test_what_the_row_says_is_answered(trouble: Trouble, code: str, status: int)
     assert problem["asked"]
     assert problem["remedy"]
     assert rows()[code].fits(problem["detail"]), problem["detail"]
+
+
+def test_a_container_that_is_missing_is_named(trouble: Trouble) -> None:
+    trouble.blobs.refuses = lambda method, path: Answer(404, [("x-ms-error-code", "ContainerNotFound")])
+    got = trouble.call("GET", "images")
+    assert (got.status, got.json["code"]) == (503, "unavailable")
+    assert f"storage has no container {CONTAINER}" in got.json["detail"]
 
 
 def test_a_defect_is_answered_by_the_platform(trouble: Trouble) -> None:

@@ -142,12 +142,6 @@ def _(work: Work) -> JobRecord:
         return work.run(job, MIRROR_CLAIM_STALE_SECONDS="1")
 
 
-@ends("misconfigured", "failed")
-def _(work: Work) -> JobRecord:
-    _, job = work.push()
-    return work.run(job, MIRROR_CONTAINER="nowhere")
-
-
 @ends("incomplete", "incomplete")
 def _(work: Work) -> JobRecord:
     """A pull of many of a repository that refuses to be listed."""
@@ -201,6 +195,14 @@ EXPECTED = {(row.code, state) for row in rows().values() for state in row.states
 @pytest.fixture
 def work(bare_mirror: Mirroring, foundation: Foundation, monkeypatch: pytest.MonkeyPatch) -> Work:
     return Work(bare_mirror, foundation, monkeypatch, f"errors/{uuid.uuid4().hex[:12]}")
+
+
+def test_a_job_waits_for_a_container_that_is_missing(work: Work) -> None:
+    """A deployment makes it, perhaps later than the app."""
+    _, job = work.push()
+    record = work.run(job, MIRROR_CONTAINER="nowhere")
+    assert (record.state, record.fields["error_code"]) == ("waiting", "unavailable")
+    assert "storage has no container nowhere" in record.fields["error_answered"]
 
 
 def test_every_state_has_its_case() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from acrmirror.application import Mirror
 from acrmirror.jobs import Job
+from acrmirror.mirror import blocks
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
-from acrmirror.store import layout
 from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import SHAPES, multi_arch
@@ -75,4 +75,4 @@ def test_what_a_block_id_promises_is_what_was_staged() -> None:
     data = os.urandom(3 * MIB)
     running = hashlib.sha256(data).digest()
     assert Digest.of(data).encoded == running.hex()
-    assert layout.block_id(0, len(data), running).startswith(f"{0:012d}{len(data):08d}")
+    assert blocks.block_id(0, len(data), running).startswith(f"{0:012d}{len(data):08d}")

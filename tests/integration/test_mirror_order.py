@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from acrmirror.mirror import MirrorStore
+from acrmirror.mirror.rebuilding import last_in_mirror
 from acrmirror.reference import Digest
-from acrmirror.store import MirrorStore
-from acrmirror.store.rebuilding import last_in_mirror
 from standins.stack import Stack
 from testkit.images import Image, multi_arch, oci_image
 from testkit.reader import Poller, verify_all

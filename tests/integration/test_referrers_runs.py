@@ -11,9 +11,9 @@ import pytest
 
 from acrmirror.application import Mirror
 from acrmirror.jobs import Job, Sweep
+from acrmirror.mirror import Layout
 from acrmirror.oci import OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference
-from acrmirror.store import layout
 from standins.foundation import Foundation
 from testkit.images import Image, docker_image, multi_arch, oci_image, sbom, signature
 from testkit.images.values import entry
@@ -21,6 +21,8 @@ from testkit.reader import verify_repository
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 from tests.integration.storage_proxy import StorageProxy
+
+LAYOUT = Layout()
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_one_odd_entry_of_the_registrys_answer_keeps_no_other_referrer_away(
 
 def everywhere(mirror: Mirroring, repository: str, tag: str) -> list[Digest]:
     """All lists that were ever under the tag."""
-    folder = layout.tag_indexes(repository, tag)
+    folder = LAYOUT.tag_indexes(repository, tag)
     return [Digest(*name.removeprefix(f"{folder}/").split("/")[:2]) for name in mirror.reader.names(f"{folder}/")]
 
 
@@ -174,7 +176,7 @@ def damage(mirror: Mirroring, repository: str, tag: str, kind: str) -> None:
 
     def spoil(digest: Digest) -> None:
         size = len(mirror.reader.manifest(repository, digest).raw)
-        put(layout.blob_data(digest), b"x" * size)
+        put(LAYOUT.blob_data(digest), b"x" * size)
 
     if kind == "its bytes":
         spoil(current)
@@ -182,22 +184,22 @@ def damage(mirror: Mirroring, repository: str, tag: str, kind: str) -> None:
         for digest in everywhere(mirror, repository, tag):
             spoil(digest)
     elif kind == "its content is gone":
-        mirror.container.delete_blob(layout.blob_data(current))
+        mirror.container.delete_blob(LAYOUT.blob_data(current))
     elif kind == "its revision is gone":
-        mirror.container.delete_blob(layout.revision_link(repository, current))
+        mirror.container.delete_blob(LAYOUT.revision_link(repository, current))
     elif kind == "its tag":
-        put(layout.tag_link(repository, tag), b"not a digest")
+        put(LAYOUT.tag_link(repository, tag), b"not a digest")
     else:
-        mirror.container.delete_blob(layout.tag_link(repository, tag))
+        mirror.container.delete_blob(LAYOUT.tag_link(repository, tag))
 
 
 def forget_damage(mirror: Mirroring, repository: str, tag: str) -> None:
     """Takes away earlier lists that stay damaged: what they had is in the present one."""
     current = mirror.tagged(repository, tag)
     for digest in everywhere(mirror, repository, tag):
-        data = mirror.container.get_blob_client(layout.blob_data(digest))
+        data = mirror.container.get_blob_client(LAYOUT.blob_data(digest))
         if digest != current and not digest.matches(data.download_blob().readall()):
-            for name in (layout.tag_index_link(repository, tag, digest), layout.revision_link(repository, digest)):
+            for name in (LAYOUT.tag_index_link(repository, tag, digest), LAYOUT.revision_link(repository, digest)):
                 mirror.container.delete_blob(name)
             data.delete_blob()
 
@@ -263,7 +265,7 @@ def test_a_referrer_whose_own_bytes_are_damaged_is_read_again_and_listed(mirror:
     refers = signature(repository, subject.root)
     for image in (subject, refers):
         mirrored(mirror, app, repository, image)
-    data = mirror.container.get_blob_client(layout.blob_data(refers.root.digest))
+    data = mirror.container.get_blob_client(LAYOUT.blob_data(refers.root.digest))
     data.upload_blob(b"x" * refers.root.size, overwrite=True)
     mirrored(mirror, app, repository, refers, "again")
     report = verify_repository(mirror.reader, repository)
@@ -296,13 +298,13 @@ def cost(mirror: Mirroring, foundation: Foundation, repository: str, count: int)
         asked = list(proxy.asked)
     assert len(listed(mirror, repository, subject.root.digest)) == count
     lists = {
-        layout.blob_data(it): len(mirror.reader.manifest(repository, it).raw)
+        LAYOUT.blob_data(it): len(mirror.reader.manifest(repository, it).raw)
         for it in everywhere(mirror, repository, tag)
     }
     moved = [(it.method, size) for it in asked for name, size in lists.items() if name in it.target]
     return {
         "requests": len(asked),
-        "tag": sum(layout.tag_link(repository, tag) in it.target for it in asked),
+        "tag": sum(LAYOUT.tag_link(repository, tag) in it.target for it in asked),
         "reads": sum(method == "GET" for method, _ in moved),
         "writes": sum(method == "PUT" for method, _ in moved),
         "bytes": sum(size for method, size in moved if method in ("GET", "PUT")),

@@ -7,9 +7,9 @@ import pytest
 
 from acrmirror.application import Mirror
 from acrmirror.errors import NotFound
+from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest, Reference
-from acrmirror.store import MirrorStore, layout
 from testkit.images import Image, oci_image
 from testkit.images.build import OCI_CONFIG, PLATFORMS, image_config
 from testkit.images.values import Draft, entries, entry
@@ -17,6 +17,8 @@ from testkit.reader import verify_repository
 from testkit.stack import CONTAINER
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
+
+LAYOUT = Layout()
 
 FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 
@@ -83,7 +85,7 @@ def test_another_repositorys_layer_is_neither_linked_nor_signed(
     assert record is not None
     assert (record.state, list(json.loads(record.fields["left_out"]))) == ("done", [str(layer.digest)])
     assert asked_about(mirror, layer.digest) == [("HEAD", 404)]
-    assert not list(mirror.reader.names(layout.layer_link(public, layer.digest)))
+    assert not list(mirror.reader.names(LAYOUT.layer_link(public, layer.digest)))
     content = app.images.content(Reference(public, "latest"), None)
     assert [it.digest for it in content.absent] == [layer.digest]
     assert layer.digest not in {blob.digest for blob, _ in content.blobs}
@@ -128,7 +130,7 @@ def unlinked(mirror: Mirroring, store: MirrorStore, app: Mirror, repository: str
     """A manifest that was written into the mirror without its blobs' links, as none of ours is."""
     raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST} | body).encode()
     manifest = parse_manifest(raw, OCI_MANIFEST)
-    store.write_manifest(repository, manifest)
+    store.manifests.write(repository, manifest)
     return manifest
 
 

@@ -10,10 +10,10 @@ import pytest
 from acrmirror.application.running import Run
 from acrmirror.errors import MirrorError
 from acrmirror.jobs import Job
+from acrmirror.mirror import Layout, blocks
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
-from acrmirror.store import layout
 from acrmirror.telemetry import Telemetry
 from testkit.images import foreign_layer, oci_image
 from testkit.reader import verify_repository
@@ -27,6 +27,8 @@ from tests.integration.running import (
     sent,
     wait_until_older,
 )
+
+LAYOUT = Layout()
 
 
 @pytest.fixture
@@ -87,13 +89,13 @@ def test_a_foreign_layer_that_a_replica_lacked_is_asked_for_again_and_comes(mirr
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["left_out"]) == ("done", "{}")
-    assert list(mirror.reader.names(layout.layer_link("foreign/late", late)))
+    assert list(mirror.reader.names(LAYOUT.layer_link("foreign/late", late)))
     assert sent(mirror) == []
 
 
 def test_a_damaged_tag_is_set_to_where_the_registry_has_it_and_told(mirror: Mirroring) -> None:
     image = mirror.push("damaged/tag", oci_image("damaged tag"))
-    link = mirror.container.get_blob_client(layout.tag_link("damaged/tag", "latest"))
+    link = mirror.container.get_blob_client(LAYOUT.tag_link("damaged/tag", "latest"))
     with app_of(mirror) as app:
         app.run_job(job_for("damaged/tag", image).to_json(), 1)
         link.upload_blob(b"not a digest", overwrite=True)
@@ -110,8 +112,8 @@ def test_a_damaged_tag_is_set_to_where_the_registry_has_it_and_told(mirror: Mirr
 def test_force_writes_damaged_links_of_layers_and_manifests_anew(mirror: Mirroring) -> None:
     image = mirror.push("damaged/links", oci_image("damaged links"))
     names = [
-        layout.revision_link("damaged/links", image.root.digest),
-        *(layout.layer_link("damaged/links", blob.descriptor.digest) for blob in image.blobs),
+        LAYOUT.revision_link("damaged/links", image.root.digest),
+        *(LAYOUT.layer_link("damaged/links", blob.descriptor.digest) for blob in image.blobs),
     ]
     with app_of(mirror) as app:
         app.run_job(job_for("damaged/links", image).to_json(), 1)
@@ -127,12 +129,12 @@ def test_force_writes_damaged_links_of_layers_and_manifests_anew(mirror: Mirrori
 
 
 def test_force_finds_damage_inside_a_large_layer_and_reads_that_one_anew(mirror: Mirroring) -> None:
-    size = 3 * layout.BLOCK_SIZE + 1
+    size = 3 * blocks.BLOCK_SIZE + 1
     image = mirror.push("damaged/layer", oci_image("damaged layer", layers=[size, size + 1]))
     damaged, whole = (it.descriptor.digest for it in image.blobs if it.descriptor.size in (size, size + 1))
     with app_of(mirror) as app:
         app.run_job(job_for("damaged/layer", image).to_json(), 1)
-        blob = mirror.container.get_blob_client(layout.blob_data(damaged))
+        blob = mirror.container.get_blob_client(LAYOUT.blob_data(damaged))
         content = bytearray(blob.download_blob().readall())
         content[-1] ^= 1
         blob.upload_blob(bytes(content), overwrite=True)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
+from acrmirror.mirror import MirrorStore
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
-from acrmirror.store import MirrorStore
 from standins.foundation import Account, Foundation
 from testkit.stack import CONTAINER
 from tests.integration.hostile import MIB, ROOM, Asked, Weighed, bomb, hostile, weigh
@@ -56,14 +56,6 @@ def test_of_an_error_of_storage_the_status_is_enough(foundation: Foundation) -> 
 # --- many manifests for one answer
 
 
-@pytest.fixture
-def store(account: Account) -> Any:
-    with MirrorStore.open(
-        account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
-    ) as opened:
-        yield opened
-
-
 def padded(store: MirrorStore, size: int) -> Descriptor:
     """A manifest of so many bytes in the mirror, unlike any other."""
     config = {"mediaType": "application/vnd.test", "digest": str(Digest.of(b"{}")), "size": 2}
@@ -76,7 +68,7 @@ def padded(store: MirrorStore, size: int) -> Descriptor:
 def put(store: MirrorStore, body: dict[str, Any], media_type: str) -> Manifest:
     raw = json.dumps(body).encode()
     manifest = parse_manifest(raw, media_type, Digest.of(raw))
-    store.write_manifest("team/app", manifest)
+    store.manifests.write("team/app", manifest)
     return manifest
 
 
@@ -85,7 +77,7 @@ def tagged(store: MirrorStore, sizes: list[int]) -> None:
     children = [padded(store, size) for size in sizes]
     entries = [{"mediaType": it.media_type, "digest": str(it.digest), "size": it.size} for it in children]
     root = put(store, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}, OCI_INDEX)
-    store.tag("team/app", "v1", root.descriptor(), AT, None)
+    store.tags.set("team/app", "v1", root.descriptor(), AT, None)
 
 
 def weighed(account: Account, *do: str) -> dict[str, Weighed]:

@@ -4,35 +4,22 @@ import hashlib
 import random
 import re
 import threading
-from collections.abc import Iterator
 
 import pytest
 from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import Conflict, DigestMismatch, Malformed
+from acrmirror.mirror import Ingest, Layout, MirrorStore, blocks
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
-from acrmirror.store import Ingest, MirrorStore, layout
 from standins.foundation import Account, Foundation
 from testkit.stack import CONTAINER
 from tests.integration.storage_proxy import StorageProxy
 
+LAYOUT = Layout()
+
 MIB = 1024 * 1024
 OCTETS = "application/octet-stream"
-
-
-@pytest.fixture
-def store(account: Account) -> Iterator[MirrorStore]:
-    with MirrorStore.open(
-        account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
-    ) as opened:
-        yield opened
-
-
-@pytest.fixture
-def container(account: Account) -> Iterator[ContainerClient]:
-    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as client:
-        yield client
 
 
 def content(size: int, seed: int = 1) -> bytes:
@@ -61,7 +48,7 @@ def stage_all(way_in: Ingest, data: bytes, upto: int | None = None) -> tuple[Dig
 
 def write(store: MirrorStore, data: bytes, algorithm: str = "sha256") -> Descriptor:
     descriptor = described(data, algorithm)
-    way_in = store.ingest(descriptor)
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     if way_in.count == 1:
         assert way_in.put(memoryview(data), descriptor.digest)
@@ -72,7 +59,7 @@ def write(store: MirrorStore, data: bytes, algorithm: str = "sha256") -> Descrip
 
 
 def stored(container: ContainerClient, digest: Digest) -> bytes:
-    return container.get_blob_client(layout.blob_data(digest)).download_blob().readall()
+    return container.get_blob_client(LAYOUT.blob_data(digest)).download_blob().readall()
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -82,23 +69,23 @@ def test_what_is_written_is_what_stands(
 ) -> None:
     data = content(size)
     descriptor = write(store, data, algorithm)
-    assert store.has(descriptor)
-    assert store.ingest(descriptor) is None
+    assert store.blobs.has(descriptor)
+    assert store.blobs.ingest(descriptor) is None
     assert stored(container, descriptor.digest) == data
 
 
 def test_nothing_stands_before_the_commit(store: MirrorStore) -> None:
     data = content(20 * MIB)
-    way_in = store.ingest(described(data))
+    way_in = store.blobs.ingest(described(data))
     assert way_in is not None
     stage_all(way_in, data)
-    assert not store.has(described(data))
+    assert not store.blobs.has(described(data))
 
 
 def test_a_wrong_digest_commits_nothing_and_names_both(store: MirrorStore) -> None:
     data = content(9 * MIB)
     descriptor = described(data)
-    way_in = store.ingest(descriptor)
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     wrong = bytes([data[0] ^ 1]) + data[1:]
     digest, _ = stage_all(way_in, wrong)
@@ -106,25 +93,25 @@ def test_a_wrong_digest_commits_nothing_and_names_both(store: MirrorStore) -> No
         way_in.commit(digest, never)
     assert str(descriptor.digest) in str(caught.value)
     assert str(digest) in str(caught.value)
-    assert not store.has(descriptor)
+    assert not store.blobs.has(descriptor)
 
 
 def test_a_small_blob_with_a_wrong_digest_is_not_put(store: MirrorStore) -> None:
     descriptor = described(b"right")
-    way_in = store.ingest(descriptor)
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     with pytest.raises(DigestMismatch):
         way_in.put(memoryview(b"wrong"), Digest.of(b"wrong"))
-    assert not store.has(descriptor)
+    assert not store.blobs.has(descriptor)
 
 
 def test_resume_sends_only_what_is_missing(store: MirrorStore, container: ContainerClient) -> None:
     data = content(40 * MIB)
-    first = store.ingest(described(data))
+    first = store.blobs.ingest(described(data))
     assert first is not None
     _, sent = stage_all(first, data, upto=3)
     assert sent == 3
-    second = store.ingest(described(data))
+    second = store.blobs.ingest(described(data))
     assert second is not None
     digest, sent = stage_all(second, data)
     assert sent == second.count - 3
@@ -134,11 +121,11 @@ def test_resume_sends_only_what_is_missing(store: MirrorStore, container: Contai
 
 def test_a_block_of_a_corrupted_attempt_is_not_resumed_from(store: MirrorStore, container: ContainerClient) -> None:
     data = content(24 * MIB)
-    first = store.ingest(described(data))
+    first = store.blobs.ingest(described(data))
     assert first is not None
     _, sent = stage_all(first, data[:8] + b"corrupt!" + data[16:])
     assert sent == 3
-    second = store.ingest(described(data))
+    second = store.blobs.ingest(described(data))
     assert second is not None
     digest, sent = stage_all(second, data)
     assert sent == 3
@@ -148,10 +135,10 @@ def test_a_block_of_a_corrupted_attempt_is_not_resumed_from(store: MirrorStore, 
 
 def test_without_resume_everything_is_sent_again(store: MirrorStore) -> None:
     data = content(16 * MIB + 1)
-    first = store.ingest(described(data))
+    first = store.blobs.ingest(described(data))
     assert first is not None
     stage_all(first, data)
-    second = store.ingest(described(data), resume=False)
+    second = store.blobs.ingest(described(data), resume=False)
     assert second is not None
     assert stage_all(second, data)[1] == second.count
 
@@ -160,10 +147,10 @@ def test_a_staged_block_counts_only_with_its_length(store: MirrorStore, containe
     """A block whose id promises more bytes than storage holds is sent again."""
     data = content(16 * MIB)
     descriptor = described(data)
-    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob = container.get_blob_client(LAYOUT.blob_data(descriptor.digest))
     running = hashlib.sha256(data[: 8 * MIB]).digest()
-    blob.stage_block(layout.block_id(0, 8 * MIB, running), b"short")
-    way_in = store.ingest(descriptor)
+    blob.stage_block(blocks.block_id(0, 8 * MIB, running), b"short")
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     digest, sent = stage_all(way_in, data)
     assert sent == 2
@@ -175,7 +162,7 @@ def test_block_ids_of_other_block_sizes_never_meet() -> None:
     """12 MiB in blocks of 8 and of 10 MiB end in the same running hash, and must not end in the same block id."""
     data = content(12 * MIB)
     whole = hashlib.sha256(data).digest()
-    assert layout.block_id(8 * MIB, 4 * MIB, whole) != layout.block_id(10 * MIB, 2 * MIB, whole)
+    assert blocks.block_id(8 * MIB, 4 * MIB, whole) != blocks.block_id(10 * MIB, 2 * MIB, whole)
 
 
 @pytest.mark.parametrize(
@@ -183,18 +170,18 @@ def test_block_ids_of_other_block_sizes_never_meet() -> None:
     [(0, 8 * MIB), (1, 8 * MIB), (160_000 * MIB, 8 * MIB), (160_000 * MIB + 1, 16 * MIB), (200 * 1024 * MIB, 16 * MIB)],
 )
 def test_block_size_follows_from_the_size_alone(size: int, expected: int) -> None:
-    assert layout.block_size(size) == expected
-    assert -(-size // layout.block_size(size)) <= layout.MAX_BLOCKS
+    assert blocks.block_size(size) == expected
+    assert -(-size // blocks.block_size(size)) <= blocks.MAX_BLOCKS
 
 
 def test_every_block_id_has_one_length_that_storage_takes() -> None:
-    ids = {len(layout.block_id(at, 8 * MIB, bytes(size))) for at in (0, 200 * 2**30) for size in (32, 64)}
+    ids = {len(blocks.block_id(at, 8 * MIB, bytes(size))) for at in (0, 200 * 2**30) for size in (32, 64)}
     assert ids == {63}
 
 
 def test_two_writers_of_one_blob_end_in_one_whole_blob(store: MirrorStore, container: ContainerClient) -> None:
     data = content(32 * MIB)
-    ways = [store.ingest(described(data)) for _ in range(2)]
+    ways = [store.blobs.ingest(described(data)) for _ in range(2)]
     first, second = ways
     assert first is not None
     assert second is not None
@@ -210,10 +197,10 @@ def test_two_writers_of_one_blob_end_in_one_whole_blob(store: MirrorStore, conta
 def test_a_commit_whose_blocks_were_dropped_stages_them_again(store: MirrorStore, container: ContainerClient) -> None:
     data = content(16 * MIB)
     descriptor = described(data)
-    way_in = store.ingest(descriptor)
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     digest, _ = stage_all(way_in, data)
-    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob = container.get_blob_client(LAYOUT.blob_data(descriptor.digest))
     blob.commit_block_list([])
     blob.delete_blob()
     asked: list[int] = []
@@ -227,19 +214,19 @@ def test_a_commit_whose_blocks_were_dropped_stages_them_again(store: MirrorStore
     assert stored(container, descriptor.digest) == data
 
 
-def test_blocks_that_keep_being_dropped_are_given_up_for_now(store: MirrorStore) -> None:
+def test_blocks_that_keep_being_dropped_are_given_up_for_now(store: MirrorStore, container: ContainerClient) -> None:
     data = content(16 * MIB)
-    way_in = store.ingest(described(data))
+    way_in = store.blobs.ingest(described(data))
     assert way_in is not None
     digest, _ = stage_all(way_in, data)
-    blob = way_in._blob
+    blob = container.get_blob_client(LAYOUT.blob_data(described(data).digest))
     blob.commit_block_list([])
     blob.delete_blob()
     asked: list[list[int]] = []
     with pytest.raises(Conflict):
         way_in.commit(digest, asked.append)
     assert asked == [[0, 1]] * 3
-    assert not store.has(described(data))
+    assert not store.blobs.has(described(data))
 
 
 def test_a_commit_of_another_length_than_the_descriptors_is_found_out(account: Account, foundation: Foundation) -> None:
@@ -258,9 +245,9 @@ def test_a_commit_of_another_length_than_the_descriptors_is_found_out(account: A
             with pytest.raises(Malformed, match=str(len(data))):
                 write(odd, data)
             proxy.alter = lambda method, path, body: (path, body)
-            assert not odd.has(described(data))
+            assert not odd.blobs.has(described(data))
             write(odd, data)
-            assert odd.has(described(data))
+            assert odd.blobs.has(described(data))
 
 
 def test_a_put_goes_through_while_another_writer_has_blocks_staged(
@@ -268,8 +255,8 @@ def test_a_put_goes_through_while_another_writer_has_blocks_staged(
 ) -> None:
     data = content(1000)
     descriptor = described(data)
-    container.get_blob_client(layout.blob_data(descriptor.digest)).stage_block("x" * 63, b"left behind")
-    way_in = store.ingest(descriptor)
+    container.get_blob_client(LAYOUT.blob_data(descriptor.digest)).stage_block("x" * 63, b"left behind")
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     assert way_in.put(memoryview(data), descriptor.digest)
     assert stored(container, descriptor.digest) == data
@@ -278,9 +265,9 @@ def test_a_put_goes_through_while_another_writer_has_blocks_staged(
 def test_wrong_bytes_at_a_digest_are_replaced(store: MirrorStore, container: ContainerClient) -> None:
     data = content(1000)
     descriptor = described(data)
-    container.get_blob_client(layout.blob_data(descriptor.digest)).upload_blob(b"not it")
-    assert not store.has(descriptor)
-    way_in = store.ingest(descriptor)
+    container.get_blob_client(LAYOUT.blob_data(descriptor.digest)).upload_blob(b"not it")
+    assert not store.blobs.has(descriptor)
+    way_in = store.blobs.ingest(descriptor)
     assert way_in is not None
     assert way_in.mends
     assert write(store, data) == descriptor
@@ -291,9 +278,9 @@ def test_wrong_bytes_are_replaced_only_as_long_as_they_stand(store: MirrorStore,
     """Whoever comes second must not write over what the first has put right."""
     data = content(1000)
     descriptor = described(data)
-    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob = container.get_blob_client(LAYOUT.blob_data(descriptor.digest))
     blob.upload_blob(b"not it")
-    first, second = store.ingest(descriptor), store.ingest(descriptor)
+    first, second = store.blobs.ingest(descriptor), store.blobs.ingest(descriptor)
     assert first is not None
     assert second is not None
     assert first.put(memoryview(data), descriptor.digest)
@@ -306,12 +293,12 @@ def test_damage_that_keeps_the_length_is_found_by_hashing_anew(store: MirrorStor
     data = content(1000)
     descriptor = write(store, data)
     pauses: list[None] = []
-    assert store.ingest(descriptor, verify=lambda: pauses.append(None)) is None
+    assert store.blobs.ingest(descriptor, verify=lambda: pauses.append(None)) is None
     assert pauses
-    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob = container.get_blob_client(LAYOUT.blob_data(descriptor.digest))
     blob.upload_blob(bytes([data[0] ^ 1]) + data[1:], overwrite=True)
-    assert store.ingest(descriptor) is None
-    way_in = store.ingest(descriptor, verify=lambda: None)
+    assert store.blobs.ingest(descriptor) is None
+    way_in = store.blobs.ingest(descriptor, verify=lambda: None)
     assert way_in is not None
     assert way_in.mends
     assert way_in.put(memoryview(data), descriptor.digest)
@@ -324,9 +311,9 @@ def test_what_has_several_blocks_is_given_to_be_hashed_anew_and_replaced(
     data = content(9 * MIB)
     descriptor = write(store, data)
     wrong = bytes([data[0] ^ 1]) + data[1:]
-    blob = container.get_blob_client(layout.blob_data(descriptor.digest))
+    blob = container.get_blob_client(LAYOUT.blob_data(descriptor.digest))
     blob.upload_blob(wrong, overwrite=True)
-    way_in = store.ingest(descriptor, verify=lambda: None)
+    way_in = store.blobs.ingest(descriptor, verify=lambda: None)
     assert way_in is not None
     assert way_in.standing is not None
     buffer = memoryview(bytearray(len(data)))
@@ -349,27 +336,27 @@ def test_a_descriptor_that_lies_about_the_size_is_refused_and_harms_nothing(
     right = write(store, data)
     lie = Descriptor(OCTETS, right.digest, 999)
     with pytest.raises(Malformed, match="999"):
-        store.has(lie)
+        store.blobs.has(lie)
     with pytest.raises(Malformed):
-        store.ingest(lie)
+        store.blobs.ingest(lie)
     assert stored(container, right.digest) == data
 
 
 def test_blobs_are_stored_once_for_all_repositories(store: MirrorStore, container: ContainerClient) -> None:
     descriptor = write(store, content(100))
     for repository in ("a", "a/b", "c"):
-        store.link(repository, descriptor)
-        store.link(repository, descriptor)
+        store.blobs.link(repository, descriptor)
+        store.blobs.link(repository, descriptor)
     names = [blob.name for blob in container.list_blobs()]
     assert sum(name.endswith("/data") for name in names) == 1
     assert sorted(name for name in names if name.endswith("/link")) == sorted(
-        layout.layer_link(repository, descriptor.digest) for repository in ("a", "a/b", "c")
+        LAYOUT.layer_link(repository, descriptor.digest) for repository in ("a", "a/b", "c")
     )
 
 
 def test_writers_in_threads_share_an_ingest(store: MirrorStore, container: ContainerClient) -> None:
     data = content(64 * MIB)
-    way_in = store.ingest(described(data))
+    way_in = store.blobs.ingest(described(data))
     assert way_in is not None
     running = []
     hasher = hashlib.sha256()

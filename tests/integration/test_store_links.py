@@ -1,16 +1,17 @@
 """Links inside the mirror: to whom a blob belongs, and what a manifest's link has to say to be believed."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from azure.storage.blob import ContainerClient
 
+from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_MANIFEST, Descriptor, parse_manifest
 from acrmirror.reference import Digest
-from acrmirror.store import MirrorStore, layout
 from standins.foundation import Account
 from testkit.stack import CONTAINER
+
+LAYOUT = Layout()
 
 LAYER = Descriptor("application/octet-stream", Digest.of(b"layer"), 5)
 SUBJECT = Digest.of(b"subject")
@@ -24,30 +25,16 @@ BODY = {
 MANIFEST = parse_manifest(json.dumps(BODY).encode(), OCI_MANIFEST)
 
 
-@pytest.fixture
-def store(account: Account) -> Iterator[MirrorStore]:
-    with MirrorStore.open(
-        account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
-    ) as opened:
-        yield opened
-
-
-@pytest.fixture
-def container(account: Account) -> Iterator[ContainerClient]:
-    with ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as client:
-        yield client
-
-
 def test_a_layer_belongs_to_the_repositories_that_link_to_it(store: MirrorStore, account: Account) -> None:
-    store.link("secret/app", LAYER)
-    assert store.linked("secret/app", LAYER.digest)
+    store.blobs.link("secret/app", LAYER)
+    assert store.blobs.linked("secret/app", LAYER.digest)
     for other in ("public/app", "secret", "secret/app/below", "secret/ap"):
-        assert not store.linked(other, LAYER.digest)
-    assert not store.linked("secret/app", Digest.of(b"another"))
+        assert not store.blobs.linked(other, LAYER.digest)
+    assert not store.blobs.linked("secret/app", Digest.of(b"another"))
     with MirrorStore.open(
         account.blob_endpoint, CONTAINER, account.identity.credential(), prefix="west", trust_bundle=account.ca
     ) as west:
-        assert not west.linked("secret/app", LAYER.digest)
+        assert not west.blobs.linked("secret/app", LAYER.digest)
 
 
 WITHOUT: dict[str, dict[str, str]] = {
@@ -64,12 +51,12 @@ def test_a_manifests_link_without_the_mirrors_own_word_promises_nothing(
     store: MirrorStore, container: ContainerClient, metadata: dict[str, str], whole: bool
 ) -> None:
     """A stock registry that was let write, or a copy by hand, makes such a link: what it needs may be missing."""
-    name = layout.revision_link("team/app", MANIFEST.digest)
+    name = LAYOUT.revision_link("team/app", MANIFEST.digest)
     container.get_blob_client(name).upload_blob(str(MANIFEST.digest).encode(), metadata=metadata)
-    assert store.stands("team/app", MANIFEST.digest, whole=whole) is None
-    assert not store.has_subject("team/app", MANIFEST.digest)
-    store.write_manifest("team/app", MANIFEST)
-    assert store.stands("team/app", MANIFEST.digest, whole=whole) == Descriptor(
+    assert store.manifests.find("team/app", MANIFEST.digest, whole=whole) is None
+    assert not store.manifests.has_subject("team/app", MANIFEST.digest)
+    store.manifests.write("team/app", MANIFEST)
+    assert store.manifests.find("team/app", MANIFEST.digest, whole=whole) == Descriptor(
         OCI_MANIFEST, MANIFEST.digest, MANIFEST.size
     )
-    assert store.has_subject("team/app", MANIFEST.digest)
+    assert store.manifests.has_subject("team/app", MANIFEST.digest)

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from acrmirror.jobs import FINAL_STATES, Job, JobQueue
+from acrmirror.mirror import MirrorStore
+from acrmirror.mirror.rebuilding import last_in_mirror
 from acrmirror.reference import Digest, Reference
-from acrmirror.store import MirrorStore
-from acrmirror.store.rebuilding import last_in_mirror
 from standins.stack import Stack
 from testkit.images import Image, StoredManifest, oci_image
 from testkit.stack import CONTAINER

@@ -5,17 +5,19 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from azure.storage.blob import ContainerClient
 
 from acrmirror.copying import Context, copy_image
 from acrmirror.errors import Unavailable
+from acrmirror.mirror import CopyTarget, Ingest, Layout, MirrorStore, blocks
+from acrmirror.mirror.blobs import Blobs
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from acrmirror.store import Ingest, MirrorStore, layout
 from standins.stack import Stack
 from testkit.images import oci_image
 from testkit.push import Pusher
@@ -28,10 +30,11 @@ SIZE = 36 * MIB
 AT = "2026-04-25T21:39:47.276585742Z"
 
 
-class Worker(MirrorStore):
-    """A store that cuts large blobs into blocks of its own size, and tells before it stages and commits."""
+class Worker(Blobs):
+    """Blobs that are cut into blocks of the worker's own size; it tells before it stages and commits."""
 
-    block_size = layout.BLOCK_SIZE
+    store: MirrorStore
+    block_size = blocks.BLOCK_SIZE
     before_stage: Callable[[int], object] = staticmethod(lambda index: None)
     before_commit: Callable[[], object] = staticmethod(lambda: None)
 
@@ -57,21 +60,20 @@ class Worker(MirrorStore):
         way_in.stage, way_in.commit = told, committed  # type: ignore[method-assign]
         return way_in
 
+    @property
+    def target(self) -> CopyTarget:
+        return CopyTarget(replace(self.store, blobs=self))
+
 
 @contextmanager
 def workers(stack: Stack, *sizes: int) -> Iterator[list[Worker]]:
     credential = stack.identity.credential()
-    opened = []
-    for size in sizes:
-        worker = Worker.open(stack.blob_endpoint, CONTAINER, credential, trust_bundle=stack.ca)
-        assert isinstance(worker, Worker)
-        worker.block_size = size * MIB
-        opened.append(worker)
-    try:
+    with MirrorStore.open(stack.blob_endpoint, CONTAINER, credential, trust_bundle=stack.ca) as store:
+        opened = [Worker(store.container, Layout()) for _ in sizes]
+        for worker, size in zip(opened, sizes, strict=True):
+            worker.store = store
+            worker.block_size = size * MIB
         yield opened
-    finally:
-        for worker in opened:
-            worker.close()
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def pushed(bare_stack: Stack, repository: str) -> Iterator[tuple[Reference, Regi
 
 
 def copy(registry: Registry, worker: Worker, reference: Reference) -> None:
-    copied = copy_image(registry, worker, reference, Context("job", AT, threads=4))
+    copied = copy_image(registry, worker.target, reference, Context("job", AT, threads=4))
     assert copied.failures == []
 
 
@@ -142,7 +144,7 @@ def test_what_a_worker_with_other_blocks_left_behind_is_not_taken_for_ones_own(
 
     with workers(bare_stack, 8, 10) as (first, second):
         first.before_commit = die
-        assert copy_image(registry, first, reference, Context("job", AT, threads=4)).failures
+        assert copy_image(registry, first.target, reference, Context("job", AT, threads=4)).failures
         second.before_stage = staged.append
         copy(registry, second, reference)
     assert sorted(staged) == list(range(4))

@@ -15,9 +15,9 @@ import pytest
 from azure.storage.blob import BlobBlock, ContainerClient
 
 from acrmirror.archive.fetching import BLOCK, THREADS
+from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_MANIFEST, Descriptor, parse_manifest
 from acrmirror.reference import Digest
-from acrmirror.store import MirrorStore, layout
 from standins.foundation import Foundation
 from standins.process import wait_for
 from standins.stack import Stack
@@ -26,6 +26,8 @@ from testkit.images.layers import OCI_TYPES
 from testkit.stack import CONTAINER, mirror_stack
 from tests.integration.command import Command
 from tests.interop.relay import Relay, RelayedFoundation
+
+LAYOUT = Layout()
 
 pytestmark = pytest.mark.interop
 MIB = 1024 * 1024
@@ -63,12 +65,12 @@ class Counted:
         ):
             layers = [_layer(container, size) for size in sizes]
             config = Digest.of(b"{}")
-            container.upload_blob(layout.blob_data(config), b"{}", overwrite=True)
+            container.upload_blob(LAYOUT.blob_data(config), b"{}", overwrite=True)
             raw = _manifest(Descriptor(OCI_CONFIG, config, 2), layers)
             manifest = parse_manifest(raw, OCI_MANIFEST)
             for blob in manifest.blobs:
-                store.link(repository, blob)
-            store.write_manifest(repository, manifest)
+                store.blobs.link(repository, blob)
+            store.manifests.write(repository, manifest)
         return manifest.digest
 
 
@@ -90,7 +92,7 @@ def _layer(container: ContainerClient, size: int) -> Descriptor:
     for _ in range(times):
         hasher.update(piece)
     digest = Digest("sha256", hasher.hexdigest())
-    with container.get_blob_client(layout.blob_data(digest)) as blob:
+    with container.get_blob_client(LAYOUT.blob_data(digest)) as blob:
         blob.stage_block("0" * 64, piece)
         blob.commit_block_list([BlobBlock("0" * 64)] * times)
     return Descriptor(OCI_TYPES["tar"], digest, size)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from acrmirror.store import layout
+from acrmirror.mirror import blocks
 from testkit.images import oci_image
 from testkit.reader import verify_all
 from tests.scale.conftest import WatchedMaker
@@ -45,7 +45,7 @@ def test_a_cancelled_pull_stops_moving_and_the_same_one_sends_only_the_rest(watc
     again = call("POST", "pulls", {"image": "large", "wait": 60})
     assert (again.status, again.json["state"]) == (200, "done"), again.json
     assert again.json["id"] != identity
-    assert bed.blobs.staged <= LARGE + 2 * layout.BLOCK_SIZE
+    assert bed.blobs.staged <= LARGE + 2 * blocks.BLOCK_SIZE
     assert staged >= STAGED
     small, large = (str(it.descriptor.digest) for it in image.blobs if it.descriptor.size >= SMALL)
     fetched = {it["digest"] for it in registry.requests(kind="data")}

@@ -9,13 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST, Manifest, parse_manifest
 from acrmirror.reference import Digest
-from acrmirror.store import MirrorStore, layout
 from standins.foundation import STORAGE_AUDIENCE
 from testkit.stack import CONTAINER
 from tests.integration.storage_proxy import StorageProxy
 from tests.scale.conftest import Watched, WatchedMaker
+
+LAYOUT = Layout()
 
 TAGS, MOVES = 5000, 3
 REPOSITORY = "team/many"
@@ -44,11 +46,12 @@ def fill(bed: Watched) -> list[str]:
     with MirrorStore.open(account.blob_endpoint, CONTAINER, credential, trust_bundle=account.ca) as store:
         for number in range(1 + MOVES):
             version = manifest(number)
-            store.write_manifest(REPOSITORY, version)
-            store.tag(REPOSITORY, names[0], version.descriptor(), AT, store.read_tag(REPOSITORY, names[0]))
+            store.manifests.write(REPOSITORY, version)
+            store.tags.set(REPOSITORY, names[0], version.descriptor(), AT, store.tags.read(REPOSITORY, names[0]))
         written = [
-            (str(it.name), store.container.download_blob(it.name).readall(), dict(it.metadata or {}))
-            for it in store.container.list_blobs(f"{layout.tags(REPOSITORY)}/", include=["metadata"])
+            (it.name, found.body or b"", dict(found.head.metadata))
+            for it in store.container.list(f"{LAYOUT.tags(REPOSITORY)}/", "list what was written")
+            if (found := store.container.get(it.name, 1024, "read what was written")) is not None
         ]
     assert len(written) == 1 + 1 + MOVES
     endpoint = urlsplit(account.blob_endpoint)

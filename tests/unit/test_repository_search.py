@@ -1,10 +1,10 @@
 """Repositories by a part of their names: what one request looks through, and where the next one goes on."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 from acrmirror.application.images import LOOKED_THROUGH, Images
-from acrmirror.store.listing import Listing
 
 NAMES = [f"team/{number:04}" for number in range(2 * LOOKED_THROUGH + 10)]
 
@@ -26,7 +26,7 @@ class Names:
 
 def opened() -> tuple[Images, Names]:
     names = Names()
-    return Images(cast(Any, names), cast(Any, None), cast(Listing, names), cast(Any, None)), names
+    return Images(cast(Any, names), cast(Any, SimpleNamespace(listing=names))), names
 
 
 def test_a_page_is_full_or_says_that_there_are_no_more() -> None:

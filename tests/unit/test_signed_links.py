@@ -3,7 +3,7 @@
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from acrmirror.store.links import Links, account_name
+from acrmirror.storage.signing import Signer, account_name
 
 ENDPOINTS = {
     "https://acct.blob.core.windows.net": "acct",
@@ -22,4 +22,4 @@ ENDPOINTS = {
 def test_the_account_is_the_hosts_first_label_or_the_paths_first_part(endpoint: str, name: str) -> None:
     assert account_name(endpoint) == name
     with BlobServiceClient(endpoint) as service:
-        assert Links(service, "mirror")._account == name
+        assert Signer(service, "mirror")._account == name

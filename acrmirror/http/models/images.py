@@ -1,4 +1,4 @@
-"""What stands in the mirror: repositories, tags, images, and an image's content."""
+"""What is in the mirror: repositories, tags, images, and an image's content."""
 
 from base64 import b64encode
 from datetime import UTC
@@ -6,12 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from acrmirror.application.images import Content, Standing, Variant
+from acrmirror.application.images import Content, MirroredImage, Variant
 from acrmirror.history import Observation
 from acrmirror.http.models.base import Count, Model
+from acrmirror.mirror.listing import TagEntry
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.platforms import normal
-from acrmirror.store.listing import TagEntry
 
 
 class RepositoryPage(Model):
@@ -104,16 +104,16 @@ class Image(Model):
     history: Annotated[list[Seen], Field(description="Newest first, at most 100.")]
 
     @classmethod
-    def of(cls, registry: str, standing: Standing) -> Self:
-        root = standing.root
+    def of(cls, registry: str, image: MirroredImage) -> Self:
+        root = image.root
         return cls(
             registry=registry,
-            repository=standing.reference.repository,
-            tag=standing.reference.tag,
+            repository=image.reference.repository,
+            tag=image.reference.tag,
             digest=str(root.digest),
             media_type=root.media_type,
             artifact_type=root.descriptor().artifact_type if not root.is_index else root.artifact_type,
-            images=[ImageVariant.of(it) for it in standing.variants],
+            images=[ImageVariant.of(it) for it in image.variants],
             referrers=[
                 Referrer(
                     digest=str(it.digest),
@@ -122,9 +122,9 @@ class Image(Model):
                     size=it.size,
                     annotations=dict(it.annotations),
                 )
-                for it in standing.referrers
+                for it in image.referrers
             ],
-            history=[Seen.of(it) for it in standing.history],
+            history=[Seen.of(it) for it in image.history],
         )
 
 

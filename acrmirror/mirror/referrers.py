@@ -3,12 +3,14 @@
 distribution-spec "referrers tag schema": the index under the tag `sha256-abc…` lists what refers to `sha256:abc…`.
 """
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from acrmirror.errors import Conflict, Damaged, DigestMismatch, InvalidReference, Malformed, TagMoved
+from acrmirror.errors import Conflict, Damaged, DigestMismatch, Malformed, TagMoved
 from acrmirror.history import TagEvent
+from acrmirror.mirror.layout import Layout, linked_digest
+from acrmirror.mirror.manifests import Manifests
+from acrmirror.mirror.tags import Tags, TagState, parsed
 from acrmirror.oci import (
     OCI_INDEX,
     Descriptor,
@@ -19,9 +21,7 @@ from acrmirror.oci import (
     referrers_index,
 )
 from acrmirror.reference import Digest
-from acrmirror.store import layout
-from acrmirror.store.failures import explained
-from acrmirror.store.tags import Tags, TagState
+from acrmirror.storage import Container
 
 MERGE_ROUNDS = 24
 """How often a merge into a referrers tag is tried again after another worker moved it."""
@@ -45,30 +45,25 @@ class _Listed:
     other: bool = False
 
 
-class Referrers(Tags):
-    """The half of the store that moves, with the lists of referrers.
+class Referrers:
+    """Lists of referrers by repository and subject. Thread-safe.
 
     A list never shrinks. One that is damaged or missing is rebuilt from the earlier lists beside it and from the
     manifests of its repository whose links say that they refer to its subject.
     """
 
-    @abstractmethod
-    def stands(self, repository: str, digest: Digest) -> Descriptor | None: ...
+    def __init__(self, container: Container, layout: Layout, manifests: Manifests, tags: Tags) -> None:
+        self._container = container
+        self._layout = layout
+        self._manifests = manifests
+        self._tags = tags
 
-    @abstractmethod
-    def write_manifest(
-        self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None
-    ) -> None: ...
-
-    @abstractmethod
-    def read_manifest(self, repository: str, descriptor: Descriptor) -> Manifest: ...
-
-    def referrers(self, repository: str, subject: Digest) -> tuple[Descriptor, ...]:
+    def of(self, repository: str, subject: Digest) -> tuple[Descriptor, ...]:
         """What refers to a digest, as far as the mirror knows. Writes nothing."""
         tag = subject.referrers_tag
-        return self._listed(repository, tag, self.read_tag(repository, tag)).entries
+        return self._listed(repository, tag, self._tags.read(repository, tag)).entries
 
-    def add_referrers(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
+    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
         """Adds manifests that are in the mirror to their subject's list, which is read once and written once at most; a
         damaged list is rebuilt, also where there is nothing to add.
 
@@ -80,7 +75,7 @@ class Referrers(Tags):
             return False
         return True
 
-    def keep_referrers_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+    def keep_tag(self, repository: str, tag: str, at: str) -> Digest | None:
         """The digest of the list under a tag that the registry does not have; rebuilt where it is damaged or missing.
         None where the mirror knows of no referrers either, or the tag is something else."""
         try:
@@ -90,7 +85,7 @@ class Referrers(Tags):
         except _Other:
             return None
 
-    def merge_referrers_tag(
+    def merge_tag(
         self,
         repository: str,
         tag: str,
@@ -103,7 +98,7 @@ class Referrers(Tags):
         list of both. Returns the digest that was set.
 
         Always writes the tag's link, and keeps the digest of the registry's list and the newest event with it.
-        `expected` is what `read_tag` gave; TagMoved if the link changed since.
+        `expected` is what `Tags.read` gave; TagMoved if the link changed since.
         """
         listed = self._listed(repository, tag, expected)
         known = self._beside(repository, tag) if listed.other else listed.entries
@@ -115,14 +110,14 @@ class Referrers(Tags):
         else:
             index = _index(referrers_index((*known, *theirs.manifests)))
             self._write(repository, index, anew=listed.index is None)
-        self.tag(repository, tag, index.descriptor(), at, expected, event, registry=theirs.digest)
+        self._tags.set(repository, tag, index.descriptor(), at, expected, event, registry=theirs.digest)
         return index.digest
 
     def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: str) -> Digest | None:
         """The digest of the list with `more` in it; None where there is neither a list nor anything to be in it. Raises
         _Other where the tag is something else."""
         for _ in range(MERGE_ROUNDS):
-            current = self.read_tag(repository, tag)
+            current = self._tags.read(repository, tag)
             listed = self._listed(repository, tag, current)
             if listed.other:
                 raise _Other
@@ -138,7 +133,7 @@ class Referrers(Tags):
             self._write(repository, index, anew=listed.index is None)
             try:
                 registry = current.registry if current is not None else None
-                self.tag(repository, tag, index.descriptor(), at, current, registry=registry)
+                self._tags.set(repository, tag, index.descriptor(), at, current, registry=registry)
             except TagMoved:
                 continue
             return index.digest
@@ -161,7 +156,7 @@ class Referrers(Tags):
 
     def _write(self, repository: str, index: Manifest, *, anew: bool) -> None:
         """`anew`: the very same list may be there, and damaged."""
-        self.write_manifest(repository, index, verify=_no_pause if anew else None)
+        self._manifests.write(repository, index, verify=_no_pause if anew else None)
 
     # what a list has, or had
 
@@ -170,23 +165,15 @@ class Referrers(Tags):
             index = self._readable(repository, current.digest)
             if index is not None:
                 return _Listed(index.manifests, index) if is_referrers_index(index) else _Listed(other=True)
-        elif current is None and not self._ever(repository, tag):
+        elif current is None and not self._tags.ever(repository, tag):
             return _Listed()
         return _Listed(merge_referrers(self._beside(repository, tag), self._by_subject(repository, tag)))
-
-    def _ever(self, repository: str, tag: str) -> list[Digest]:
-        """Where the tag ever was, newest first."""
-        folder = f"{layout.tag_indexes(self.name(repository), tag)}/"
-        with explained(f"list where tag {repository}:{tag} of the mirror ever was"):
-            found = [(it.last_modified, str(it.name)) for it in self._container.list_blobs(name_starts_with=folder)]
-        names = [name.removeprefix(folder).removesuffix("/link") for _, name in sorted(found, reverse=True)]
-        return [digest for name in names if (digest := _digest(name)) is not None]
 
     def _beside(self, repository: str, tag: str) -> tuple[Descriptor, ...]:
         """What the lists had that were under the tag, as far as these can be read."""
         known: tuple[Descriptor, ...] = ()
         weight = 0
-        for digest in self._ever(repository, tag)[:LISTS_READ]:
+        for digest in self._tags.ever(repository, tag)[:LISTS_READ]:
             index = self._readable(repository, digest)
             if index is not None and is_referrers_index(index):
                 known = merge_referrers(known, index.manifests)
@@ -198,29 +185,28 @@ class Referrers(Tags):
     def _by_subject(self, repository: str, tag: str) -> Iterator[Descriptor]:
         """Manifests in the mirror that refer to the subject of the tag: their links say so. One listing of all of the
         repository's manifests, 5,000 in a request, and a read of each that is found."""
-        folder = f"{layout.revisions(self.name(repository))}/"
+        folder = f"{self._layout.revisions(repository)}/"
+        asked = f"list what refers to something in {repository} of the mirror"
         found: list[Descriptor] = []
-        with explained(f"list what refers to something in {repository} of the mirror"):
-            for item in self._container.list_blobs(name_starts_with=folder, include=["metadata"]):
-                metadata = item.metadata or {}
-                subject = _digest(metadata.get("subject", "").replace(":", "/"))
-                digest = _digest(str(item.name).removeprefix(folder).removesuffix("/link"))
-                if subject is None or subject.referrers_tag != tag or digest is None:
-                    continue
-                media_type, size = metadata.get("media_type", ""), metadata.get("size", "")
-                if media_type and size.isdecimal():
-                    found.append(Descriptor(media_type, digest, int(size)))
+        for item in self._container.list(folder, asked, metadata=True):
+            subject = parsed(item.metadata.get("subject", ""))
+            digest = linked_digest(item.name.removeprefix(folder))
+            if subject is None or subject.referrers_tag != tag or digest is None:
+                continue
+            media_type, size = item.metadata.get("media_type", ""), item.metadata.get("size", "")
+            if media_type and size.isdecimal():
+                found.append(Descriptor(media_type, digest, int(size)))
         for descriptor in found:
             manifest = self._readable(repository, descriptor.digest)
             yield manifest.descriptor() if manifest is not None else descriptor
 
     def _readable(self, repository: str, digest: Digest) -> Manifest | None:
         """A manifest of this repository, or None where it is missing or damaged."""
-        descriptor = self.stands(repository, digest)
+        descriptor = self._manifests.find(repository, digest)
         if descriptor is None:
             return None
         try:
-            return self.read_manifest(repository, descriptor)
+            return self._manifests.read(repository, descriptor)
         except (DigestMismatch, Damaged, Malformed):
             return None
 
@@ -231,14 +217,6 @@ def _no_pause() -> None:
 
 def _index(raw: bytes) -> Manifest:
     return parse_manifest(raw, OCI_INDEX, Digest.of(raw))
-
-
-def _digest(text: str) -> Digest | None:
-    """From `<algorithm>/<hex>`, as the layout's names have it."""
-    try:
-        return Digest(*text.split("/", 1)) if "/" in text else None
-    except InvalidReference:
-        return None
 
 
 def _says_all(index: Manifest, merged: tuple[Descriptor, ...], raw: bytes) -> bool:

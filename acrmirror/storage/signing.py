@@ -1,4 +1,4 @@
-"""Short-lived links to single blobs, signed with a key that storage gives this identity for a while.
+"""Short-lived URLs of single blobs, signed with a key that storage gives this identity for a while.
 
 https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
 """
@@ -7,34 +7,28 @@ import ipaddress
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from azure.core.credentials import TokenCredential
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, UserDelegationKey, generate_blob_sas
 
-from acrmirror.reference import Digest
-from acrmirror.store import layout
-from acrmirror.store.failures import explained
-from acrmirror.transport import make_transport
+from acrmirror.storage.failures import Place, explained
 
-LIFETIME = timedelta(minutes=20)
-"""As long as the registry's own links live."""
 KEY_LIFETIME = timedelta(hours=2)
 SKEW = timedelta(minutes=5)
-"""How far clocks may be apart: links begin to be good a bit before now."""
+"""How far clocks may be apart: URLs begin to be good a bit before now."""
+_ACCOUNT = Place("storage account", "", "Storage Blob Delegator")
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class SignedUrl:
     """Whoever has the URL may read that one blob until `expires`: it belongs into no log and no record."""
 
     url: str
     expires: datetime
 
 
-class Links:
-    """Makes links to blobs of the mirror. Thread-safe; close it when done."""
+class Signer:
+    """Signs URLs of blobs in one container. Thread-safe."""
 
     def __init__(self, service: BlobServiceClient, container: str) -> None:
         self._service = service
@@ -43,40 +37,28 @@ class Links:
         self._lock = threading.Lock()
         self._key: tuple[UserDelegationKey, datetime] | None = None
 
-    @classmethod
-    def open(
-        cls, endpoint: str, container: str, credential: TokenCredential, trust_bundle: Path | None = None
-    ) -> "Links":
-        """`endpoint` is the blob service's URL."""
-        transport = make_transport(trust_bundle, 4)
-        return cls(BlobServiceClient(endpoint, credential=credential, transport=transport), container)
-
-    def close(self) -> None:
-        self._service.close()
-
-    def blob(self, digest: Digest) -> Link:
-        """A link to a blob, over HTTPS and for reading only. Raises Denied without Storage Blob Delegator."""
+    def url(self, name: str, lifetime: timedelta) -> SignedUrl:
+        """Of one blob, over HTTPS and for reading only. Raises Denied without Storage Blob Delegator."""
         now = datetime.now(UTC)
-        expires = now + LIFETIME
-        name = layout.blob_data(digest)
+        expires = now + lifetime
         signature = generate_blob_sas(
             self._account,
             self._container,
             name,
-            user_delegation_key=self._delegation_key(now),
+            user_delegation_key=self._delegation_key(now, lifetime),
             permission=BlobSasPermissions(read=True),
             start=now - SKEW,
             expiry=expires,
             protocol="https",
         )
-        return Link(f"{self._service.url.rstrip('/')}/{self._container}/{name}?{signature}", expires)
+        return SignedUrl(f"{self._service.url.rstrip('/')}/{self._container}/{name}?{signature}", expires)
 
-    def _delegation_key(self, now: datetime) -> UserDelegationKey:
-        """One key serves all links for about two hours; a link never outlives it."""
+    def _delegation_key(self, now: datetime, lifetime: timedelta) -> UserDelegationKey:
+        """One key serves all URLs for about two hours; a URL never outlives it."""
         with self._lock:
-            if self._key is None or self._key[1] - now < LIFETIME + SKEW:
+            if self._key is None or self._key[1] - now < lifetime + SKEW:
                 expires = now + KEY_LIFETIME
-                with explained("get a key for links", role="Storage Blob Delegator", scope="the storage account"):
+                with explained("get a key for signed URLs", _ACCOUNT):
                     key = self._service.get_user_delegation_key(now - SKEW, expires)
                 self._key = (key, expires)
             return self._key[0]

@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
-
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobClient
+from typing import Self
 
 from acrmirror.errors import InvalidReference, Malformed, TagMoved
 from acrmirror.history import TagEvent
+from acrmirror.mirror.kept import KeptNames
+from acrmirror.mirror.layout import Layout, linked_digest
 from acrmirror.moments import nine_digits
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
-from acrmirror.store import layout
-from acrmirror.store.failures import explained, lost_race
-from acrmirror.store.observations import Observations
+from acrmirror.storage import Container, Lost
 
 LINK_LIMIT = 1024
 """Bytes of a link that are read; a digest has 135 at most."""
@@ -60,25 +56,21 @@ def _event(metadata: Mapping[str, str]) -> TagEvent | None:
         return None
 
 
-class Tags(Observations):
-    """The half of the store that moves."""
+class Tags:
+    """Tags by repository and name, each a link that only a compare-and-swap moves. Thread-safe."""
 
-    # tags
+    def __init__(self, container: Container, layout: Layout, kept: KeptNames) -> None:
+        self._container = container
+        self._layout = layout
+        self._kept = kept
 
-    def read_tag(self, repository: str, tag: str) -> TagState | None:
+    def read(self, repository: str, tag: str) -> TagState | None:
         """Where the tag is, or None if it never was."""
         asked = f"read tag {repository}:{tag} of the mirror"
-        with explained(asked):
-            try:
-                stream = self._tag_blob(repository, tag).download_blob()
-                # Of anything larger the SDK has read no more than its first piece.
-                body = bytes(stream.readall()) if stream.size <= LINK_LIMIT else b""
-                properties = stream.properties
-            except ResourceNotFoundError:
-                return None
-        return TagState.read(body, str(properties.etag), properties.metadata or {})
+        found = self._container.get(self._layout.tag_link(repository, tag), LINK_LIMIT, asked)
+        return TagState.read(found.body or b"", found.head.etag, found.head.metadata) if found is not None else None
 
-    def tag(
+    def set(
         self,
         repository: str,
         tag: str,
@@ -89,21 +81,16 @@ class Tags(Observations):
         *,
         registry: Digest | None = None,
     ) -> None:
-        """Moves the tag to a manifest that stands. Always writes, also an equal digest (rule L2).
+        """Moves the tag to a manifest of the mirror. Always writes, also an equal digest (rule L2).
 
-        `expected` is what `read_tag` gave; TagMoved if the link changed since. `at` is the registry's time. The newer
+        `expected` is what `read` gave; TagMoved if the link changed since. `at` is the registry's time. The newer
         of `event` and of the one that the link had is kept beside it (rule L3). `registry` is where the registry has a
         list of referrers that may be larger here; it stays as it was where the tag stays. Raises UnkeptName.
         """
         asked = f"set tag {repository}:{tag} of the mirror"
-        self._check_kept(tag, asked)
+        self._kept.check(tag, asked)
         link = str(descriptor.digest).encode()
-        self._write_once(layout.tag_index_link(self.name(repository), tag, descriptor.digest), link, None, asked)
-        condition: dict[str, Any] = (
-            {"overwrite": False}
-            if expected is None
-            else {"overwrite": True, "etag": expected.etag, "match_condition": MatchConditions.IfNotModified}
-        )
+        self._container.swap(self._layout.tag_index_link(repository, tag, descriptor.digest), link, None, asked)
         metadata = {
             "digest": str(descriptor.digest),
             "media_type": descriptor.media_type,
@@ -118,16 +105,18 @@ class Tags(Observations):
         newest = TagEvent.newest(event, expected.event if expected is not None else None)
         if newest is not None:
             metadata |= {"event_time": newest.at, "event_digest": str(newest.digest)}
-        with explained(asked):
-            try:
-                self._tag_blob(repository, tag).upload_blob(link, metadata=metadata, **condition)
-            except HttpResponseError as error:
-                if not lost_race(error):
-                    raise
-                raise TagMoved(asked, "another worker moved it first", "It will be tried again.") from error
+        version = expected.etag if expected is not None else None
+        outcome = self._container.swap(self._layout.tag_link(repository, tag), link, version, asked, metadata)
+        if isinstance(outcome, Lost):
+            raise TagMoved(asked, "another worker moved it first", "It will be tried again.")
 
-    def _tag_blob(self, repository: str, tag: str) -> BlobClient:
-        return self._container.get_blob_client(layout.tag_link(self.name(repository), tag))
+    def ever(self, repository: str, tag: str) -> list[Digest]:
+        """Where the tag ever was, newest first."""
+        folder = f"{self._layout.tag_indexes(repository, tag)}/"
+        asked = f"list where tag {repository}:{tag} of the mirror ever was"
+        found = [(it.modified, it.name) for it in self._container.list(folder, asked)]
+        links = [linked_digest(name.removeprefix(folder)) for _, name in sorted(found, reverse=True)]
+        return [digest for digest in links if digest is not None]
 
 
 def parsed(text: str) -> Digest | None:

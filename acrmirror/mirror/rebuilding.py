@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.events import AHEAD_LIMIT
 from acrmirror.history import LAG_WINDOW, Observation, TagEvent
+from acrmirror.mirror.store import MirrorStore
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor, is_referrers_index
 from acrmirror.reference import Digest, is_referrers_tag
-from acrmirror.store.mirror import MirrorStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def last_in_mirror(
     """
     ours = now or datetime.now(UTC)
     limit = from_datetime(ours + AHEAD_LIMIT)
-    known = list(store.history(repository, tag))
+    known = list(store.history.of_tag(repository, tag))
     history = [it for it in known if it.at <= limit]
     ahead = [replace(it, at=from_datetime(ours), clock="mirror") for it in known if it.at > limit]
     doubtful = _doubtful(history, window)
@@ -41,7 +41,7 @@ def last_in_mirror(
         if seen.digest in looked_at:
             continue
         looked_at.add(seen.digest)
-        descriptor = store.stands(repository, seen.digest)
+        descriptor = store.manifests.find(repository, seen.digest)
         if descriptor is not None:
             return Last(seen, descriptor, event)
     return None
@@ -71,18 +71,18 @@ def rebuild_tags(store: MirrorStore, repository: str, window: timedelta = LAG_WI
     what the mirror has (rule R1). Raises TagMoved where a job sets the tag at the same time: then that is newer.
     """
     rebuilt: dict[str, Digest] = {}
-    for tag in store.observed_tags(repository):
+    for tag in store.history.tags(repository):
         last = last_in_mirror(store, repository, tag, window)
         if last is None:
             continue
         digest = last.descriptor.digest
         rebuilt[tag] = digest
-        current = store.read_tag(repository, tag)
+        current = store.tags.read(repository, tag)
         if current is not None and current.digest == digest:
             continue
-        manifest = store.read_manifest(repository, last.descriptor)
+        manifest = store.manifests.read(repository, last.descriptor)
         if is_referrers_index(manifest) and is_referrers_tag(tag):
-            store.merge_referrers_tag(repository, tag, manifest, last.seen.at, current, last.event)
+            store.referrers.merge_tag(repository, tag, manifest, last.seen.at, current, last.event)
         else:
-            store.tag(repository, tag, last.descriptor, last.seen.at, current, last.event)
+            store.tags.set(repository, tag, last.descriptor, last.seen.at, current, last.event)
     return rebuilt

@@ -1,27 +1,23 @@
-"""What stands in the mirror, page by page, without reading all of it."""
+"""What is in the mirror, page by page, without reading all of it."""
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
-from azure.storage.blob import BlobPrefix, ContainerClient
-
-from acrmirror.errors import InvalidReference, Malformed
+from acrmirror.errors import Malformed
+from acrmirror.mirror.history import History
+from acrmirror.mirror.layout import Layout, linked_digest
+from acrmirror.mirror.tags import parsed
 from acrmirror.oci import OCI_INDEX
 from acrmirror.reference import Digest, is_referrers_tag, shown
-from acrmirror.store import layout
-from acrmirror.store.failures import explained
-from acrmirror.store.tags import parsed
+from acrmirror.storage import Container, Item
 
 STORAGE_PAGE = 5000
 """Most entries that one request lists."""
 ENTRIES_EACH = 5
 _CURRENT = "/current/link"
-_REVISION = re.compile(r"([a-z0-9]+)/([0-9a-f]+)/link", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +49,10 @@ class TagPage:
 class Listing:
     """Reads the mirror's container by listing it. Names are as the registry has them, without the mirror's prefix."""
 
-    def __init__(self, container: ContainerClient, prefix: str = "") -> None:
+    def __init__(self, container: Container, layout: Layout, history: History) -> None:
         self._container = container
-        self._prefix = prefix.strip("/")
+        self._layout = layout
+        self._history = history
 
     def repositories(self, after: str | None = None) -> Iterator[str]:
         """Repositories that have a manifest, ordered part by part, so that `a/b` comes before `a-b`; those behind
@@ -75,39 +72,26 @@ class Listing:
 
     def _folders(self, parts: tuple[str, ...]) -> tuple[list[str], bool]:
         """The components below, sorted, and whether this is a repository itself."""
-        base = "/".join([layout.REPOSITORIES, *([self._prefix] if self._prefix else []), *parts])
-        found: list[str] = []
-        is_repository = False
-        with explained("list the mirror's repositories"):
-            for item in self._container.walk_blobs(name_starts_with=f"{base}/", delimiter="/"):
-                if isinstance(item, BlobPrefix):
-                    name = str(item.name).rstrip("/").rpartition("/")[2]
-                    if name == "_manifests":
-                        is_repository = True
-                    elif not name.startswith("_"):
-                        found.append(name)
-        return sorted(found), is_repository
+        names = list(
+            self._container.folders(f"{self._layout.repository('/'.join(parts))}/", "list the mirror's repositories")
+        )
+        return sorted(it for it in names if not it.startswith("_")), "_manifests" in names
 
     def has_repository(self, repository: str) -> bool:
-        name = f"{layout.revisions(self._name(repository))}/"
-        with explained(f"look for {repository} in the mirror"):
-            page = next(self._container.list_blobs(name_starts_with=name, results_per_page=1).by_page(), iter(()))
-            return next(iter(page), None) is not None
+        folder = f"{self._layout.revisions(repository)}/"
+        return self._container.holds(folder, f"look for {repository} in the mirror")
 
     def tags(self, repository: str, count: int, cursor: str | None = None, *, hide: bool = True) -> TagPage:
         """Up to `count` tags, perhaps fewer though there are more. Tags that only list referrers, and that the
         registry never had, are left out (rule R3) unless `hide` is off."""
-        folder = f"{layout.tags(self._name(repository))}/"
+        folder = f"{self._layout.tags(repository)}/"
         marker, after = _marker(cursor)
         while True:
-            with explained(f"list the tags of {repository} in the mirror"):
-                # Each tag has a link, and one more for every digest that it ever had: mostly one request will do.
-                size = min(STORAGE_PAGE, count * ENTRIES_EACH)
-                pages = self._container.list_blobs(
-                    name_starts_with=folder, include=["metadata"], results_per_page=size
-                ).by_page(marker)
-                items = [(str(it.name), it) for it in next(pages, ()) if str(it.name).endswith(_CURRENT)]
-            behind = str(getattr(pages, "continuation_token", None) or "") or None
+            # Each tag has a link, and one more for every digest that it ever had: mostly one request will do.
+            size = min(STORAGE_PAGE, count * ENTRIES_EACH)
+            page = self._container.page(folder, size, marker, f"list the tags of {repository} in the mirror")
+            items = [(it.name, it) for it in page.items if it.name.endswith(_CURRENT)]
+            behind = page.marker
             read = ((name.removeprefix(folder).removesuffix(_CURRENT), it) for name, it in items)
             found = [entry for tag, it in read if f"{tag}/" > after and (entry := _entry(tag, it)) is not None]
             if found or behind is None:
@@ -122,51 +106,29 @@ class Listing:
     def manifests(self, repository: str) -> dict[Digest, Digest | None]:
         """Every manifest whose whole closure is in this repository of the mirror (rule L1), and what it refers to: one
         request for 5,000 of them."""
-        folder = f"{layout.revisions(self._name(repository))}/"
+        folder = f"{self._layout.revisions(repository)}/"
+        asked = f"list the manifests of {repository} in the mirror"
         found: dict[Digest, Digest | None] = {}
-        with explained(f"list the manifests of {repository} in the mirror"):
-            for item in self._container.list_blobs(name_starts_with=folder, include=["metadata"]):
-                match = _REVISION.fullmatch(str(item.name).removeprefix(folder))
-                if match is not None:
-                    subject = (item.metadata or {}).get("subject")
-                    try:
-                        found[Digest(match[1], match[2])] = Digest.parse(subject) if subject else None
-                    except InvalidReference:
-                        # No revision of this mirror's: its digest, or what it refers to, is none.
-                        continue
+        for item in self._container.list(folder, asked, metadata=True):
+            digest, subject = linked_digest(item.name.removeprefix(folder)), item.metadata.get("subject")
+            refers = parsed(subject) if subject else None
+            # Whose digest, or what it refers to, is none, is no revision of this mirror's.
+            if digest is not None and (refers is not None or not subject):
+                found[digest] = refers
         return found
-
-    def tag(self, repository: str, tag: str) -> TagEntry | None:
-        """One tag, by its link's metadata alone."""
-        name = layout.tag_link(self._name(repository), tag)
-        with explained(f"look for {repository}:{tag} in the mirror"):
-            for item in self._container.list_blobs(name_starts_with=name, include=["metadata"]):
-                if item.name == name:
-                    return _entry(tag, item)
-        return None
 
     def _without_referrers_tags(self, repository: str, entries: list[TagEntry]) -> list[TagEntry]:
         doubtful = [it for it in entries if it.media_type == OCI_INDEX and is_referrers_tag(it.name)]
         if not doubtful:
             return entries
         with ThreadPoolExecutor(8, thread_name_prefix="list") as pool:
-            known = list(pool.map(lambda it: self._registry_had(repository, it.name), doubtful))
+            known = list(pool.map(lambda it: self._history.has_tag(repository, it.name), doubtful))
         hidden = {it.name for it, had in zip(doubtful, known, strict=True) if not had}
         return [it for it in entries if it.name not in hidden]
 
-    def _registry_had(self, repository: str, tag: str) -> bool:
-        """Whether the tag was ever observed at the registry."""
-        folder = f"{layout.tag_history(self._name(repository), tag)}/"
-        with explained(f"look for the history of {repository}:{tag}"):
-            page = next(self._container.list_blobs(name_starts_with=folder, results_per_page=1).by_page(), iter(()))
-            return next(iter(page), None) is not None
 
-    def _name(self, repository: str) -> str:
-        return f"{self._prefix}/{repository}" if self._prefix else repository
-
-
-def _entry(tag: str, item: Any) -> TagEntry | None:
-    metadata = item.metadata or {}
+def _entry(tag: str, item: Item) -> TagEntry | None:
+    metadata = item.metadata
     try:
         return TagEntry(
             tag,

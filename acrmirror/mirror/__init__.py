@@ -1,0 +1,9 @@
+"""The mirror, over Blob Storage in the Distribution layout: parts composed over one container."""
+
+from acrmirror.mirror.ingest import Ingest
+from acrmirror.mirror.layout import Layout
+from acrmirror.mirror.store import MirrorStore
+from acrmirror.mirror.tags import TagState
+from acrmirror.mirror.target import CopyTarget
+
+__all__ = ["CopyTarget", "Ingest", "Layout", "MirrorStore", "TagState"]

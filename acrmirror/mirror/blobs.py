@@ -1,0 +1,109 @@
+"""Configs, layers and the bytes of manifests, each stored once for all repositories, and who may serve them."""
+
+from collections.abc import Callable
+
+from acrmirror.errors import Damaged, DigestMismatch, Malformed, TooLarge
+from acrmirror.mirror.blocks import block_count
+from acrmirror.mirror.ingest import Ingest
+from acrmirror.mirror.layout import Layout
+from acrmirror.mirror.stored import StoredBlob, rehash
+from acrmirror.oci import Descriptor
+from acrmirror.reference import Digest
+from acrmirror.storage import Container
+
+
+class Blobs:
+    """Blobs by their digests. Thread-safe."""
+
+    def __init__(self, container: Container, layout: Layout) -> None:
+        self._container = container
+        self._layout = layout
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """Whether the blob is in the mirror, with the length that its descriptor gives (rule B5 where it has another).
+
+        Raises Malformed if the blob is right and the descriptor's size is the lie.
+        """
+        return self._look(descriptor)[0]
+
+    def ingest(
+        self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
+    ) -> Ingest | None:
+        """The way in for one blob, or None if it is in the mirror already; with `verify`, if its bytes hash to its
+        digest. To hash what has several blocks is left to the caller: then the way in has it as `standing`.
+
+        Wrong bytes at its path will be replaced, and only they (If-Match).
+        """
+        name = self._layout.blob_data(descriptor.digest)
+        if verify is not None and block_count(descriptor.size) > 1:
+            head = self._container.head(name, f"look for blob {descriptor.digest}")
+            if head is not None and head.size == descriptor.size:
+                stored = StoredBlob(self._container, name, descriptor.digest, head.etag)
+                return Ingest(self._container, name, descriptor, resume=resume, replaces=head.etag, standing=stored)
+        present, wrong = self._look(descriptor, verify)
+        if present:
+            return None
+        return Ingest(self._container, name, descriptor, resume=resume, replaces=wrong)
+
+    def put(self, raw: bytes, digest: Digest, verify: Callable[[], None] | None = None) -> None:
+        """Writes a blob of at most one block, unless it is in the mirror."""
+        descriptor = Descriptor("application/octet-stream", digest, len(raw))
+        way_in = self.ingest(descriptor, verify=verify)
+        if way_in is not None:
+            way_in.put(memoryview(raw), Digest.of(raw, digest.algorithm))
+
+    def read(self, digest: Digest, limit: int, asked: str) -> bytes:
+        """The bytes at a digest's path, which are not hashed here. Raises Damaged, or TooLarge over `limit` bytes."""
+        found = self._container.get(self._layout.blob_data(digest), limit, asked)
+        if found is None:
+            raise Damaged(asked, "the mirror has a link to it, and not its content", "Pull the image again with force.")
+        if found.body is None:
+            raise TooLarge(
+                asked, f"what is stored there has more than {limit} bytes", "Pull the image again with force."
+            )
+        return found.body
+
+    def read_small(self, descriptor: Descriptor, limit: int) -> bytes | None:
+        """A small blob's bytes, such as a config's; None if it has more than `limit`. Raises Damaged or
+        DigestMismatch where it is damaged."""
+        if descriptor.size > limit:
+            return None
+        asked = f"read blob {descriptor.digest} from the mirror"
+        raw = self.read(descriptor.digest, limit, asked)
+        if not descriptor.digest.matches(raw):
+            raise DigestMismatch(asked, "its bytes have another digest", "Pull the image again with force.")
+        return raw
+
+    def linked(self, repository: str, digest: Digest) -> bool:
+        """Whether `repository` has its own link to a config or layer: only then is that served or signed for it."""
+        name = self._layout.layer_link(repository, digest)
+        return self._container.head(name, f"look for blob {digest} of {repository}") is not None
+
+    def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
+        """Lets `repository` serve a config or layer that is in the mirror; with `mend`, also where a link is that may
+        be damaged."""
+        name = self._layout.layer_link(repository, descriptor.digest)
+        body, asked = str(descriptor.digest).encode(), f"link blob {descriptor.digest} to {repository}"
+        if mend:
+            self._container.put(name, body, asked)
+        else:
+            self._container.swap(name, body, None, asked)
+
+    def _look(self, descriptor: Descriptor, verify: Callable[[], None] | None = None) -> tuple[bool, str | None]:
+        """Whether it is in the mirror; else the ETag of the wrong bytes in its place, if any."""
+        name = self._layout.blob_data(descriptor.digest)
+        head = self._container.head(name, f"look for blob {descriptor.digest}")
+        if head is None:
+            return False, None
+        if head.size == descriptor.size and verify is None:
+            return True, None
+        found, length, etag = rehash(self._container, name, descriptor.digest, verify)
+        if found == descriptor.digest and length == descriptor.size:
+            return True, None
+        if found == descriptor.digest:
+            raise Malformed(
+                f"copy blob {descriptor.digest}",
+                f"its descriptor says {descriptor.size} bytes, and the content of that digest has {length}",
+                "The manifest that lists it is wrong: build and push the image again.",
+            )
+        return False, etag

@@ -1,0 +1,54 @@
+"""A blob of the mirror, read again to be hashed anew."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+from acrmirror.errors import Cancelled, Unavailable
+from acrmirror.reference import Digest
+from acrmirror.storage import Container
+
+
+class StoredBlob:
+    """A blob in the mirror, read at any offset by many threads at once; all read the version that `etag` names."""
+
+    def __init__(self, container: Container, name: str, digest: Digest, etag: str) -> None:
+        self.etag = etag
+        self._container = container
+        self._name = name
+        self._asked = f"read blob {digest} again"
+        self._closed = threading.Event()
+
+    def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
+        """Fills `buffer` with the blob's bytes from `offset` on, and calls `arrived` with how many came since. Raises
+        Conflict where it is not that version any more, Cancelled after `close`."""
+        filled = 0
+        stream = self._container.stream(self._name, self._asked, offset=offset, length=len(buffer), etag=self.etag)
+        for piece in stream.pieces:
+            if self._closed.is_set():
+                raise Cancelled(self._asked, "reading was stopped", "Ask for it again if it is still wanted.")
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            arrived(len(piece))
+        if filled != len(buffer):
+            raise Unavailable(self._asked, f"{filled} of {len(buffer)} bytes came", "It will be tried again.")
+
+    def close(self) -> None:
+        """From any thread: reads under way end soon."""
+        self._closed.set()
+
+
+def rehash(
+    container: Container, name: str, digest: Digest, pause: Callable[[], None] | None = None
+) -> tuple[Digest, int, str]:
+    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag. `pause` is called between
+    pieces of it."""
+    stream = container.stream(name, f"read blob {digest} again")
+    hasher = hashlib.new(digest.algorithm)
+    size = 0
+    for piece in stream.pieces:
+        if pause is not None:
+            pause()
+        hasher.update(piece)
+        size += len(piece)
+    return Digest(digest.algorithm, hasher.hexdigest()), size, stream.head.etag

@@ -1,0 +1,22 @@
+"""Blob, Table and Queue Storage behind thin ports, which own the SDKs and turn their errors into the mirror's own."""
+
+from azure.core.credentials import TokenCredential
+
+from acrmirror.storage.container import PUT_LIMIT, Container, Content, Head, Item, Page, Stream
+from acrmirror.storage.outcome import Lost, Outcome, Written
+from acrmirror.storage.signing import SignedUrl
+
+__all__ = [
+    "PUT_LIMIT",
+    "Container",
+    "Content",
+    "Head",
+    "Item",
+    "Lost",
+    "Outcome",
+    "Page",
+    "SignedUrl",
+    "Stream",
+    "TokenCredential",
+    "Written",
+]

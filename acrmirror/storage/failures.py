@@ -1,0 +1,101 @@
+"""What Azure Storage answers, in the terms of the mirror's own errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from acrmirror.errors import Denied, Throttled, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is asked, as errors name it: `kind` is `container`, `table` or `queue`. The identity needs `role` on it.
+    `absent` are the error codes that say that it is not there."""
+
+    kind: str
+    name: str
+    role: str
+    absent: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".strip()
+
+
+_LOST = frozenset({"BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList", "UnauthorizedBlobOverwrite"})
+_AGAIN = "It will be tried again."
+
+
+def error_code(error: HttpResponseError) -> str:
+    """Storage's own error code (`x-ms-error-code`), or an empty string."""
+    code = getattr(error, "error_code", None) or ""
+    return str(getattr(code, "value", code))
+
+
+def is_absent(error: HttpResponseError, place: Place) -> bool:
+    """Whether the container, table or queue itself is not there."""
+    return error_code(error) in place.absent
+
+
+def is_lost(error: HttpResponseError, place: Place) -> bool:
+    """Whether a conditional write found what is there changed, or its staged blocks gone."""
+    return not is_absent(error, place) and (error.status_code in (409, 412) or error_code(error) in _LOST)
+
+
+@contextmanager
+def explained(asked: str, place: Place) -> Iterator[None]:
+    """Turns the SDKs' exceptions into the mirror's. `asked` says what was asked.
+
+    The SDKs have already retried what is worth retrying at once. Raises Denied, Throttled or Unavailable.
+    """
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        raise _denied(asked, error, place) from error
+    except HttpResponseError as error:
+        raise _answered(asked, error, place) from error
+    except (ServiceRequestError, ServiceResponseError) as error:
+        raise _unread(asked, f"storage could not be reached ({type(error).__name__})", place) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # What the client makes of answers that lack what storage's have.
+        raise _unread(asked, f"storage's answer can not be read ({type(error).__name__})", place) from error
+    except AzureError as error:
+        raise _unread(asked, f"the storage client failed ({type(error).__name__})", place) from error
+
+
+def _answered(asked: str, error: HttpResponseError, place: Place) -> Denied | Throttled | Unavailable:
+    status = error.status_code or 0
+    if is_absent(error, place):
+        return Unavailable(
+            asked,
+            f"storage has no {place}",
+            f"Create it (the deployment does), or correct the setting that names it. {_AGAIN}",
+        )
+    if status in (401, 403):
+        return _denied(asked, error, place)
+    if status in (429, 503):
+        return Throttled(asked, f"storage is busy ({status})", _AGAIN)
+    if isinstance(error, ResourceNotFoundError):
+        return Unavailable(asked, "storage says that it is gone", _AGAIN)
+    return Unavailable(asked, f"storage answered {status} {error_code(error)}".strip(), _AGAIN)
+
+
+def _denied(asked: str, error: HttpResponseError, place: Place) -> Denied:
+    return Denied(
+        asked,
+        f"storage refused the identity ({error.status_code or 'no token'} {error_code(error)})".replace(" )", ")"),
+        f"Give the function's identity the role {place.role} on the {place}.",
+    )
+
+
+def _unread(asked: str, answered: str, place: Place) -> Unavailable:
+    remedy = f"Check the endpoint in the settings, and the network between the function and the {place}."
+    return Unavailable(asked, answered, remedy)
