@@ -14,7 +14,7 @@ from pathlib import Path
 from acrmirror.copying import Context, copy_image
 from acrmirror.mirror import CopyTarget, MirrorStore
 from acrmirror.reference import Digest, Reference
-from acrmirror.registry import Registry
+from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.settings import Settings
 from bench.child import measure
 from bench.credential import AnyToken
@@ -33,7 +33,10 @@ def prepare(arguments: argparse.Namespace) -> Callable[[], None]:
     if arguments.threads is not None:
         settings = replace(settings, threads=arguments.threads)
     credential = AnyToken()
-    registry = Registry(settings, credential)
+    redirects = Redirects(settings.redirect_hosts, settings.redirect_local)
+    registry = Registry(
+        Session(settings.registry, credential, settings.registry_audience, redirects, settings.trust_bundle)
+    )
     store = MirrorStore.open(
         settings.blob_endpoint,
         settings.container,

@@ -37,7 +37,7 @@ from acrmirror.jobs.records import error_fields
 from acrmirror.mirror import CopyTarget, MirrorStore
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference, shown
-from acrmirror.registry import Registry
+from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.retrying import Final, Retry, RetryPolicy
 from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
@@ -88,9 +88,16 @@ class Mirror:
         """Makes every client, all with one credential. Nothing is fetched yet."""
         credential = make_credential(settings)
         trust = settings.trust_bundle
+        session = Session(
+            settings.registry,
+            registry_credential(settings, credential),
+            settings.registry_audience,
+            Redirects(settings.redirect_hosts, settings.redirect_local),
+            trust,
+        )
         mirror = cls(
             settings,
-            Registry(settings, registry_credential(settings, credential)),
+            Registry(session),
             MirrorStore.open(
                 settings.blob_endpoint,
                 settings.container,
@@ -103,7 +110,7 @@ class Mirror:
             JobRecords.open(settings.table_endpoint, settings.table, credential, trust),
             Telemetry.open(settings, credential),
         )
-        clients = (mirror._registry, mirror._store, mirror._queue, mirror._records)
+        clients = (session, mirror._store, mirror._queue, mirror._records)
         for part in (credential, *clients, mirror._telemetry):
             mirror._closing.callback(part.close)
         return mirror

@@ -1,8 +1,22 @@
 """The source: reads an Azure Container Registry, over its SDK and the storage that it redirects to."""
 
-from acrmirror.registry.client import Registry
+from acrmirror.registry.blob_reader import BlobReader
+from acrmirror.registry.limits import Limits
 from acrmirror.registry.policy import OnRequest
-from acrmirror.registry.reader import BlobReader
+from acrmirror.registry.redirects import Redirects
+from acrmirror.registry.registry import Registry
+from acrmirror.registry.session import Session
 from acrmirror.registry.values import ListedManifest, ListedTag, ManifestBytes, Resolved
 
-__all__ = ["BlobReader", "ListedManifest", "ListedTag", "ManifestBytes", "OnRequest", "Registry", "Resolved"]
+__all__ = [
+    "BlobReader",
+    "Limits",
+    "ListedManifest",
+    "ListedTag",
+    "ManifestBytes",
+    "OnRequest",
+    "Redirects",
+    "Registry",
+    "Resolved",
+    "Session",
+]

@@ -6,28 +6,20 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from acrmirror.errors import Malformed, TooLarge, Unavailable
 from acrmirror.reference import shown
-from acrmirror.transport import ANSWER_SECONDS
+from acrmirror.registry.failures import CHECK_WHO_ANSWERS
+from acrmirror.registry.limits import Limits
 
 _LINK = re.compile(r"<([^<>]*)>((?:\s*;[^,;<>]*)*)")
 _NEXT = re.compile(r';\s*rel\s*=\s*"?next"?\s*(?:;|$)', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of what one registry is read: of one answer, and of one listing with all its pages."""
-
-    answer_seconds: float = ANSWER_SECONDS
-    pages: int = 20_000
-    empty_pages: int = 100
-    """In a row."""
-    entries: int = 1_000_000
-    listing_seconds: float = 3600.0
-    """Spent on waiting for pages, whatever is done in between."""
+def raised(error: Malformed) -> None:
+    """For whoever takes no listing with an entry that can not be read."""
+    raise error
 
 
 class Pages:
@@ -66,7 +58,7 @@ class Pages:
         """To the page that `following` leads to: never one where it was before."""
         name = hashlib.sha256(following.encode("utf-8", "surrogateescape")).digest()
         if name in self._turned:
-            raise Malformed(self._asked, "its next page is one that was read before", _CHECK)
+            raise Malformed(self._asked, "its next page is one that was read before", CHECK_WHO_ANSWERS)
         self._turned.add(name)
         if self._empty >= self._limits.empty_pages:
             raise self._too_large(f"it has {self._empty} pages in a row with nothing on them")
@@ -74,10 +66,7 @@ class Pages:
             raise self._too_large(f"it has more than {self._limits.pages} pages")
 
     def _too_large(self, answered: str) -> TooLarge:
-        return TooLarge(self._asked, answered, _CHECK)
-
-
-_CHECK = "Check what answers as this registry."
+        return TooLarge(self._asked, answered, CHECK_WHO_ANSWERS)
 
 
 def next_page(link: str | None, base: str, url: str, asked: str) -> str | None:
@@ -91,10 +80,10 @@ def next_page(link: str | None, base: str, url: str, asked: str) -> str | None:
     here = urlsplit(urljoin(base, url))
     target = urlsplit(urljoin(here.geturl(), following))
     if target[:2] != here[:2] or unquote(target.path) != unquote(here.path):
-        raise Malformed(asked, f"its next page is {shown(f'{target.netloc}{target.path}')}", _CHECK)
+        raise Malformed(asked, f"its next page is {shown(f'{target.netloc}{target.path}')}", CHECK_WHO_ANSWERS)
     page = f"{quote(unquote(target.path), safe='/:@')}?{target.query}"
     if page == url:
-        raise Malformed(asked, "its next page is the same page", _CHECK)
+        raise Malformed(asked, "its next page is the same page", CHECK_WHO_ANSWERS)
     return page
 
 

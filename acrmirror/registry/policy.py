@@ -1,8 +1,9 @@
-"""One policy at the end of the SDK's pipelines: it sends tokens, counts requests, and turns refusals into errors."""
+"""What holds for every attempt to ask a registry: where it goes, its token, who is told of its answer, and refusals."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
@@ -13,11 +14,17 @@ from azure.core.rest import HttpRequest, HttpResponse
 from acrmirror.bounds import check_json
 from acrmirror.errors import Refused
 from acrmirror.reference import shown
-from acrmirror.registry.answers import refusal
+from acrmirror.registry.failures import refusal
 from acrmirror.registry.tokens import Tokens
 
 OnRequest = Callable[[str, int], None]
 """Told of every answer but 401, by kind (manifest, blob, referrers, tags, catalog, metadata or other) and status."""
+
+
+def counting(on_request: OnRequest | None) -> dict[str, Any]:
+    """What a call of the SDK, or of a pipeline, passes on so that `on_request` is told of its answers."""
+    return {} if on_request is None else {"on_request": on_request}
+
 
 _CONTENT = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers|tags)/[^/]+")
 _METADATA = re.compile(r"/acr/v1/(?P<name>.+?)(?:/_(?:manifests|tags)(?:/.*)?)?")
@@ -46,11 +53,11 @@ class Asked:
 
 
 class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
-    """Belongs behind the SDK's retries, so that every attempt has a token that lasts.
+    """One attempt. It belongs behind the SDK's retries, so that every attempt has a token that lasts.
 
     Requests go to the registry over https and nowhere else, whatever a `Link` or a redirect says. A 401 is answered
     with a new token once. Answers of 400 and above are raised as errors of this project. A call may pass
-    `on_request=` as a keyword of its own.
+    what `counting` gives.
     """
 
     def __init__(self, registry: str, tokens: Tokens) -> None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from acrmirror.errors import Refused
@@ -9,6 +10,17 @@ from acrmirror.reference import shown
 
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
 _URL = re.compile(r"[\x21-\x7e]{1,16384}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Redirects:
+    """Where one registry may redirect to: `hosts` and `anywhere` as of `check_redirect`."""
+
+    hosts: tuple[str, ...]
+    anywhere: bool = False
+
+    def check(self, location: str, asked: str) -> tuple[str, int, str]:
+        return check_redirect(location, asked, self.hosts, self.anywhere)
 
 
 def check_redirect(

@@ -21,7 +21,7 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 from acrmirror.cancel import holding
 from acrmirror.errors import Denied, Malformed, TooLarge
-from acrmirror.registry.answers import network_failure, refusal
+from acrmirror.registry.failures import CHECK_WHO_ANSWERS, network_failure, refusal
 
 MARGIN = 60.0
 """Seconds before its end at which a token is no longer sent."""
@@ -142,9 +142,7 @@ class Tokens:
             raise network_failure(asked, error) from error
         body = response.content
         if len(body) > TOKEN_LIMIT:
-            raise TooLarge(
-                asked, f"its answer has more than {TOKEN_LIMIT} bytes", "Check what answers as this registry."
-            )
+            raise TooLarge(asked, f"its answer has more than {TOKEN_LIMIT} bytes", CHECK_WHO_ANSWERS)
         if response.status_code != 200:
             raise refusal(asked, response.status_code, response.headers, body)
         try:

@@ -23,6 +23,7 @@ from testkit.images import oci_image
 from testkit.push import Pusher
 from testkit.reader import MirrorReader, verify_repository
 from testkit.stack import CONTAINER
+from tests.registries import registry_of
 
 MIB = 1024 * 1024
 SIZE = 36 * MIB
@@ -84,7 +85,7 @@ def pushed(bare_stack: Stack, repository: str) -> Iterator[tuple[Reference, Regi
     with Pusher(registry.host, registry.username, registry.password, bare_stack.ca) as pusher:
         pusher.image(repository, image)
     settings = Settings.from_environment(bare_stack.app_environment())
-    with Registry(settings, bare_stack.identity.credential()) as opened:
+    with registry_of(settings, bare_stack.identity.credential()) as opened:
         yield Reference(repository, image.tag, image.root.digest), opened
 
 

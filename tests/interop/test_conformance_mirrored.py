@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 from standins.stack import Stack
 from testkit.reader import verify_all
 from tests.integration.mirroring import mirroring
+from tests.registries import registry_of
 from tools import tool
 
 pytestmark = pytest.mark.interop
@@ -45,7 +45,7 @@ def test_what_the_suite_pushes_comes_back_equal(
             monkeypatch.setenv(name, value)
         app_settings = Settings.from_environment(stack.app_environment())
         compared = 0
-        with Registry(app_settings, stack.identity.credential()) as registry:
+        with registry_of(app_settings, stack.identity.credential()) as registry:
             for repository in registry.list_repositories():
                 for tag in registry.list_tags(repository):
                     assert mirror.tagged(repository, tag.tag) == tag.digest, f"{repository}:{tag.tag}"

@@ -12,7 +12,7 @@ import pytest
 
 import acrmirror
 from acrmirror.errors import MirrorError
-from acrmirror.registry.answers import refusal
+from acrmirror.registry.failures import refusal
 from acrmirror.registry.pages import next_page
 from acrmirror.registry.tokens import _PARAMETER
 

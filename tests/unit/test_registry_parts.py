@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrmirror.errors import Denied, Malformed, NotFound, Permanent, Refused, Throttled, Unavailable
-from acrmirror.registry.answers import network_failure, refusal, retry_after
+from acrmirror.registry.failures import network_failure, refusal, retry_after
 from acrmirror.registry.pages import next_page
 from acrmirror.registry.policy import Asked
 from acrmirror.registry.redirects import check_redirect

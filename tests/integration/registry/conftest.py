@@ -5,6 +5,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pytest
 
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
-from acrmirror.registry import Registry
+from acrmirror.registry import Limits, Registry
 from acrmirror.settings import Settings
 from standins.control import RegistryControl
 from standins.foundation import Foundation
 from standins.process import Service
 from testkit.push import Pusher
+from tests.registries import registry_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,11 @@ class Bed:
         }
         return Settings(**(values | changes))  # type: ignore[arg-type]
 
-    def open(self, patience: float = 30, anonymous: bool = False, **changes: object) -> Registry:
+    @contextmanager
+    def open(self, patience: float = 30, anonymous: bool = False, **changes: object) -> Iterator[Registry]:
         credential = None if anonymous else self.foundation.identity.credential()
-        return Registry(self.settings(**changes), credential, patience)
+        with registry_of(self.settings(**changes), credential, Limits(patience=patience)) as registry:
+            yield registry
 
     def pusher(self) -> Pusher:
         return Pusher(self.control.host, self.control.username, self.control.password, self.control.ca)

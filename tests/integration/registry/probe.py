@@ -6,10 +6,10 @@ from pathlib import Path
 
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
-from acrmirror.registry import Registry
-from acrmirror.registry.pages import Limits
+from acrmirror.registry import Limits
 from acrmirror.settings import Settings
 from tests.integration.hostile import report
+from tests.registries import registry_of
 
 NAME = "team/app"
 
@@ -25,7 +25,7 @@ def main(
         redirect_local=True,
         trust_bundle=Path(ca),
     )
-    with Registry(settings, None, 5, Limits(answer_seconds=longest)) as registry:
+    with registry_of(settings, None, Limits(answer_seconds=longest, patience=patience)) as registry:
 
         def blob() -> object:
             with registry.blob(NAME, Descriptor("application/octet-stream", Digest.parse(digest), size)) as reader:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from acrmirror.errors import Unavailable
-from acrmirror.registry import in_one
+from acrmirror.registry.without_ranges import BEGINNINGS
 from tests.integration.registry.conftest import Bed, content
 from tests.integration.registry.oddities import odd_host
 from tests.integration.registry.test_registry_source_blobs import pull
@@ -71,7 +71,7 @@ def test_one_that_breaks_again_and_again_is_given_up(bed: Bed) -> None:
         bed.control.set_faults([{"match": {"kind": "blob"}, "do": {"redirect_to": f"https://localhost:{port}/x"}}])
         with bed.open(patience=30) as registry, pytest.raises(Unavailable, match="ignores ranges"):
             pull(registry, "in-one/c", blob, block=MIB, threads=1)
-    assert answer.answers == in_one.BEGINNINGS
+    assert answer.answers == BEGINNINGS
 
 
 def test_interim_answers_without_end_are_no_answer(bed: Bed) -> None:

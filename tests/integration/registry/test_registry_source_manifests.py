@@ -25,11 +25,11 @@ from acrmirror.errors import (
 from acrmirror.moments import to_datetime
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_ARTIFACT, OCI_INDEX, OCI_MANIFEST, parse_manifest
 from acrmirror.reference import Digest, Reference
-from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 from standins.foundation import Foundation
 from testkit.images import SHAPES, oci_image
 from tests.integration.registry.conftest import Bed, Trap
+from tests.registries import registry_of
 
 
 def push(bed: Bed, repository: str, tag: str = "v1", **more: object) -> tuple[bytes, Digest]:
@@ -171,7 +171,7 @@ def test_the_managed_identity_is_what_logs_in(
         monkeypatch.setenv(name, value)
     settings = Settings.from_environment(environment)
     with make_credential(settings) as credential:
-        with Registry(settings, registry_credential(settings, credential)) as registry:
+        with registry_of(settings, registry_credential(settings, credential)) as registry:
             assert registry.resolve(Reference("identity/a", "v1")).descriptor.digest == digest
 
 

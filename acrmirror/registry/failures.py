@@ -1,4 +1,4 @@
-"""What a registry, or the storage behind it, answered or failed to answer, as the errors of this project.
+"""What a registry, or the storage behind it, refused or failed to answer, as the errors of this project.
 
 Messages carry no token and no signed URL: addresses are written without their query, and texts from outside are quoted,
 cut, and cleared of what looks like a secret.
@@ -9,8 +9,11 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
+
+from azure.core.exceptions import AzureError
 
 from acrmirror.errors import Denied, Malformed, MirrorError, NotFound, Permanent, Refused, Throttled, Unavailable
 from acrmirror.moments import from_http_date, to_datetime
@@ -19,6 +22,7 @@ from acrmirror.reference import shown
 from acrmirror.transport import ERROR_LIMIT
 
 LONGEST_WAIT = 24 * 3600.0
+CHECK_WHO_ANSWERS = "Check what answers as this registry."
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _SECRETS = re.compile(r"eyJ[\w.-]{8,}|(?<=sig=)[^&\s\"'<>]+|(?<=Bearer )\S+")
@@ -82,6 +86,22 @@ def network_failure(asked: str, error: BaseException) -> Unavailable:
             return Unavailable(asked, "it did not answer in time", "It is tried again later.")
     kind = type(list(_causes(error))[-1]).__name__
     return Unavailable(asked, f"the connection broke ({kind})", "It is tried again later.")
+
+
+def unreadable(asked: str) -> Malformed:
+    """The error that an answer means in which the SDK does not find what it looks for."""
+    return Malformed(asked, "its answer can not be read", CHECK_WHO_ANSWERS)
+
+
+@contextmanager
+def told_as_ours(asked: str) -> Iterator[None]:
+    """Around a call of the SDK: what that raises becomes an error of this project."""
+    try:
+        yield
+    except AzureError as error:
+        raise network_failure(asked, error) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise unreadable(asked) from None
 
 
 def retry_after(headers: Headers) -> float | None:
