@@ -12,7 +12,11 @@ from testkit.stack import ROOT
 
 pytestmark = pytest.mark.interop
 PACKAGE = "azure-containerregistry"
-TESTS = ("tests/integration/registry/test_registry_source_manifests.py", "tests/unit/test_sdk_policies.py")
+PARTS = ("manifests", "tokens", "listings", "said")
+TESTS = (
+    *(f"tests/integration/registry/test_registry_source_{it}.py" for it in PARTS),
+    "tests/unit/test_sdk_policies.py",
+)
 
 
 def test_the_registry_is_read_right_with_the_newest_release(tmp_path: Path) -> None:
