@@ -18,12 +18,12 @@ from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import MirrorError
 from acrmirror.jobs import FINAL_STATES, JobRecord
-from acrmirror.reference import Digest, check_repository, check_tag
+from acrmirror.reference import check_repository, check_tag
 from devtools.activity import Activity, seconds_between, size
 from devtools.screen import Advance, Screen
 from standins.process import ServiceFailed, end_by_signals
 from standins.stack import Stack
-from testkit.images import Image, load_image, multi_arch, signature
+from testkit.images import Image, NoImage, load_image, multi_arch, signature
 from testkit.push import Pusher
 from testkit.reader import Damaged, MirrorReader, NotServed, pull_to_layout, verify_repository
 from testkit.reader.tree import blob_path
@@ -84,7 +84,7 @@ def main() -> int:
     screen = Screen()
     try:
         run(options, screen)
-    except (DemoFailed, ServiceFailed, RequestFailed, MirrorError) as error:
+    except (DemoFailed, ServiceFailed, RequestFailed, MirrorError, NoImage) as error:
         screen.text(f"\nThe demo failed: {error}", "bad")
         return 1
     except KeyboardInterrupt:
@@ -145,7 +145,7 @@ def push(stack: Stack, pushed: Pushed, screen: Screen) -> None:
     with screen.step(title), Pusher(registry.host, registry.username, registry.password, registry.ca) as pusher:
         with screen.bar("pushing", image.size) as advance:
             total = _Total(advance)
-            pusher.image(pushed.repository, image, progress=lambda digest, done, _: total.note(digest, done))
+            pusher.image(pushed.repository, image, progress=lambda digest, done, _: total.note(str(digest), done))
         screen.say(f"{image.root.digest}")
         pusher.image(pushed.repository, pushed.signature)
         screen.say(f"and a signature that refers to it, {pushed.signature.root.digest}")
@@ -196,7 +196,7 @@ def _check_jobs(records: list[JobRecord]) -> None:
 def flip_byte(container: ContainerClient, pushed: Pushed) -> str:
     """Turns over one bit in the middle of the image's largest blob; tells where."""
     largest = max(pushed.image.blobs, key=lambda blob: blob.descriptor.size).descriptor
-    blob = container.get_blob_client(blob_path(largest.digest))
+    blob = container.get_blob_client(blob_path(str(largest.digest)))
     data = bytearray(blob.download_blob().readall())
     data[len(data) // 2] ^= 1
     blob.upload_blob(bytes(data), overwrite=True)
@@ -213,7 +213,7 @@ def pull_back(reader: MirrorReader, pushed: Pushed, screen: Screen, output: Path
                 root = pull_to_layout(reader, pushed.repository, pushed.tag, output, total.note)
         except (Damaged, NotServed, HttpResponseError) as error:
             raise DemoFailed(f"the mirror does not give back what was pushed: {error}") from error
-        if root != image.root.digest:
+        if root != str(image.root.digest):
             raise DemoFailed(f"the tag points at {root} in the mirror, and {image.root.digest} was pushed")
         _check_same(image, output)
         report = verify_repository(reader, pushed.repository)
@@ -240,10 +240,10 @@ class _Total:
 
     def __init__(self, advance: Advance) -> None:
         self._advance = advance
-        self._done: dict[Digest, int] = {}
+        self._done: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def note(self, digest: Digest, done: int) -> None:
+    def note(self, digest: str, done: int) -> None:
         with self._lock:
             self._done[digest] = done
             self._advance(sum(self._done.values()))

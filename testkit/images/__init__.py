@@ -1,6 +1,6 @@
 """Test images of every shape as plain values, the same for the same seed on every machine."""
 
-from testkit.images.archives import load_image, write_layout
+from testkit.images.archives import NoImage, load_image, write_layout
 from testkit.images.artifacts import (
     artifact,
     artifact_manifest,
@@ -26,6 +26,7 @@ __all__ = [
     "Draft",
     "Image",
     "Layer",
+    "NoImage",
     "StoredManifest",
     "artifact",
     "artifact_manifest",

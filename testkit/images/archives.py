@@ -2,15 +2,15 @@
 
 import json
 import posixpath
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acrmirror.errors import InvalidReference, Malformed
 from acrmirror.oci import DOCKER_MANIFEST, MAX_DEPTH, Descriptor, parse_manifest
-from acrmirror.reference import Digest
+from acrmirror.reference import DIGEST_GRAMMAR, Digest
 from testkit.images.build import DOCKER_CONFIG
 from testkit.images.content import Content
 from testkit.images.layers import DOCKER_TYPES
@@ -20,18 +20,22 @@ REF_NAME = "org.opencontainers.image.ref.name"
 Files = Mapping[str, Content]
 
 
+class NoImage(ValueError):
+    """What is at a path is no image that can be read; the message says why, and what to give instead."""
+
+
 def load_image(path: Path, name: str | None = None) -> Image:
     """The image at `path`; `name` chooses among several (an `org.opencontainers.image.ref.name`, or a repository tag).
 
     Layers stay on disk and are read when they are pushed, so the archive must not change meanwhile. An archive of both
-    kinds, as docker writes since version 25, is read as the OCI layout. Raises Malformed for anything else.
+    kinds, as docker writes since version 25, is read as the OCI layout. Raises NoImage for anything else.
     """
     files = _folder(path) if path.is_dir() else _archive(path)
     if "oci-layout" in files and "index.json" in files:
         return _layout(path, files, name)
     if "manifest.json" in files:
         return _docker_save(path, files, name)
-    raise _malformed(path, "it has neither oci-layout and index.json nor manifest.json in it")
+    raise _no_image(path, "it has neither oci-layout and index.json nor manifest.json in it")
 
 
 def write_layout(folder: Path, *images: Image) -> None:
@@ -55,11 +59,10 @@ def _new_file(folder: Path, digest: Digest) -> Path:
     return path
 
 
-def _malformed(path: Path, problem: str) -> Malformed:
-    return Malformed(
-        f"read image {path}",
-        problem,
-        "Give an OCI layout (a folder or an uncompressed tar) or what `docker save` writes.",
+def _no_image(path: Path, problem: str) -> NoImage:
+    return NoImage(
+        f"read image {path}: {problem}. "
+        "Give an OCI layout (a folder or an uncompressed tar) or what `docker save` writes."
     )
 
 
@@ -82,7 +85,7 @@ def _archive(path: Path) -> Files:
                 elif member.islnk():
                     links[name] = posixpath.normpath(member.linkname)
     except (tarfile.TarError, OSError) as error:
-        raise _malformed(path, f"it is not an uncompressed tar archive that can be read ({error})") from error
+        raise _no_image(path, f"it is not an uncompressed tar archive that can be read ({error})") from error
     files.update({name: files[target] for name, target in links.items() if target in files})
     return files
 
@@ -91,12 +94,12 @@ def _json(path: Path, files: Files, name: str) -> Any:
     try:
         return json.loads(_file(path, files, name).read())
     except ValueError as error:
-        raise _malformed(path, f"its {name} is not JSON") from error
+        raise _no_image(path, f"its {name} is not JSON") from error
 
 
 def _file(path: Path, files: Files, name: str) -> Content:
     if name not in files:
-        raise _malformed(path, f"it lists {name} and does not have it")
+        raise _no_image(path, f"it lists {name} and does not have it")
     return files[name]
 
 
@@ -107,7 +110,7 @@ def _choose(path: Path, named: Mapping[str, Any], name: str | None) -> tuple[str
     if name is None and len(named) == 1:
         return next(iter(named.items()))
     has = ", ".join(sorted(named)) or "nothing"
-    raise _malformed(path, f"it holds {has}: name one of them" if name is None else f"it holds {has}, not {name}")
+    raise _no_image(path, f"it holds {has}: name one of them" if name is None else f"it holds {has}, not {name}")
 
 
 def _tag(name: str | None) -> str:
@@ -128,16 +131,24 @@ def _layout(path: Path, files: Files, name: str | None) -> Image:
     tag = "latest" if chosen == item.get("digest") else _tag(chosen)
     draft = Draft()
     try:
-        root = Descriptor(str(item["mediaType"]), Digest.parse(str(item["digest"])), int(item["size"]))
-    except (KeyError, ValueError, InvalidReference) as error:
-        raise _malformed(path, f"its index.json has an entry that is no descriptor ({error})") from error
+        root = Descriptor(str(item["mediaType"]), _listed_digest(item), int(item["size"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_image(path, f"its index.json has an entry that is no descriptor ({error})") from error
     _add_graph(path, files, draft, root, tag, 0)
     return draft.image(root)
 
 
+def _listed_digest(item: Mapping[str, Any]) -> Digest:
+    """Raises KeyError or ValueError."""
+    text = str(item["digest"])
+    if not re.fullmatch(DIGEST_GRAMMAR, text):
+        raise ValueError(f"{text[:100]!r} is no digest")
+    return Digest.parse(text)
+
+
 def _add_graph(path: Path, files: Files, draft: Draft, root: Descriptor, tag: str | None, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise _malformed(path, f"its indexes nest deeper than {MAX_DEPTH}")
+        raise _no_image(path, f"its indexes nest deeper than {MAX_DEPTH}")
     raw = _file(path, files, _blob_name(root.digest)).read()
     manifest = parse_manifest(raw, root.media_type, root.digest)
     for child in manifest.manifests:
@@ -147,7 +158,7 @@ def _add_graph(path: Path, files: Files, draft: Draft, root: Descriptor, tag: st
             continue
         content = _file(path, files, _blob_name(blob.digest))
         if content.size != blob.size:
-            raise _malformed(path, f"{blob.digest} has {content.size} bytes there, and its manifest says {blob.size}")
+            raise _no_image(path, f"{blob.digest} has {content.size} bytes there, and its manifest says {blob.size}")
         draft.content(content, blob.digest, blob.media_type)
     draft.raw_manifest(raw, manifest.media_type, tag, root.digest.algorithm)
 
@@ -161,7 +172,7 @@ def _docker_save(path: Path, files: Files, name: str | None) -> Image:
     the manifest is new, since these archives have none."""
     saved = _json(path, files, "manifest.json")
     if not isinstance(saved, list) or not all(isinstance(item, dict) for item in saved):
-        raise _malformed(path, "its manifest.json is not a list of images")
+        raise _no_image(path, "its manifest.json is not a list of images")
     named = {tag: item for item in saved for tag in item.get("RepoTags") or [str(item.get("Config"))]}
     if name is None and len(saved) == 1:
         named = dict(list(named.items())[:1])

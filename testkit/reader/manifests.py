@@ -7,8 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from acrmirror.errors import InvalidReference
-from acrmirror.reference import Digest
+from testkit.reader.digests import check_digest
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
@@ -27,7 +26,7 @@ FOREIGN = ("foreign", "nondistributable")
 class Needed:
     """A blob or a child that a manifest lists; a foreign layer may be absent."""
 
-    digest: Digest
+    digest: str
     size: int
     foreign: bool
 
@@ -39,7 +38,7 @@ class Body:
     media_type: str
     blobs: tuple[Needed, ...]
     children: tuple[Needed, ...]
-    subject: Digest | None
+    subject: str | None
 
 
 def read_body(raw: bytes) -> Body:
@@ -56,14 +55,12 @@ def read_body(raw: bytes) -> Body:
             media_type=body.get("mediaType") or (INDEX if body.get("manifests") is not None else IMAGE),
             blobs=tuple(map(_needed, blobs)),
             children=tuple(_needed(item) for item in listed if item["mediaType"] in MANIFESTS),
-            subject=None if subject is None else Digest.parse(subject["digest"]),
+            subject=None if subject is None else check_digest(subject["digest"]),
         )
-    except InvalidReference as error:
-        raise ValueError(str(error)) from error
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"it can't be read as a manifest ({type(error).__name__}: {error})") from error
 
 
 def _needed(item: Any) -> Needed:
     foreign = any(f".{word}." in item["mediaType"] for word in FOREIGN)
-    return Needed(Digest.parse(item["digest"]), int(item["size"]), foreign)
+    return Needed(check_digest(item["digest"]), int(item["size"]), foreign)

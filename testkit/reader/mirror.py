@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from acrmirror.errors import InvalidReference
-from acrmirror.reference import Digest
+from testkit.reader.digests import algorithm_of, check_digest, digest_of, has_digest
 from testkit.reader.manifests import read_body
 from testkit.reader.tree import REPOSITORIES, ROOT, blob_path, layer_path, read_names, revision_path, tag_path
 
@@ -25,7 +25,7 @@ class Damaged(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class ServedManifest:
     media_type: str
-    digest: Digest
+    digest: str
     raw: bytes
 
 
@@ -46,31 +46,34 @@ class MirrorReader:
         names = read_names(self.names(f"{REPOSITORIES}{repository}/_manifests/tags/"))
         return sorted(names.tags.get(repository, ()))
 
-    def revisions(self, repository: str) -> set[Digest]:
+    def revisions(self, repository: str) -> set[str]:
         """Every manifest that the repository serves by digest."""
         names = read_names(self.names(f"{REPOSITORIES}{repository}/_manifests/revisions/"))
         return names.revisions.get(repository, set())
 
-    def resolve(self, repository: str, tag: str) -> Digest:
+    def resolve(self, repository: str, tag: str) -> str:
         """Where the tag's link points; raises NotServed."""
         return self.link(tag_path(repository, tag))
 
-    def manifest(self, repository: str, reference: Digest | str) -> ServedManifest:
-        """A manifest by digest or by tag. Raises NotServed without a revision link, Damaged for other bytes."""
-        digest = self.resolve(repository, reference) if isinstance(reference, str) else reference
+    def manifest(self, repository: str, reference: str) -> ServedManifest:
+        """A manifest by tag or by digest, which alone has a colon.
+
+        Raises NotServed without a revision link, Damaged for other bytes.
+        """
+        digest = check_digest(reference) if ":" in reference else self.resolve(repository, reference)
         target = self.link(revision_path(repository, digest))
         try:
             raw = bytes(self.container.download_blob(blob_path(target)).readall())
         except ResourceNotFoundError:
             raise NotServed(f"{repository}@{digest}: {blob_path(target)} is not there") from None
-        if not digest.matches(raw):
-            raise Damaged(f"{repository}@{digest}: the bytes have {Digest.of(raw, digest.algorithm)}")
+        if not has_digest(raw, digest):
+            raise Damaged(f"{repository}@{digest}: the bytes have {digest_of(raw, algorithm_of(digest))}")
         try:
             return ServedManifest(read_body(raw).media_type, digest, raw)
         except ValueError as error:
             raise Damaged(f"{repository}@{digest}: {error}") from error
 
-    def size(self, repository: str, digest: Digest) -> int:
+    def size(self, repository: str, digest: str) -> int:
         """Bytes of a config or layer; raises NotServed without a link in this repository."""
         target = self.link(layer_path(repository, digest))
         try:
@@ -78,7 +81,7 @@ class MirrorReader:
         except ResourceNotFoundError:
             raise NotServed(f"{repository}@{digest}: {blob_path(target)} is not there") from None
 
-    def blob(self, repository: str, digest: Digest) -> Iterator[bytes]:
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """A config or layer, piece by piece. Raises NotServed at once without a link, Damaged after the last piece."""
         target = self.link(layer_path(repository, digest))
         try:
@@ -87,22 +90,22 @@ class MirrorReader:
             raise NotServed(f"{repository}@{digest}: {blob_path(target)} is not there") from None
 
         def pieces() -> Iterator[bytes]:
-            hasher = digest.hasher()
+            hasher = hashlib.new(algorithm_of(digest))
             for piece in stream.chunks():
                 hasher.update(piece)
                 yield bytes(piece)
-            if hasher.hexdigest() != digest.encoded:
-                raise Damaged(f"{repository}@{digest}: the bytes have {digest.algorithm}:{hasher.hexdigest()}")
+            if (found := f"{algorithm_of(digest)}:{hasher.hexdigest()}") != digest:
+                raise Damaged(f"{repository}@{digest}: the bytes have {found}")
 
         return pieces()
 
-    def link(self, path: str) -> Digest:
+    def link(self, path: str) -> str:
         """Where a link points; raises NotServed, or Damaged: the whole of it has to be a digest, without a newline."""
         try:
             text = bytes(self.container.download_blob(path).readall())
         except ResourceNotFoundError:
             raise NotServed(f"{path} is not there") from None
         try:
-            return Digest.parse(text.decode())
-        except (InvalidReference, UnicodeDecodeError) as error:
+            return check_digest(text.decode())
+        except ValueError as error:
             raise Damaged(f"{path} holds no digest: {text[:100]!r}") from error

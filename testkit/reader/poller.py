@@ -12,7 +12,7 @@ from typing import Self
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from acrmirror.reference import Digest
+from testkit.reader.digests import has_digest
 from testkit.reader.manifests import read_body
 from testkit.reader.mirror import MirrorReader
 from testkit.reader.tree import ROOT, Names, blob_path, layer_path, read_names, revision_path, tag_path
@@ -57,8 +57,8 @@ class Poller:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror poller")
         self._error: Exception | None = None
-        self._whole: set[tuple[str, Digest]] = set()
-        self._needs: dict[tuple[str, Digest], dict[str, int]] = {}
+        self._whole: set[tuple[str, str]] = set()
+        self._needs: dict[tuple[str, str], dict[str, int]] = {}
         self._seen: set[str] = set()
         self.snapshots = 0
         self.violations: list[Violation] = []
@@ -122,7 +122,7 @@ class Poller:
                 if snapshot.md5[path] not in by_md5:
                     yield _violation(path, f"a revision link of what it points at ({self._content_of(path)})")
 
-    def _judge_revision(self, snapshot: Snapshot, repository: str, digest: Digest) -> Iterator[Violation]:
+    def _judge_revision(self, snapshot: Snapshot, repository: str, digest: str) -> Iterator[Violation]:
         key = (repository, digest)
         if key in self._whole:
             return
@@ -137,13 +137,13 @@ class Poller:
         if not missing:
             self._whole.add(key)
 
-    def _needs_of(self, snapshot: Snapshot, repository: str, digest: Digest) -> dict[str, int] | None:
+    def _needs_of(self, snapshot: Snapshot, repository: str, digest: str) -> dict[str, int] | None:
         """Path and size (−1: any) of all that has to stand beside a revision link; None if its own bytes do not."""
         if blob_path(digest) not in snapshot.sizes:
             return None
         if (repository, digest) not in self._needs:
             raw = bytes(self._reader.container.download_blob(blob_path(digest)).readall())
-            if not digest.matches(raw):
+            if not has_digest(raw, digest):
                 return None
             body = read_body(raw)
             needs: dict[str, int] = {}
@@ -170,9 +170,9 @@ def _has(snapshot: Snapshot, path: str, size: int) -> bool:
     return path in snapshot.sizes and size in (-1, snapshot.sizes[path])
 
 
-def _md5(digest: Digest) -> bytes:
+def _md5(digest: str) -> bytes:
     """What storage keeps beside a link to this digest: by it one listing tells where all tags point at that instant."""
-    return hashlib.md5(str(digest).encode(), usedforsecurity=False).digest()
+    return hashlib.md5(digest.encode(), usedforsecurity=False).digest()
 
 
 def _violation(link: str, missing: str) -> Violation:

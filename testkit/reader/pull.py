@@ -7,24 +7,25 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from acrmirror.reference import Digest
+from testkit.reader.digests import algorithm_of, hex_of
 from testkit.reader.manifests import read_body
 from testkit.reader.mirror import MirrorReader, NotServed
 
-Progress = Callable[[Digest, int], None]
+Progress = Callable[[str, int], None]
 """Called with a blob's digest and the bytes of it that have come."""
 
 
 def pull_to_layout(
-    reader: MirrorReader, repository: str, reference: str | Digest, folder: Path, progress: Progress | None = None
-) -> Digest:
+    reader: MirrorReader, repository: str, reference: str, folder: Path, progress: Progress | None = None
+) -> str:
     """Writes an OCI layout (image-spec "image layout") of one tag or digest and all behind it; every digest is checked.
 
     What the folder has already is not fetched again. Raises NotServed or Damaged. Foreign layers that the mirror
     doesn't have are left out.
     """
-    root = reader.resolve(repository, reference) if isinstance(reference, str) else reference
-    seen: set[Digest] = set()
+    is_digest = ":" in reference
+    root = reference if is_digest else reader.resolve(repository, reference)
+    seen: set[str] = set()
     waiting = [root]
     while waiting:
         digest = waiting.pop()
@@ -43,8 +44,8 @@ def pull_to_layout(
         path = _path(folder, digest)
         path.write_bytes(served.raw)
     served = reader.manifest(repository, root)
-    listed: dict[str, object] = {"mediaType": served.media_type, "digest": str(root), "size": len(served.raw)}
-    if isinstance(reference, str):
+    listed: dict[str, object] = {"mediaType": served.media_type, "digest": root, "size": len(served.raw)}
+    if not is_digest:
         listed["annotations"] = {"org.opencontainers.image.ref.name": reference}
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [listed]}
     (folder / "index.json").write_text(json.dumps(index))
@@ -52,7 +53,7 @@ def pull_to_layout(
     return root
 
 
-def _fetch(reader: MirrorReader, repository: str, digest: Digest, folder: Path, progress: Progress | None) -> None:
+def _fetch(reader: MirrorReader, repository: str, digest: str, folder: Path, progress: Progress | None) -> None:
     path = _path(folder, digest)
     if path.exists():
         return
@@ -68,7 +69,7 @@ def _fetch(reader: MirrorReader, repository: str, digest: Digest, folder: Path, 
     part.rename(path)  # only whole and checked content has its digest's name
 
 
-def _path(folder: Path, digest: Digest) -> Path:
-    path = folder / "blobs" / digest.algorithm / digest.encoded
+def _path(folder: Path, digest: str) -> Path:
+    path = folder / "blobs" / algorithm_of(digest) / hex_of(digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from acrmirror.errors import InvalidReference
-from acrmirror.reference import Digest
+from testkit.reader.digests import algorithm_of, check_digest, hex_of
 
 ROOT = "docker/registry/v2/"
 BLOBS = f"{ROOT}blobs/"
@@ -21,33 +20,33 @@ _TAG = re.compile(rf"{REPOSITORIES}(.+)/_manifests/tags/([^/]+)/current/link")
 _TAG_INDEX = re.compile(rf"{REPOSITORIES}(.+)/_manifests/tags/([^/]+)/index/([a-z0-9]+)/([0-9a-f]+)/link")
 
 
-def blob_path(digest: Digest) -> str:
-    return f"{BLOBS}{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/data"
+def blob_path(digest: str) -> str:
+    return f"{BLOBS}{algorithm_of(digest)}/{hex_of(digest)[:2]}/{hex_of(digest)}/data"
 
 
-def layer_path(repository: str, digest: Digest) -> str:
-    return f"{REPOSITORIES}{repository}/_layers/{digest.algorithm}/{digest.encoded}/link"
+def layer_path(repository: str, digest: str) -> str:
+    return f"{REPOSITORIES}{repository}/_layers/{algorithm_of(digest)}/{hex_of(digest)}/link"
 
 
-def revision_path(repository: str, digest: Digest) -> str:
-    return f"{REPOSITORIES}{repository}/_manifests/revisions/{digest.algorithm}/{digest.encoded}/link"
+def revision_path(repository: str, digest: str) -> str:
+    return f"{REPOSITORIES}{repository}/_manifests/revisions/{algorithm_of(digest)}/{hex_of(digest)}/link"
 
 
 def tag_path(repository: str, tag: str) -> str:
     return f"{REPOSITORIES}{repository}/_manifests/tags/{tag}/current/link"
 
 
-def tag_index_path(repository: str, tag: str, digest: Digest) -> str:
-    return f"{REPOSITORIES}{repository}/_manifests/tags/{tag}/index/{digest.algorithm}/{digest.encoded}/link"
+def tag_index_path(repository: str, tag: str, digest: str) -> str:
+    return f"{REPOSITORIES}{repository}/_manifests/tags/{tag}/index/{algorithm_of(digest)}/{hex_of(digest)}/link"
 
 
 @dataclass(slots=True)
 class Names:
     """What the names in a listing say: digests of blobs; of each repository its layers, revisions, tags."""
 
-    blobs: set[Digest] = field(default_factory=set)
-    layers: dict[str, set[Digest]] = field(default_factory=dict)
-    revisions: dict[str, set[Digest]] = field(default_factory=dict)
+    blobs: set[str] = field(default_factory=set)
+    layers: dict[str, set[str]] = field(default_factory=dict)
+    revisions: dict[str, set[str]] = field(default_factory=dict)
     tags: dict[str, set[str]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     """Names that a stock registry would not make sense of."""
@@ -63,24 +62,24 @@ def read_names(names: Iterable[str]) -> Names:
     for name in names:
         try:
             _sort(name, found)
-        except InvalidReference:
+        except ValueError:
             found.unknown.append(name)
     return found
 
 
 def _sort(name: str, found: Names) -> None:
     if match := _BLOB.fullmatch(name):
-        digest = Digest(match[1], match[3])
+        digest = check_digest(f"{match[1]}:{match[3]}")
         if blob_path(digest) != name:
             found.unknown.append(name)
         found.blobs.add(digest)
     elif match := _LAYER.fullmatch(name):
-        found.layers.setdefault(match[1], set()).add(Digest(match[2], match[3]))
+        found.layers.setdefault(match[1], set()).add(check_digest(f"{match[2]}:{match[3]}"))
     elif match := _REVISION.fullmatch(name):
-        found.revisions.setdefault(match[1], set()).add(Digest(match[2], match[3]))
+        found.revisions.setdefault(match[1], set()).add(check_digest(f"{match[2]}:{match[3]}"))
     elif match := _TAG.fullmatch(name):
         found.tags.setdefault(match[1], set()).add(match[2])
     elif match := _TAG_INDEX.fullmatch(name):
-        Digest(match[3], match[4])
+        check_digest(f"{match[3]}:{match[4]}")
     else:
         found.unknown.append(name)

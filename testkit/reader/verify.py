@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from acrmirror.reference import Digest
+from testkit.reader.digests import algorithm_of, digest_of, has_digest, referrers_tag
 from testkit.reader.manifests import INDEX, Body, Needed, read_body
 from testkit.reader.mirror import Damaged, MirrorReader, NotServed
 from testkit.reader.tree import blob_path, layer_path, read_names, revision_path, tag_index_path, tag_path
 
-Progress = Callable[[Digest, int], None]
+Progress = Callable[[str, int], None]
 """Called with a blob's digest and its size once it was hashed."""
 
 
@@ -37,7 +38,7 @@ class Report:
     blobs: int = 0
     size: int = 0
     """Bytes hashed."""
-    left_out: set[Digest] = field(default_factory=set)
+    left_out: set[str] = field(default_factory=set)
     """Foreign layers that are listed and not there, which is as it may be."""
     problems: list[Problem] = field(default_factory=list)
 
@@ -59,12 +60,12 @@ class Verifier:
     def __init__(self, reader: MirrorReader, progress: Progress | None = None) -> None:
         self._reader = reader
         self._progress = progress
-        self._hashed: dict[Digest, tuple[int, str | None]] = {}
-        self._manifests: set[tuple[str, Digest]] = set()
-        self._linked: set[tuple[str, Digest]] = set()
+        self._hashed: dict[str, tuple[int, str | None]] = {}
+        self._manifests: set[tuple[str, str]] = set()
+        self._linked: set[tuple[str, str]] = set()
         self.report = Report()
 
-    def tag(self, repository: str, tag: str) -> Digest | None:
+    def tag(self, repository: str, tag: str) -> str | None:
         """The tag's link, its index link, and all behind it. Returns where it points, if anywhere."""
         self.report.tags += 1
         place = f"{repository}:{tag}"
@@ -80,11 +81,11 @@ class Verifier:
         names = read_names(self._reader.names(f"docker/registry/v2/repositories/{repository}/"))
         for tag in sorted(names.tags.get(repository, ())):
             self.tag(repository, tag)
-        for digest in sorted(names.revisions.get(repository, ()), key=str):
+        for digest in sorted(names.revisions.get(repository, ())):
             self.manifest(repository, digest)
-        for digest in sorted(names.layers.get(repository, ()), key=str):
+        for digest in sorted(names.layers.get(repository, ())):
             self._layer(repository, f"{repository}@{digest}", Needed(digest, -1, False))
-        for digest in sorted(names.revisions.get(repository, ()), key=str):
+        for digest in sorted(names.revisions.get(repository, ())):
             self._check_listed(repository, digest)
 
     def everything(self) -> Report:
@@ -94,11 +95,11 @@ class Verifier:
             self._problem(name, "is no name of the storage layout")
         for repository in names.repositories:
             self.repository(repository)
-        for digest in sorted(names.blobs, key=str):
-            self._content(str(digest), Needed(digest, -1, False))
+        for digest in sorted(names.blobs):
+            self._content(digest, Needed(digest, -1, False))
         return self.report
 
-    def manifest(self, repository: str, digest: Digest) -> None:
+    def manifest(self, repository: str, digest: str) -> None:
         """A manifest's revision link, its bytes, and all that it points at but its subject."""
         if (repository, digest) in self._manifests:
             return
@@ -115,14 +116,14 @@ class Verifier:
             self.manifest(repository, child.digest)
             self._check_size(place, child)
 
-    def _body(self, place: str, digest: Digest) -> Body | None:
+    def _body(self, place: str, digest: str) -> Body | None:
         try:
             raw = bytes(self._reader.container.download_blob(blob_path(digest)).readall())
         except ResourceNotFoundError:
             self._problem(place, f"its content {blob_path(digest)} is missing")
             return None
-        if not digest.matches(raw):
-            self._problem(place, f"its bytes have {Digest.of(raw, digest.algorithm)}")
+        if not has_digest(raw, digest):
+            self._problem(place, f"its bytes have {digest_of(raw, algorithm_of(digest))}")
             self._hashed[digest] = (len(raw), "wrong bytes")
             return None
         self._count(digest, len(raw))
@@ -155,8 +156,8 @@ class Verifier:
         else:
             self._check_size(place, needed)
 
-    def _hash(self, digest: Digest) -> None:
-        hasher, size = digest.hasher(), 0
+    def _hash(self, digest: str) -> None:
+        hasher, size = hashlib.new(algorithm_of(digest)), 0
         try:
             for piece in self._reader.container.download_blob(blob_path(digest)).chunks():
                 hasher.update(piece)
@@ -164,13 +165,13 @@ class Verifier:
         except ResourceNotFoundError:
             self._hashed[digest] = (0, f"its content {blob_path(digest)} is missing")
             return
-        if hasher.hexdigest() != digest.encoded:
-            self._hashed[digest] = (size, f"its bytes have {digest.algorithm}:{hasher.hexdigest()}")
+        if (found := f"{algorithm_of(digest)}:{hasher.hexdigest()}") != digest:
+            self._hashed[digest] = (size, f"its bytes have {found}")
             return
         self.report.blobs += 1
         self._count(digest, size)
 
-    def _count(self, digest: Digest, size: int) -> None:
+    def _count(self, digest: str, size: int) -> None:
         if digest not in self._hashed:
             self._hashed[digest] = (size, None)
             self.report.size += size
@@ -182,7 +183,7 @@ class Verifier:
         if problem is None and -1 not in (size, needed.size) and size != needed.size:
             self._problem(place, f"lists {needed.digest} with {needed.size} bytes, and it has {size}")
 
-    def _link(self, place: str, path: str, expected: Digest | None) -> Digest | None:
+    def _link(self, place: str, path: str, expected: str | None) -> str | None:
         try:
             target = self._reader.link(path)
         except (NotServed, Damaged) as error:
@@ -192,13 +193,13 @@ class Verifier:
             self._problem(place, f"{path} points at {target}")
         return target
 
-    def _check_listed(self, repository: str, digest: Digest) -> None:
+    def _check_listed(self, repository: str, digest: str) -> None:
         """distribution-spec "referrers tag schema": a stock registry has no other way to find a referrer."""
         try:
             body = read_body(self._reader.manifest(repository, digest).raw)
             if body.subject is None:
                 return
-            listing = self._reader.manifest(repository, body.subject.referrers_tag)
+            listing = self._reader.manifest(repository, referrers_tag(body.subject))
             listed = read_body(listing.raw)
         except NotServed as error:
             self._problem(f"{repository}@{digest}", f"is not listed as a referrer: {error}")
@@ -211,7 +212,7 @@ class Verifier:
             and listed.subject is None
             and digest not in {child.digest for child in listed.children}
         ):
-            self._problem(f"{repository}@{digest}", f"is not listed under {body.subject.referrers_tag}")
+            self._problem(f"{repository}@{digest}", f"is not listed under {referrers_tag(body.subject)}")
 
     def _problem(self, place: str, what: str) -> None:
         problem = Problem(place, what)
@@ -225,7 +226,7 @@ def verify_tag(reader: MirrorReader, repository: str, tag: str, progress: Progre
     return verifier.report
 
 
-def verify_manifest(reader: MirrorReader, repository: str, digest: Digest) -> Report:
+def verify_manifest(reader: MirrorReader, repository: str, digest: str) -> Report:
     verifier = Verifier(reader)
     verifier.manifest(repository, digest)
     return verifier.report

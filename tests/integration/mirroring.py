@@ -63,7 +63,7 @@ class Mirroring:
     def tagged(self, repository: str, tag: str) -> Digest | None:
         """Where the tag is in the mirror."""
         names = set(self.reader.names(f"docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/"))
-        return self.reader.resolve(repository, tag) if names else None
+        return Digest.parse(self.reader.resolve(repository, tag)) if names else None
 
     def claims(self, *jobs: str) -> list[TableEntity]:
         """Claims on layers that runs of these jobs hold; all there are, if none is named."""

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from acrmirror.errors import Malformed
 from devtools.demo import example, parse, show
 from devtools.screen import Screen
 from standins.stack import Stack
-from testkit.images import Image, load_image, multi_arch
+from testkit.images import Image, NoImage, load_image, multi_arch
 from tests.conftest import StackMaker
 
 
@@ -80,5 +79,5 @@ def test_a_flipped_byte_is_told_and_the_command_exits_with_1(tmp_path: Path) -> 
 
 
 def test_what_is_no_image_is_told_before_anything_is_started(tmp_path: Path) -> None:
-    with pytest.raises(Malformed, match="OCI layout"):
+    with pytest.raises(NoImage, match="OCI layout"):
         load_image(tmp_path / "nothing.tar")

@@ -25,7 +25,7 @@ def test_what_is_pushed_stands_and_is_whole(mirror: Mirroring, shape: str) -> No
     assert {job.state for job in jobs} == {"done"}, mirror.tell()
     assert len(jobs) == len(image.manifests)
     for stored in image.manifests:
-        served = mirror.reader.manifest(repository, stored.descriptor.digest)
+        served = mirror.reader.manifest(repository, str(stored.descriptor.digest))
         assert served.raw == stored.raw
         if stored.tag is not None:
             assert mirror.tagged(repository, stored.tag) == stored.descriptor.digest

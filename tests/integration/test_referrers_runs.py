@@ -128,7 +128,7 @@ def test_a_list_that_is_larger_here_is_equal_for_a_sweep_and_gives_way_to_one_th
     ran(mirror, app, Job.of_pull(Reference(repository, tag), "smaller"))
     assert mirror.tagged(repository, tag) != smaller
     assert listed(mirror, repository, subject.root.digest) == {ours.root.digest, theirs.root.digest}
-    assert smaller in mirror.reader.revisions(repository)
+    assert str(smaller) in mirror.reader.revisions(repository)
     assert swept(mirror, app, repository, "larger") == 0
     later = signature(f"{repository} later", subject.root)
     mirrored(mirror, app, repository, later)
@@ -175,7 +175,7 @@ def damage(mirror: Mirroring, repository: str, tag: str, kind: str) -> None:
         mirror.container.get_blob_client(name).upload_blob(body, overwrite=True)
 
     def spoil(digest: Digest) -> None:
-        size = len(mirror.reader.manifest(repository, digest).raw)
+        size = len(mirror.reader.manifest(repository, str(digest)).raw)
         put(LAYOUT.blob_data(digest), b"x" * size)
 
     if kind == "its bytes":
@@ -298,7 +298,7 @@ def cost(mirror: Mirroring, foundation: Foundation, repository: str, count: int)
         asked = list(proxy.asked)
     assert len(listed(mirror, repository, subject.root.digest)) == count
     lists = {
-        LAYOUT.blob_data(it): len(mirror.reader.manifest(repository, it).raw)
+        LAYOUT.blob_data(it): len(mirror.reader.manifest(repository, str(it)).raw)
         for it in everywhere(mirror, repository, tag)
     }
     moved = [(it.method, size) for it in asked for name, size in lists.items() if name in it.target]

@@ -62,7 +62,7 @@ def mirrors_a_push(ready: dict[str, str]) -> bool:
     """With nothing but what the line says."""
     ca = Path(ready["ca"])
     with Pusher(ready["registry"], ready["username"], ready["password"], ca) as pusher:
-        root = pusher.image("up/app", oci_image("up")).digest
+        root = str(pusher.image("up/app", oci_image("up")).digest)
     credential = LocalCredential(ready["identity_endpoint"], ready["identity_header"], ready["client_id"])
     with ContainerClient(
         ready["blob"], ready["mirror_container"], credential=credential, connection_verify=str(ca)

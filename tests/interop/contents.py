@@ -33,12 +33,12 @@ def digests(image: Image) -> set[str]:
 def closure(image: Image) -> set[str]:
     """The hex digests of the root and of what it points at: neither referrers, nor foreign layers (clients leave those
     out)."""
-    manifests = {stored.descriptor.digest: stored for stored in image.manifests}
+    manifests = {str(stored.descriptor.digest): stored for stored in image.manifests}
     found: set[str] = set()
-    waiting = [image.root.digest]
+    waiting = [str(image.root.digest)]
     while waiting:
         digest = waiting.pop()
-        found.add(digest.encoded)
+        found.add(digest.partition(":")[2])
         if digest in manifests:
             listed = read_body(manifests[digest].raw)
             waiting += [item.digest for item in (*listed.blobs, *listed.children) if not item.foreign]

@@ -154,7 +154,7 @@ def test_sha512_comes_back_to_every_client(
     """oras and regctl copy such images whole. crane fetches each digest, and skopeo 1.9 the manifest alone: it names
     what it copies by sha256 only."""
     image = mirror.push(repository, oci_image(repository, algorithm="sha512"))
-    mirror.wait(lambda: image.root.digest in mirror.reader.revisions(repository))
+    mirror.wait(lambda: str(image.root.digest) in mirror.reader.revisions(repository))
     root = f"{stock}/{repository}@{image.root.digest}"
     for program in CLIENTS:
         assert clients.manifest(program, root) == image.manifest(image.root.digest).raw

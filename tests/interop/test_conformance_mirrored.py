@@ -51,7 +51,7 @@ def test_what_the_suite_pushes_comes_back_equal(
                     assert mirror.tagged(repository, tag.tag) == tag.digest, f"{repository}:{tag.tag}"
                 for listed in registry.list_manifests(repository):
                     served = registry.manifest(repository, listed.digest)
-                    assert mirror.reader.manifest(repository, listed.digest).raw == served.raw
+                    assert mirror.reader.manifest(repository, str(listed.digest)).raw == served.raw
                     compared += 1
         assert compared > 30
         report = verify_all(mirror.reader)

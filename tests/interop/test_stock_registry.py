@@ -51,7 +51,7 @@ def test_artifact_manifests_are_mirrored_and_a_stock_registry_fails_on_them(
     repository = f"stock/{shape}"
     image = mirror.push(repository, SHAPES[shape]())
     mirror.wait_for(1, repository)
-    assert mirror.reader.manifest(repository, image.root.digest).raw == image.manifests[0].raw
+    assert mirror.reader.manifest(repository, str(image.root.digest)).raw == image.manifests[0].raw
     path = f"/v2/{repository}/manifests/{image.root.digest}"
     status, _, _ = get(stock, mirror.stack.ca, path, image.root.media_type)
     assert status == 500

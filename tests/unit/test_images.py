@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from acrmirror.errors import Malformed
 from acrmirror.oci import MAX_MANIFEST_SIZE, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from testkit.images import (
@@ -20,6 +19,7 @@ from testkit.images import (
     SMALLEST,
     Content,
     Image,
+    NoImage,
     docker_image,
     load_image,
     make_layer,
@@ -206,9 +206,9 @@ def test_an_oci_layout_loads_as_the_same_image(shape: str, tmp_path: Path) -> No
 def test_one_of_several_images_is_chosen_by_name(tmp_path: Path) -> None:
     one, two = oci_image("one"), oci_image("two")
     write_layout(tmp_path / "layout", one.tagged("registry.example:5000/team/app:1"), two.tagged("2"))
-    with pytest.raises(Malformed, match="name one of them"):
+    with pytest.raises(NoImage, match="name one of them"):
         load_image(tmp_path / "layout")
-    with pytest.raises(Malformed, match="not three"):
+    with pytest.raises(NoImage, match="not three"):
         load_image(tmp_path / "layout", "three")
     assert load_image(tmp_path / "layout", "2").root.digest == two.root.digest
     assert load_image(tmp_path / "layout", "registry.example:5000/team/app:1").tag == "1"
@@ -255,14 +255,19 @@ def test_a_docker_save_archive_may_link_a_layer_to_another(tmp_path: Path) -> No
 
 def test_what_is_no_image_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not an archive")
-    with pytest.raises(Malformed, match="not an uncompressed tar"):
+    with pytest.raises(NoImage, match="not an uncompressed tar"):
         load_image(tmp_path / "text")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(Malformed, match="neither oci-layout"):
+    with pytest.raises(NoImage, match="neither oci-layout"):
         load_image(tmp_path / "empty")
     image = oci_image("broken")
     write_layout(tmp_path / "layout", image)
     missing = image.blobs[0].descriptor.digest
     (tmp_path / "layout" / "blobs" / missing.algorithm / missing.encoded).unlink()
-    with pytest.raises(Malformed, match="does not have it"):
+    with pytest.raises(NoImage, match="does not have it"):
         load_image(tmp_path / "layout")
+    for entry in ({"digest": "sha256:short", "size": 1}, {"digest": str(missing), "size": "many"}, {"size": 1}):
+        listed = {"mediaType": image.root.media_type, **entry}
+        (tmp_path / "layout" / "index.json").write_text(json.dumps({"manifests": [listed]}))
+        with pytest.raises(NoImage, match="an entry that is no descriptor"):
+            load_image(tmp_path / "layout")
