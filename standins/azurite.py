@@ -115,7 +115,7 @@ def main() -> None:
         env={
             **os.environ,
             "AZURITE_ACCOUNTS": keys,
-            "LOCAL_AZURITE_CLEANING_MS": str(round(arguments.cleaning * 1000)),
+            "STANDINS_AZURITE_CLEANING_MS": str(round(arguments.cleaning * 1000)),
         },
         # Safe: this process has one thread so far.
         preexec_fn=set_death_signal if sys.platform == "linux" else None,

@@ -8,7 +8,7 @@
 const path = require("path");
 
 const source = path.dirname(process.argv[1]);
-const interval = Number(process.env.LOCAL_AZURITE_CLEANING_MS);
+const interval = Number(process.env.STANDINS_AZURITE_CLEANING_MS);
 const store = require(path.join(source, "common/persistence/MemoryExtentStore.js")).default.prototype;
 
 if (!(interval > 0) || typeof store.deleteExtents !== "function") {

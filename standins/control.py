@@ -12,11 +12,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from standins import guard
+
 if TYPE_CHECKING:
     from standins.policy import Policy, Seen
-
-REGISTRY_TOKEN_HEADER = "X-Local-Control"
-LOCAL_TOKEN_HEADER = "X-Local-Token"
 
 
 class ControlFailed(RuntimeError):
@@ -112,7 +111,7 @@ class RegistryControl:
         self._ask("events/deliver", "POST", {"body": body})
 
     def _ask(self, path: str, method: str = "GET", value: object = None) -> Any:
-        headers = {REGISTRY_TOKEN_HEADER: self.token}
+        headers = {guard.HEADER: self.token}
         return ask(f"https://{self.host}/_local/{path}", method, value, headers, self.ca)
 
 
@@ -149,7 +148,7 @@ class FunctionsControl:
         return found
 
     def _ask(self, path: str, method: str = "GET") -> Any:
-        return ask(f"{self.url}/_local/{path}", method, headers={LOCAL_TOKEN_HEADER: self.token})
+        return ask(f"{self.url}/_local/{path}", method, headers={guard.HEADER: self.token})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,4 +175,4 @@ class PolicyControl:
         self._ask("seen", "DELETE")
 
     def _ask(self, path: str, method: str = "GET", value: object = None) -> Any:
-        return ask(f"{self.url}/{path}", method, value, {LOCAL_TOKEN_HEADER: self.token})
+        return ask(f"{self.url}/{path}", method, value, {guard.HEADER: self.token})

@@ -4,7 +4,7 @@ Protocol: https://learn.microsoft.com/azure/app-service/overview-managed-identit
 (api-version 2019-08-01). The real one signs with Entra's private key; here whoever checks a token reads the key file.
 
 `python -m standins.identity --key FILE [--client-id ID] [--port 0] [--lifetime SECONDS]`, with the secret that callers
-must send in the environment as LOCAL_IDENTITY_HEADER. Its ready line: {"identity_endpoint": …, "client_id": …}.
+must send in the environment as STANDINS_IDENTITY_HEADER. Its ready line: {"identity_endpoint": …, "client_id": …}.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jwt.types import Options
 from standins.incoming import WholeRequests
 from standins.process import die_with_parent, wait_until_told_to_stop
 
-HEADER_VARIABLE = "LOCAL_IDENTITY_HEADER"
+HEADER_VARIABLE = "STANDINS_IDENTITY_HEADER"
 API_VERSION = "2019-08-01"
 TENANT = "5eed0000-0000-4000-8000-00000000ac1d"
 ISSUER = f"https://sts.windows.net/{TENANT}/"

@@ -21,7 +21,7 @@ from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 from typing import Any
 
-_DEATH_SIGNAL = "LOCAL_DEATH_SIGNAL"
+_DEATH_SIGNAL = "STANDINS_DEATH_SIGNAL"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _STDIN = 0
 

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -16,20 +15,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from standins.incoming import BadFraming, TooLong, WholeRequests
+from standins.request import Request
 
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
 _PATIENCE = 60.0
 _LONGEST = 512 << 20  # bytes of a body, which is held in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """`target` is the path below the relay's root, with its query, still encoded."""
-
-    method: str
-    target: str
-    headers: Message
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +29,11 @@ class Answer:
     body: bytes = b""
 
 
-def _pass(request: Request) -> Request:
+def _pass(request: Request[bytes]) -> Request[bytes]:
     return request
 
 
-def _forget(request: Request, status: int) -> None:
+def _forget(request: Request[bytes], status: int) -> None:
     pass
 
 
@@ -51,14 +41,15 @@ class Relay:
     """`with Relay(ca, certificate) as relay:` serves at `relay.endpoint` what stands at `relay.upstream`.
 
     The latter may be set later. `root` is the path that takes the place of the upstream's own. `ask` is given each
-    request and returns the one to send on, or the answer to it; `heard` is told what was sent on and how that ended.
+    request, whose target is the path below the root, and returns the one to send on, or the answer to it; `heard` is
+    told what was sent on and how that ended.
     """
 
     def __init__(self, ca: Path, certificate: Path, upstream: str = "", root: str = "/account", port: int = 0) -> None:
         self.upstream = upstream
         self.root = root
-        self.ask: Callable[[Request], Request | Answer] = _pass
-        self.heard: Callable[[Request, int], None] = _forget
+        self.ask: Callable[[Request[bytes]], Request[bytes] | Answer] = _pass
+        self.heard: Callable[[Request[bytes], int], None] = _forget
         self._trust = ssl.create_default_context(cafile=str(ca))
         self._server = _Server(("127.0.0.1", port), _handler(self))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -117,7 +108,7 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
             asked = relay.ask(Request(self.command, self.path.removeprefix(relay.root), self.headers, body))
             self.answer(asked if isinstance(asked, Answer) else self.forward(asked))
 
-        def forward(self, request: Request) -> Answer:
+        def forward(self, request: Request[bytes]) -> Answer:
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
             headers["Content-Length"] = str(len(request.body))
             self.upstream.request(request.method, self.path_there + request.target, request.body or None, headers)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from standins import guard
 from standins.control import FunctionsControl, PolicyControl, RegistryControl
 from standins.foundation import Account, Foundation, IdentityEndpoint
 from standins.policy import Policy
@@ -236,8 +237,8 @@ class Stack:
             arguments.append("--anonymous")
         environment = {
             **os.environ,
-            "LOCAL_REGISTRY_PASSWORD": secret.password,
-            "LOCAL_REGISTRY_CONTROL": secret.token,
+            "STANDINS_REGISTRY_PASSWORD": secret.password,
+            guard.VARIABLE: secret.token,
         }
         self._services["registry"] = Service.module(
             "standins.registry", arguments, self.folder / "registry.log", environment
@@ -249,7 +250,7 @@ class Stack:
         arguments = ["--ca", str(account.ca), "--cert", str(foundation.certificates.server)]
         arguments += ["--blob", account.blob_endpoint, "--queue", account.queue_endpoint]
         arguments += ["--table", account.table_endpoint]
-        environment = {**os.environ, "LOCAL_CONTROL_TOKEN": self._token}
+        environment = {**os.environ, guard.VARIABLE: self._token}
         layer = Service.module("standins.policy", arguments, self.folder / "policy.log", environment)
         self._services["policy"] = layer
         ready = layer.ready()
@@ -273,7 +274,7 @@ class Stack:
         options = self.options
         foreign = (*_FOREIGN, *self.profile.own_settings)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        environment |= self.app_environment() | {"LOCAL_CONTROL_TOKEN": self._token}
+        environment |= self.app_environment() | {guard.VARIABLE: self._token}
         arguments = ["--app", str(options.app or self.profile.app), "--port", str(options.functions_port)]
         arguments += ["--ca", str(self.ca)]
         if options.func:

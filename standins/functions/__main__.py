@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from standins.functions.control import TOKEN_VARIABLE
+from standins import guard
 from standins.functions.cron import InvalidSchedule
 from standins.functions.host import Host
 from standins.functions.hostjson import InvalidHostJson, read
@@ -41,7 +41,7 @@ def main() -> int:
             scale_groups=arguments.scale_groups,
             port=arguments.port,
             runtime=arguments.runtime,
-            token=environment.get(TOKEN_VARIABLE) or None,
+            token=environment.get(guard.VARIABLE) or None,
             ca=arguments.ca,
             log=_logger(arguments.log),
         )

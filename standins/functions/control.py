@@ -1,6 +1,6 @@
-"""`/_local/…`: what the platform has no equal of, for tests and for the demo. Off unless LOCAL_CONTROL_TOKEN is set.
+"""`/_local/…`: what the platform has no equal of, for tests and for the demo. Off unless STANDINS_CONTROL_TOKEN is set.
 
-Every request carries the token as `x-local-token`.
+Every request carries the token as `X-Standins-Token`.
 
 GET   /_local/workers                    [{"instance", "pid", "state": up, starting or stopped, "starts", "running"}]
 POST  /_local/workers/<instance>/<what>  what: stop (SIGSTOP), continue (SIGCONT), kill (SIGKILL)
@@ -11,22 +11,21 @@ GET   /_local/dispatches                 by function: begun, running, succeeded,
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 import signal
 import time
 from collections.abc import Iterable
 
+from standins import guard
 from standins.functions.counts import Counts
 from standins.functions.instance import Instance
 from standins.functions.metadata import Function
 from standins.functions.pool import Pool
-from standins.functions.server import Request, Response
+from standins.functions.server import Response
+from standins.request import Request
 
 PATH = "/_local/"
-TOKEN_VARIABLE = "LOCAL_CONTROL_TOKEN"
-HEADER = "x-local-token"
 _SIGNALS = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT, "kill": signal.SIGKILL}
 _SIGNAL_SHOWS = 5.0
 
@@ -38,12 +37,12 @@ class Control:
         self._counts = counts
         self._functions = list(functions)
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Request[bytes]) -> Response:
         if self._token is None:
             return Response(404)
-        if not hmac.compare_digest(request.headers.get(HEADER, "").encode(), self._token.encode()):
+        if not guard.is_allowed(request.headers, self._token):
             return Response(401)
-        match (request.method, *request.path.removeprefix(PATH).split("/")):
+        match (request.method, *request.raw_path.removeprefix(PATH).split("/")):
             case ("GET", "workers"):
                 return _json([_told(instance) for instance in self._pool.instances])
             case ("GET", "functions"):

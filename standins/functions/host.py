@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from standins import guard
 from standins.functions import control, webhook
 from standins.functions.connection import queue_service
 from standins.functions.control import Control
@@ -20,10 +21,11 @@ from standins.functions.metadata import EVENT_GRID, HTTP, QUEUE, TIMER, Function
 from standins.functions.pool import Pool
 from standins.functions.process import Launch
 from standins.functions.queues import POISON_SUFFIX, QueueListener, Source
-from standins.functions.server import Request, Response, Server
+from standins.functions.server import Response, Server
 from standins.functions.timers import Timer
 from standins.functions.webhook import EventGridWebhook
 from standins.functions.wire import Call
+from standins.request import Request
 
 _STATUS = "/admin/host/ping"
 _ADMIN = "/admin/functions"
@@ -55,7 +57,7 @@ class Host:
         self._ca = ca
         self._log = log
         self._counts = Counts()
-        hidden = {name: value for name, value in environment.items() if name != control.TOKEN_VARIABLE}
+        hidden = {name: value for name, value in environment.items() if name != guard.VARIABLE}
         launch = Launch(app, runtime, hidden, options.function_timeout, log, self._counts)
         self.pool = Pool(launch, workers, scale_groups)
         self._listeners: list[QueueListener | Timer] = []
@@ -107,15 +109,15 @@ class Host:
         timer = self._timers[function.name] = Timer(function, schedule, self.pool.submit, self._log)
         self._listeners.append(timer)
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request[bytes]) -> Response:
         try:
             return self._dispatch(request)
         except InstanceLost as lost:
             # What the front end answers for an instance that is gone.
             return Response.text(502, str(lost))
 
-    def _dispatch(self, request: Request) -> Response:
-        path = request.path.lower()
+    def _dispatch(self, request: Request[bytes]) -> Response:
+        path = request.raw_path.lower()
         if path.startswith(control.PATH):
             return self._control.answer(request)
         if path == webhook.PATH:
@@ -129,10 +131,10 @@ class Host:
             return self._admin(request)
         return self._triggers.answer(request) or Response(404)
 
-    def _admin(self, request: Request) -> Response:
+    def _admin(self, request: Request[bytes]) -> Response:
         if not self.keys.allow_admin(request):
             return Response(401)
-        name = request.path[len(_ADMIN) :].strip("/")
+        name = request.raw_path[len(_ADMIN) :].strip("/")
         if not name and request.method == "GET":
             listed = [
                 {"name": function.name, "config": {"bindings": [dict(function.trigger)]}}

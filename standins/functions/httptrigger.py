@@ -16,8 +16,9 @@ from standins.functions.instance import FunctionFailed
 from standins.functions.keys import Keys
 from standins.functions.metadata import HTTP, Function
 from standins.functions.routes import Template
-from standins.functions.server import Request, Response
+from standins.functions.server import Response
 from standins.functions.wire import Call, Outcome, TypedValue
+from standins.request import Request
 
 # The load balancer's idle limit, the longest that an HTTP response may take whatever functionTimeout is:
 # https://learn.microsoft.com/azure/azure-functions/functions-scale#timeout
@@ -46,12 +47,12 @@ class HttpTriggers:
         routes = [_route(function, prefix) for function in functions if function.kind == HTTP]
         self._routes = sorted(routes, key=lambda route: route.template.precedence)
 
-    def answer(self, request: Request) -> Response | None:
+    def answer(self, request: Request[bytes]) -> Response | None:
         """None where no route takes that path *and* method: the host then answers 404, to HEAD and OPTIONS as well."""
         for route in self._routes:
             if route.methods is not None and request.method not in route.methods:
                 continue
-            parameters = route.template.match(request.path)
+            parameters = route.template.match(request.raw_path)
             if parameters is None:
                 continue
             if not self._keys.allow_function(request, route.level):
@@ -59,7 +60,7 @@ class HttpTriggers:
             return self._run(route.function, request, parameters)
         return None
 
-    def _run(self, function: Function, request: Request, parameters: dict[str, str]) -> Response:
+    def _run(self, function: Function, request: Request[bytes], parameters: dict[str, str]) -> Response:
         answer = self._submit(Call(function.name, function.parameter, _typed(request, parameters)))
         try:
             outcome = answer.result(RESPONSE_LIMIT)
@@ -81,18 +82,26 @@ def _route(function: Function, prefix: str) -> _Route:
     )
 
 
-def _typed(request: Request, parameters: dict[str, str]) -> TypedValue:
+def _typed(request: Request[bytes], parameters: dict[str, str]) -> TypedValue:
     return {
         "http": {
             "method": request.method,
-            "url": request.url,
-            "headers": dict(request.headers),
+            "url": f"http://{request.headers.get('Host', 'localhost')}{request.target.removesuffix('?')}",
+            "headers": _joined((name.lower(), value) for name, value in request.headers.items()),
             # Those without a value are left out.
-            "query": {name: value for name, value in request.parameters().items() if value},
+            "query": {name: joined for name, values in request.query.items() if (joined := ",".join(values))},
             "params": parameters,
             "body": {"bytes": request.body} if request.body else {},
         }
     }
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A name that comes twice has its values joined by commas, as .NET's StringValues prints them."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 def _response(returned: TypedValue | None) -> Response:

@@ -1,47 +1,19 @@
-"""HTTP/1.1 for the host: a thread for each connection, kept alive; requests and responses as values."""
+"""HTTP/1.1 for the host: a thread for each connection, kept alive; responses as values."""
 
 from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
-from urllib.parse import parse_qsl
 
 from standins.incoming import BadFraming, CutRequest, TooLong, WholeRequests
+from standins.request import Request
 
 # https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits
 MAX_BODY = 210_000_000
 _NO_BODY = (204, 304)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """`path` and `query` are as they came, still encoded; header names are in lower case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def url(self) -> str:
-        host = self.headers.get("host", "localhost")
-        return f"http://{host}{self.path}{'?' + self.query if self.query else ''}"
-
-    def parameters(self) -> dict[str, str]:
-        """Decoded; a name that comes twice has its values joined by commas, as .NET's StringValues prints them."""
-        found: dict[str, str] = {}
-        for name, value in parse_qsl(self.query, keep_blank_values=True):
-            found[name] = f"{found[name]},{value}" if name in found else value
-        return found
-
-    def parameter(self, name: str) -> str:
-        """The first value of that name in any case, or nothing."""
-        pairs = parse_qsl(self.query, keep_blank_values=True)
-        return next((value for key, value in pairs if key.lower() == name.lower()), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +33,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answer: Callable[[Request], Response]) -> None:
+    def __init__(self, port: int, answer: Callable[[Request[bytes]], Response]) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer = answer
 
@@ -91,12 +63,8 @@ class _Handler(WholeRequests):
             self.close_connection = True
             self._send(Response(413 if isinstance(error, TooLong) else 400))
             return
-        path, _, query = self.path.partition("?")
-        headers: dict[str, str] = {}
-        for name, value in self.headers.items():
-            key = name.lower()
-            headers[key] = f"{headers[key]},{value}" if key in headers else value
-        self._send(self.server.answer(Request(self.command, path, query.partition("#")[0], headers, body)))
+        target = self.path.partition("#")[0]
+        self._send(self.server.answer(Request(self.command, target, self.headers, body)))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = _serve
 

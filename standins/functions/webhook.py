@@ -14,9 +14,11 @@ from typing import Any
 
 from standins.functions import newtonsoft
 from standins.functions.instance import FunctionFailed, InstanceLost
+from standins.functions.keys import first_value
 from standins.functions.metadata import EVENT_GRID, Function
-from standins.functions.server import Request, Response
+from standins.functions.server import Response
 from standins.functions.wire import Call, Outcome
+from standins.request import Request
 
 PATH = "/runtime/webhooks/eventgrid"
 EVENT_TYPE = "aeg-event-type"
@@ -27,8 +29,8 @@ class EventGridWebhook:
         self._functions = {function.name: function for function in functions if function.kind == EVENT_GRID}
         self._submit = submit
 
-    def answer(self, request: Request) -> Response:
-        name = request.parameter("functionName")
+    def answer(self, request: Request[bytes]) -> Response:
+        name = first_value(request, "functionName")
         function = self._functions.get(name)
         if function is None:
             return Response.text(404, f"cannot find function: '{name}'")

@@ -2,26 +2,25 @@
 
 The policy comes over the control API; before it does, nothing is let through. Ready line: {"blob", "queue", "table":
 the endpoints to use instead, "control": "http://127.0.0.1:PORT"}. Every request to the latter carries the token of the
-environment's LOCAL_CONTROL_TOKEN as `x-local-token`: PUT /policy, GET /seen, DELETE /seen.
+environment's STANDINS_CONTROL_TOKEN as `X-Standins-Token`: PUT /policy, GET /seen, DELETE /seen.
 """
 
 from __future__ import annotations
 
 import argparse
-import hmac
 import json
 import os
 import threading
 from dataclasses import asdict
 from pathlib import Path
 
-from standins.control import LOCAL_TOKEN_HEADER
-from standins.functions.server import Request, Response, Server
+from standins import guard
+from standins.functions.server import Response, Server
 from standins.policy.grants import Places, Policy
 from standins.policy.server import SERVICES, Layer
 from standins.process import die_with_parent, wait_until_told_to_stop
+from standins.request import Request
 
-TOKEN_VARIABLE = "LOCAL_CONTROL_TOKEN"
 _NOTHING = Policy(Places("", "", "", ""))
 
 
@@ -43,9 +42,8 @@ def main() -> None:
         thread.join()
 
 
-def _answer(layer: Layer, request: Request) -> Response:
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    if not token or not hmac.compare_digest(request.headers.get(LOCAL_TOKEN_HEADER.lower(), ""), token):
+def _answer(layer: Layer, request: Request[bytes]) -> Response:
+    if not guard.is_allowed(request.headers, os.environ.get(guard.VARIABLE, "")):
         return Response(401)
     match request.method, request.path:
         case "PUT", "/policy":

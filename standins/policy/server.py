@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from standins.policy import operations
 from standins.policy.grants import Policy, Seen
 from standins.policy.refusals import refuse, unknown
-from standins.relay import Answer, Relay, Request
+from standins.relay import Answer, Relay
+from standins.request import Request
 
 SERVICES = ("blob", "queue", "table")
 
@@ -64,18 +65,17 @@ class Layer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ends.close()
 
-    def _ask(self, service: str, request: Request) -> Request | Answer:
+    def _ask(self, service: str, request: Request[bytes]) -> Request[bytes] | Answer:
         return self._decide(service, request) or request
 
-    def _decide(self, service: str, request: Request) -> Answer | None:
-        path, _, text = request.target.partition("?")
-        query = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
+    def _decide(self, service: str, request: Request[bytes]) -> Answer | None:
+        query = {name: values[-1] for name, values in request.query.items()}
         if "Authorization" not in request.headers and "sig" not in query:
             return None
-        asked = operations.read(service, request.method, unquote(path), query, request.headers)
+        asked = operations.read(service, request.method, request.path, query, request.headers)
         if asked is None:
             self._note(Seen(f"{request.method} {service} comp={query.get('comp', '')}", "", False))
-            return unknown(f"{request.method} {path}")
+            return unknown(f"{request.method} {request.raw_path}")
         with self._lock:
             allowed = self._policy.allows(asked.operation, asked.container)
         self._note(Seen(asked.operation.name, asked.container, allowed))

@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
+from standins import guard
 from standins.process import die_with_parent, wait_until_told_to_stop
 
 from .events import DEFAULT_RESOURCE
@@ -16,8 +17,7 @@ from .storage import SIGNATURE_SECONDS
 from .tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, REFRESH_SECONDS
 from .webhook import ANSWER_SECONDS, Subscription, validate
 
-PASSWORD_VARIABLE = "LOCAL_REGISTRY_PASSWORD"
-CONTROL_VARIABLE = "LOCAL_REGISTRY_CONTROL"
+PASSWORD_VARIABLE = "STANDINS_REGISTRY_PASSWORD"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +51,7 @@ def main() -> None:
     parser = _parser()
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    control_token = os.environ.get(CONTROL_VARIABLE) or secrets.token_urlsafe(24)
+    control_token = os.environ.get(guard.VARIABLE) or secrets.token_urlsafe(24)
     options = Options(
         certificate=args.cert,
         control_token=control_token,

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from .errors import RegistryError
 from .tokens import ANONYMOUS, Access, InvalidToken, Principal, Tokens
-from .wire import Request, Response, json_response
+from .wire import RegistryRequest, Response, json_response
 
 # With this name, docker clients log in by a refresh token as the password (az acr login does).
 TOKEN_USER = "00000000-0000-0000-0000-000000000000"
@@ -58,7 +58,7 @@ class Auth:
 
     # Requests that need a token
 
-    def require(self, request: Request, needed: list[Access]) -> None:
+    def require(self, request: RegistryRequest, needed: list[Access]) -> None:
         """401 with a challenge unless the request's credential allows all of `needed`."""
         scheme, _, value = (request.headers.get("Authorization") or "").partition(" ")
         if scheme.lower() == "basic" and value:
@@ -79,7 +79,7 @@ class Auth:
         if not all(any(have.covers(one) for have in granted) for one in needed):
             raise self._challenge(needed, "insufficient_scope")
 
-    def allows(self, request: Request, needed: Access) -> bool:
+    def allows(self, request: RegistryRequest, needed: Access) -> bool:
         try:
             self.require(request, [needed])
         except RegistryError:
@@ -99,7 +99,7 @@ class Auth:
 
     # Token requests
 
-    def exchange(self, request: Request) -> Response:
+    def exchange(self, request: RegistryRequest) -> Response:
         """POST /oauth2/exchange: an Entra token for a refresh token."""
         form = request.form()
         self._check_service(form)
@@ -117,7 +117,7 @@ class Auth:
             raise RegistryError("UNAUTHORIZED", _MESSAGE)
         return json_response({"refresh_token": self.tokens.make_refresh(who)}, headers=self.rate_limit())
 
-    def token_by_post(self, request: Request) -> Response:
+    def token_by_post(self, request: RegistryRequest) -> Response:
         """POST /oauth2/token, with grant_type refresh_token or password (without a user: anonymous)."""
         form = request.form()
         self._check_service(form)
@@ -131,9 +131,9 @@ class Auth:
             return self._answer(self._login(_first(form, "username"), _first(form, "password")), scopes)
         raise RegistryError("BAD_REQUEST", "grant_type must be refresh_token or password")
 
-    def token_by_get(self, request: Request) -> Response:
+    def token_by_get(self, request: RegistryRequest) -> Response:
         """GET /oauth2/token with basic authentication, as docker clients ask (distribution's token specification)."""
-        if request.param("service", self.tokens.host) != self.tokens.host:
+        if request.parameter("service", self.tokens.host) != self.tokens.host:
             raise RegistryError("UNAUTHORIZED", "the service is another registry")
         scheme, _, value = (request.headers.get("Authorization") or "").partition(" ")
         scopes = list(request.query.get("scope", []))

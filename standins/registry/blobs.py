@@ -12,7 +12,7 @@ from .names import check_digest, is_digest
 from .storage import BlobHost
 from .tokens import Access
 from .uploads import Upload, Uploads
-from .wire import FilePart, Request, Response, parse_range
+from .wire import FilePart, RegistryRequest, Response, parse_range
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/.*)?")
 
@@ -26,12 +26,12 @@ class Blobs:
     auth: Auth
     host: BlobHost
 
-    def head(self, _request: Request, name: str, digest: str) -> Response:
+    def head(self, _request: RegistryRequest, name: str, digest: str) -> Response:
         size = self.content.blob_size(name, check_digest(digest))
         headers = [("Content-Type", "application/octet-stream"), ("Docker-Content-Digest", digest)]
         return Response(200, headers, length=size)
 
-    def get(self, request: Request, name: str, digest: str) -> Response:
+    def get(self, request: RegistryRequest, name: str, digest: str) -> Response:
         size = self.content.blob_size(name, check_digest(digest))
         effects = request.effects
         if effects.serve_itself:
@@ -44,7 +44,7 @@ class Blobs:
         text = f'<a href="{location.replace("&", "&amp;")}">Temporary Redirect</a>.\n\n'
         return Response(307, [*headers, ("Content-Type", "text/html; charset=utf-8")], text.encode())
 
-    def _serve(self, request: Request, digest: str, size: int) -> Response:
+    def _serve(self, request: RegistryRequest, digest: str, size: int) -> Response:
         headers = [("Content-Type", "application/octet-stream"), ("Docker-Content-Digest", digest)]
         headers.append(("Accept-Ranges", "bytes"))
         try:
@@ -58,50 +58,52 @@ class Blobs:
         headers.append(("Content-Range", f"bytes {start}-{start + length - 1}/{size}"))
         return Response(206, headers, FilePart(file, start, length))
 
-    def delete(self, _request: Request, name: str, digest: str) -> Response:
+    def delete(self, _request: RegistryRequest, name: str, digest: str) -> Response:
         self.content.delete_blob(name, check_digest(digest))
         return Response(202, [("Docker-Content-Digest", digest)])
 
     # Uploads
 
-    def begin(self, request: Request, name: str) -> Response:
-        if mount := request.param("mount"):
-            source = request.param("from") or None
+    def begin(self, request: RegistryRequest, name: str) -> Response:
+        if mount := request.parameter("mount"):
+            source = request.parameter("from") or None
             allowed = source is None or self.auth.allows(request, Access("repository", source, ("pull",)))
             if allowed and is_digest(mount) and self.content.has_data(mount, source):
                 self.content.add_blob(name, mount, None)
                 return self._created(name, mount)
-        digest = request.param("digest")
-        algorithm = check_digest(digest).partition(":")[0] if digest else request.param("digest-algorithm", "sha256")
+        digest = request.parameter("digest")
+        algorithm = (
+            check_digest(digest).partition(":")[0] if digest else request.parameter("digest-algorithm", "sha256")
+        )
         upload = self.uploads.begin(name, algorithm)
         if digest:
             with upload.lock:
                 return self._commit(request, upload, digest)
         return self._accepted(upload, 202)
 
-    def append(self, request: Request, name: str, upload_id: str) -> Response:
+    def append(self, request: RegistryRequest, name: str, upload_id: str) -> Response:
         upload = self.uploads.find(request, name, upload_id)
         with upload.lock:
             self._check_content_range(request, upload)
             upload.append(request.body)
             return self._accepted(upload, 202)
 
-    def end(self, request: Request, name: str, upload_id: str) -> Response:
+    def end(self, request: RegistryRequest, name: str, upload_id: str) -> Response:
         upload = self.uploads.find(request, name, upload_id)
         with upload.lock:
             self._check_content_range(request, upload)
-            return self._commit(request, upload, check_digest(request.param("digest")))
+            return self._commit(request, upload, check_digest(request.parameter("digest")))
 
-    def status(self, request: Request, name: str, upload_id: str) -> Response:
+    def status(self, request: RegistryRequest, name: str, upload_id: str) -> Response:
         return self._accepted(self.uploads.find(request, name, upload_id), 204)
 
-    def cancel(self, request: Request, name: str, upload_id: str) -> Response:
+    def cancel(self, request: RegistryRequest, name: str, upload_id: str) -> Response:
         upload = self.uploads.find(request, name, upload_id)
         with upload.lock:
             self.uploads.end(upload)
         return Response(204)
 
-    def _check_content_range(self, request: Request, upload: Upload) -> None:
+    def _check_content_range(self, request: RegistryRequest, upload: Upload) -> None:
         value = request.headers.get("Content-Range")
         if value is None:
             return
@@ -112,7 +114,7 @@ class Blobs:
             state = self._accepted(upload, 416)
             raise RegistryError("RANGE_INVALID", "invalid content range", headers=state.headers)
 
-    def _commit(self, request: Request, upload: Upload, digest: str) -> Response:
+    def _commit(self, request: RegistryRequest, upload: Upload, digest: str) -> Response:
         upload.append(request.body)
         if upload.digest(digest.partition(":")[0]) != digest:
             self.uploads.end(upload)

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from standins import guard
+
 from .auth import Auth, Grant
 from .counters import Counters
 from .delivery import Courier, Manner
 from .errors import RegistryError
 from .faults import Faults, Rule
 from .webhook import Event, Subscription, validate
-from .wire import Request, Response, json_response
-
-TOKEN_HEADER = "X-Local-Control"
+from .wire import RegistryRequest, Response, json_response
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Every request needs the token in the header X-Local-Control."""
+    """Every request needs the token in the header X-Standins-Token."""
 
     token: str
     counters: Counters
@@ -29,10 +29,10 @@ class Control:
     auth: Auth
     courier: Courier
 
-    def answer(self, request: Request) -> Response:
-        if request.headers.get(TOKEN_HEADER) != self.token:
-            raise RegistryError("DENIED", f"the header {TOKEN_HEADER} does not carry this process's token")
-        routes: dict[tuple[str, str], Callable[[Request], Any]] = {
+    def answer(self, request: RegistryRequest) -> Response:
+        if not guard.is_allowed(request.headers, self.token):
+            raise RegistryError("DENIED", f"the header {guard.HEADER} does not carry this process's token")
+        routes: dict[tuple[str, str], Callable[[RegistryRequest], Any]] = {
             ("GET", "/_local/requests"): self._requests,
             ("DELETE", "/_local/requests"): lambda _: self.counters.reset(),
             ("GET", "/_local/faults"): lambda _: self.faults.listed(),
@@ -40,7 +40,7 @@ class Control:
             ("DELETE", "/_local/faults"): lambda _: self.faults.set([]),
             ("PUT", "/_local/grants"): self._set_grants,
             ("GET", "/_local/events"): lambda one: self.courier.views(
-                float(one.param("settle", "0")), int(one.param("since", "0"))
+                float(one.parameter("settle", "0")), int(one.parameter("since", "0"))
             ),
             ("DELETE", "/_local/events"): lambda _: self.courier.forget(),
             ("GET", "/_local/events/dead"): lambda _: self.courier.dead_letters(),
@@ -60,20 +60,20 @@ class Control:
         except (ValueError, TypeError, KeyError, AttributeError, re.error) as problem:
             raise RegistryError("BAD_REQUEST", f"{type(problem).__name__}: {problem}") from None
 
-    def _body(self, request: Request) -> Any:
+    def _body(self, request: RegistryRequest) -> Any:
         raw = request.body.read(16 << 20)
         return json.loads(raw) if raw else {}
 
-    def _requests(self, request: Request) -> dict[str, object]:
+    def _requests(self, request: RegistryRequest) -> dict[str, object]:
         """`?list=false` gives totals alone; any field of an entry narrows the list (`?kind=blob&status=307`)."""
         wanted = {key: values[-1] for key, values in request.query.items() if key != "list"}
-        listed = [] if request.param("list") == "false" else list(self.counters.entries(wanted))
+        listed = [] if request.parameter("list") == "false" else list(self.counters.entries(wanted))
         return {"totals": self.counters.totals(), "requests": listed}
 
-    def _set_faults(self, request: Request) -> None:
+    def _set_faults(self, request: RegistryRequest) -> None:
         self.faults.set([Rule.parse(one) for one in self._body(request)])
 
-    def _set_grants(self, request: Request) -> None:
+    def _set_grants(self, request: RegistryRequest) -> None:
         """{principal: {"repositories": [pattern], "actions": [action], "catalog": bool}}"""
         self.auth.set_grants(
             {
@@ -82,7 +82,7 @@ class Control:
             }
         )
 
-    def _subscribe(self, request: Request) -> dict[str, object]:
+    def _subscribe(self, request: RegistryRequest) -> dict[str, object]:
         """The fields of Subscription, and `validate`: whether the endpoint has to pass the handshake first."""
         value = self._body(request)
         asked = bool(value.pop("validate", False))
@@ -93,16 +93,16 @@ class Control:
         self.courier.subscribe(subscription)
         return {"endpoint": subscription.endpoint, "schema": subscription.schema}
 
-    def _set_manner(self, request: Request) -> None:
+    def _set_manner(self, request: RegistryRequest) -> None:
         self.courier.set_manner(Manner(**self._body(request)))
 
-    def _release(self, request: Request) -> dict[str, object]:
+    def _release(self, request: RegistryRequest) -> dict[str, object]:
         self.courier.set_manner(Manner())
         ids = set(request.query.get("id", []))
-        copies, seed = int(request.param("copies", "1")), int(request.param("seed", "0"))
-        return {"released": self.courier.release(request.param("order"), copies, ids or None, seed)}
+        copies, seed = int(request.parameter("copies", "1")), int(request.parameter("seed", "0"))
+        return {"released": self.courier.release(request.parameter("order"), copies, ids or None, seed)}
 
-    def _deliver(self, request: Request) -> dict[str, object]:
+    def _deliver(self, request: RegistryRequest) -> dict[str, object]:
         """{"ids": [event ids], "copies": 1} delivers events again; {"body": anything} posts that, as it is."""
         value = self._body(request)
         if "body" in value:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .content import Manifest, now_ns
 from .delivery import Courier
 from .webhook import Event
-from .wire import Request
+from .wire import RegistryRequest
 
 DEFAULT_RESOURCE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
@@ -41,7 +41,7 @@ class Events:
     topic: str = DEFAULT_RESOURCE
     location: str = field(default="local")
 
-    def pushed(self, repository: str, manifest: Manifest, tag: str | None, request: Request) -> None:
+    def pushed(self, repository: str, manifest: Manifest, tag: str | None, request: RegistryRequest) -> None:
         size = len(manifest.raw)
         target: dict[str, object] = {
             "mediaType": manifest.media_type,
@@ -55,7 +55,7 @@ class Events:
         subject = f"{repository}:{tag}" if tag else repository
         self._raise("Microsoft.ContainerRegistry.ImagePushed", "push", subject, target, request)
 
-    def deleted(self, repository: str, manifest: Manifest, request: Request) -> None:
+    def deleted(self, repository: str, manifest: Manifest, request: RegistryRequest) -> None:
         target: dict[str, object] = {
             "mediaType": manifest.media_type,
             "digest": manifest.digest,
@@ -63,7 +63,7 @@ class Events:
         }
         self._raise("Microsoft.ContainerRegistry.ImageDeleted", "delete", repository, target, request)
 
-    def _raise(self, kind: str, action: str, subject: str, target: dict[str, object], request: Request) -> None:
+    def _raise(self, kind: str, action: str, subject: str, target: dict[str, object], request: RegistryRequest) -> None:
         now = now_ns()
         data = {
             "id": str(uuid.uuid4()),

@@ -13,7 +13,7 @@ from .errors import RegistryError
 from .events import Events, tick_time
 from .names import check_digest
 from .paging import next_link, page
-from .wire import Request, Response, json_response
+from .wire import RegistryRequest, Response, json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,70 +25,70 @@ class Metadata:
     events: Events
     host: str
 
-    def catalog(self, request: Request) -> Response:
+    def catalog(self, request: RegistryRequest) -> Response:
         names, last = page(request, self.content.repositories(), str)
-        if request.effects.also_list is not None and not request.param("last"):
+        if request.effects.also_list is not None and not request.parameter("last"):
             names.insert(0, request.effects.also_list)
         return self._answer({"repositories": names}, next_link(request, "/acr/v1/_catalog", last))
 
-    def repository(self, _request: Request, name: str) -> Response:
+    def repository(self, _request: RegistryRequest, name: str) -> Response:
         return self._answer(self._repository(self.content.repository(name)))
 
-    def change_repository(self, request: Request, name: str) -> Response:
+    def change_repository(self, request: RegistryRequest, name: str) -> Response:
         found = self.content.repository(name)
         self._change(request, found.attributes)
         return self._answer(self._repository(found))
 
-    def delete_repository(self, request: Request, name: str) -> Response:
+    def delete_repository(self, request: RegistryRequest, name: str) -> Response:
         tags = sorted(self.content.repository(name).tags)
         gone = self.content.delete_repository(name)
         for manifest in gone:
             self.events.deleted(name, manifest, request)
         return json_response({"manifestsDeleted": [one.digest for one in gone], "tagsDeleted": tags}, 202)
 
-    def manifests(self, request: Request, name: str) -> Response:
+    def manifests(self, request: RegistryRequest, name: str) -> Response:
         found = self.content.repository(name)
         with self.content.lock:
             ordered = sorted(found.manifests.values(), key=lambda one: one.digest)
-            if request.param("orderby") in ("timedesc", "timeasc"):
-                ordered.sort(key=lambda one: one.updated, reverse=request.param("orderby") == "timedesc")
+            if request.parameter("orderby") in ("timedesc", "timeasc"):
+                ordered.sort(key=lambda one: one.updated, reverse=request.parameter("orderby") == "timedesc")
             shown, last = page(request, ordered, lambda one: one.digest)
             views = [self._manifest(found, one) for one in shown]
-            if request.effects.also_list is not None and not request.param("last"):
+            if request.effects.also_list is not None and not request.parameter("last"):
                 views.insert(0, views[0] | {"digest": request.effects.also_list})
         link = next_link(request, f"/acr/v1/{quote(name, safe='')}/_manifests", last)
         return self._answer({**self._head(name), "manifests": views}, link)
 
-    def manifest(self, _request: Request, name: str, digest: str) -> Response:
+    def manifest(self, _request: RegistryRequest, name: str, digest: str) -> Response:
         found = self.content.repository(name)
         one = self.content.manifest(name, check_digest(digest))
         return self._answer({**self._head(name), "manifest": self._manifest(found, one)})
 
-    def change_manifest(self, request: Request, name: str, digest: str) -> Response:
+    def change_manifest(self, request: RegistryRequest, name: str, digest: str) -> Response:
         self._change(request, self.content.manifest(name, check_digest(digest)).attributes)
         return self.manifest(request, name, digest)
 
-    def tags(self, request: Request, name: str) -> Response:
+    def tags(self, request: RegistryRequest, name: str) -> Response:
         found = self.content.repository(name)
         with self.content.lock:
             ordered = sorted(found.tags.values(), key=lambda one: one.name)
-            if digest := request.param("digest"):
+            if digest := request.parameter("digest"):
                 ordered = [one for one in ordered if one.digest == digest]
-            if request.param("orderby") in ("timedesc", "timeasc"):
-                ordered.sort(key=lambda one: one.updated, reverse=request.param("orderby") == "timedesc")
+            if request.parameter("orderby") in ("timedesc", "timeasc"):
+                ordered.sort(key=lambda one: one.updated, reverse=request.parameter("orderby") == "timedesc")
             shown, last = page(request, ordered, lambda one: one.name)
             views = [self._tag(one) for one in shown]
         link = next_link(request, f"/acr/v1/{quote(name, safe='')}/_tags", last)
         return self._answer({**self._head(name), "tags": views}, link)
 
-    def tag(self, _request: Request, name: str, tag: str) -> Response:
+    def tag(self, _request: RegistryRequest, name: str, tag: str) -> Response:
         return self._answer({**self._head(name), "tag": self._tag(self._find_tag(name, tag))})
 
-    def change_tag(self, request: Request, name: str, tag: str) -> Response:
+    def change_tag(self, request: RegistryRequest, name: str, tag: str) -> Response:
         self._change(request, self._find_tag(name, tag).attributes)
         return self.tag(request, name, tag)
 
-    def delete_tag(self, _request: Request, name: str, tag: str) -> Response:
+    def delete_tag(self, _request: RegistryRequest, name: str, tag: str) -> Response:
         self._find_tag(name, tag)
         self.content.delete_tag(name, tag)
         return Response(202)
@@ -145,7 +145,7 @@ class Metadata:
         }
 
     @staticmethod
-    def _change(request: Request, attributes: dict[str, bool]) -> None:
+    def _change(request: RegistryRequest, attributes: dict[str, bool]) -> None:
         try:
             wanted = json.loads(request.body.read(1 << 20))
             attributes.update({key: bool(wanted[key]) for key in ATTRIBUTES if wanted.get(key) is not None})

@@ -10,7 +10,7 @@ from .events import Events
 from .manifests import MANIFEST_LIMIT, OCI_INDEX, OCI_MANIFEST, parse
 from .names import check_digest, digest_of, is_digest, is_tag
 from .paging import next_link, page
-from .wire import Request, Response, json_response
+from .wire import RegistryRequest, Response, json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +20,21 @@ class Oci:
     content: Content
     events: Events
 
-    def base(self, _request: Request) -> Response:
+    def base(self, _request: RegistryRequest) -> Response:
         return json_response({})
 
-    def catalog(self, request: Request) -> Response:
+    def catalog(self, request: RegistryRequest) -> Response:
         names, last = page(request, self.content.repositories(), str)
         return json_response({"repositories": names}, headers=next_link(request, "/v2/_catalog", last))
 
-    def tags(self, request: Request, name: str) -> Response:
+    def tags(self, request: RegistryRequest, name: str) -> Response:
         names, last = page(request, sorted(self.content.repository(name).tags), str)
         link = next_link(request, f"/v2/{name}/tags/list", last)
         return json_response({"name": name, "tags": names}, headers=link)
 
     # Manifests
 
-    def get_manifest(self, request: Request, name: str, reference: str) -> Response:
+    def get_manifest(self, request: RegistryRequest, name: str, reference: str) -> Response:
         manifest = self.content.manifest(name, self._resolve(request, name, reference))
         hidden = max(request.effects.not_found_for_s, request.effects.behind_s)
         if now_ns() - manifest.pushed < hidden * 1e9:
@@ -44,7 +44,7 @@ class Oci:
         headers = [("Content-Type", manifest.media_type), ("Docker-Content-Digest", digest), ("ETag", f'"{digest}"')]
         return Response(200, headers, manifest.raw)
 
-    def _resolve(self, request: Request, name: str, reference: str) -> str:
+    def _resolve(self, request: RegistryRequest, name: str, reference: str) -> str:
         if ":" in reference:
             return check_digest(reference)
         if request.effects.behind_s:
@@ -55,7 +55,7 @@ class Oci:
         return tag.digest
 
     @staticmethod
-    def _check_accept(request: Request, manifest: Manifest) -> None:
+    def _check_accept(request: RegistryRequest, manifest: Manifest) -> None:
         # Registries of CNCF Distribution's family hide a manifest from a client that does not take its type.
         accepted = ",".join(request.headers.get_all("Accept") or [])
         types = {one.split(";")[0].strip() for one in accepted.split(",")}
@@ -64,7 +64,7 @@ class Oci:
             message = f"{what} found, but accept header does not support it"
             raise RegistryError("MANIFEST_UNKNOWN", message)
 
-    def put_manifest(self, request: Request, name: str, reference: str) -> Response:
+    def put_manifest(self, request: RegistryRequest, name: str, reference: str) -> Response:
         raw = request.body.read(MANIFEST_LIMIT)
         tag = None
         if ":" in reference:
@@ -83,7 +83,7 @@ class Oci:
             headers.append(("OCI-Subject", parsed.subject))
         return Response(201, headers)
 
-    def delete_manifest(self, request: Request, name: str, reference: str) -> Response:
+    def delete_manifest(self, request: RegistryRequest, name: str, reference: str) -> Response:
         if is_digest(reference):
             gone = self.content.delete_manifest(name, reference)
             self.events.deleted(name, gone, request)
@@ -94,9 +94,9 @@ class Oci:
             check_digest(reference)
         return Response(202)
 
-    def referrers(self, request: Request, name: str, digest: str) -> Response:
+    def referrers(self, request: RegistryRequest, name: str, digest: str) -> Response:
         check_digest(digest)
-        wanted = request.param("artifactType")
+        wanted = request.parameter("artifactType")
         found = list(self.content.referrers(name, digest))
         headers = [("Content-Type", OCI_INDEX)]
         path = f"/v2/{name}/referrers/{digest}"
@@ -108,7 +108,7 @@ class Oci:
         if link and wanted:
             link = [("Link", link[0][1].replace(">;", f"&artifactType={wanted}>;"))]
         entries = [_descriptor(one) for one in shown]
-        if request.effects.also_list is not None and not request.param("last"):
+        if request.effects.also_list is not None and not request.parameter("last"):
             entries.insert(0, {"mediaType": OCI_MANIFEST, "digest": request.effects.also_list, "size": 2})
         body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
         return Response(200, [*headers, *link], json_response(body).body)

@@ -12,7 +12,7 @@ from .metadata import Metadata
 from .names import check_repository
 from .oci import Oci
 from .tokens import Access
-from .wire import Request, Response
+from .wire import RegistryRequest, Response
 
 Handler = Callable[..., Response]
 # The action that a method needs on the repository.
@@ -109,14 +109,14 @@ def find(routes: list[Route], path: str) -> tuple[Route, dict[str, str]] | None:
     return None
 
 
-def needed(route: Route, actions: tuple[str, ...], values: dict[str, str], request: Request) -> list[Access]:
+def needed(route: Route, actions: tuple[str, ...], values: dict[str, str], request: RegistryRequest) -> list[Access]:
     """What a request has to be allowed; NAME_INVALID if its repository is not one."""
     if route.catalog:
         return [CATALOG]
     if "name" not in values:
         return []
     asked = [Access("repository", check_repository(values["name"]), actions)]
-    source = request.param("from")
+    source = request.parameter("from")
     if route.kind == "upload" and source and request.method == "POST":
         asked.append(Access("repository", check_repository(source), PULL))
     return asked

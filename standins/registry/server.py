@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from standins.incoming import BadFraming, WholeRequests
 
 from .counters import Counters, Entry
 from .errors import RegistryError
 from .faults import NO_EFFECTS, Effects, Faults
-from .wire import CHUNK, JSON_TYPE, Body, FilePart, Request, Response
+from .wire import CHUNK, JSON_TYPE, Body, FilePart, RegistryRequest, Response
 
 log = logging.getLogger("standins.registry")
 IDLE_SECONDS = 300
@@ -39,7 +39,7 @@ class Prepared:
     """A request that was recognized: how it is counted, and what will answer it. `open` is safe from faults."""
 
     entry: Entry
-    answer: Callable[[Request], Response]
+    answer: Callable[[RegistryRequest], Response]
     open: bool = False
 
 
@@ -78,9 +78,7 @@ class Handler(WholeRequests):
 
     def _serve(self) -> None:
         started = time.monotonic()
-        raw_path, _, query = self.path.partition("?")
-        path = unquote(raw_path)
-        prepared = self.site.prepare(self.command, path)
+        prepared = self.site.prepare(self.command, unquote(self.path.partition("?")[0]))
         entry = self._describe(prepared.entry)
         try:
             body = Body(self.rfile, self.headers)
@@ -89,7 +87,7 @@ class Handler(WholeRequests):
             self.close_connection = True
             return
         effects = NO_EFFECTS if prepared.open else self._effects(entry.kind)
-        request = Request(self.command, path, parse_qs(query, keep_blank_values=True), self.headers, body, effects)
+        request = RegistryRequest(self.command, self.path, self.headers, body, effects)
         if effects.latency_ms:
             time.sleep(effects.latency_ms / 1000)
         try:
@@ -123,7 +121,7 @@ class Handler(WholeRequests):
         entry.peer = f"{self.client_address[0]}:{self.client_address[1]}"
         return entry
 
-    def _answer(self, prepared: Prepared, request: Request) -> Response:
+    def _answer(self, prepared: Prepared, request: RegistryRequest) -> Response:
         if request.effects.status is not None:
             return self.site.failure(request.effects.status)
         try:

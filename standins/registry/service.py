@@ -28,7 +28,7 @@ from .server import Prepared, Server
 from .storage import BlobHost
 from .tokens import Tokens
 from .uploads import Uploads
-from .wire import JSON_TYPE, Request, Response
+from .wire import JSON_TYPE, RegistryRequest, Response
 
 _BLOB_PATH = re.compile(r".*/blobs/(sha256|sha512)/../([0-9a-f]+)/data")
 
@@ -74,8 +74,8 @@ class RegistrySite:
         entry = Entry(method, route.kind, path, values.get("name"), reference, digest)
         return Prepared(entry, self._answerer(route, values))
 
-    def _answerer(self, route: Route, values: dict[str, str]) -> Callable[[Request], Response]:
-        def answer(request: Request) -> Response:
+    def _answerer(self, route: Route, values: dict[str, str]) -> Callable[[RegistryRequest], Response]:
+        def answer(request: RegistryRequest) -> Response:
             if request.method not in route.methods:
                 raise RegistryError("UNSUPPORTED", "the operation is unsupported")
             actions, handler = route.methods[request.method]
@@ -86,7 +86,7 @@ class RegistrySite:
         return answer
 
     @staticmethod
-    def _nowhere(_request: Request) -> Response:
+    def _nowhere(_request: RegistryRequest) -> Response:
         raise RegistryError("NOT_FOUND", "404 page not found")
 
     def failure(self, status: int) -> Response:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from .content import Content
-from .wire import FilePart, Request, Response, parse_range
+from .wire import FilePart, RegistryRequest, Response, parse_range
 
 # Seen on the wire: a signature ends 20 minutes after the answer.
 SIGNATURE_SECONDS = 1_200
@@ -50,7 +50,7 @@ class BlobHost:
     def _signature(self, path: str, end: float, nonce: str) -> str:
         return hmac.new(self._key, f"{path}\n{end:.3f}\n{nonce}".encode(), hashlib.sha256).hexdigest()
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: RegistryRequest) -> Response:
         """GET and HEAD of a blob, with or without a range."""
         found = _PATH.fullmatch(request.path)
         refused = self._refuse(request)
@@ -65,7 +65,7 @@ class BlobHost:
             return self._error(404, "BlobNotFound", "The specified blob does not exist.")
         return self._serve(request, digest, FilePart(file, 0, file.seek(0, 2)))
 
-    def _serve(self, request: Request, digest: str, whole: FilePart) -> Response:
+    def _serve(self, request: RegistryRequest, digest: str, whole: FilePart) -> Response:
         size = whole.length
         try:
             part = parse_range(request.headers.get("x-ms-range") or request.headers.get("Range"), size)
@@ -90,8 +90,8 @@ class BlobHost:
         headers.append(("Content-Range", f"bytes {start}-{start + length - 1}/{size}"))
         return Response(206, [*headers, *self._common()], FilePart(whole.file, start, length))
 
-    def _refuse(self, request: Request) -> Response | None:
-        signature, _, rest = request.param("sig").partition(".")
+    def _refuse(self, request: RegistryRequest) -> Response | None:
+        signature, _, rest = request.parameter("sig").partition(".")
         end, _, nonce = rest.rpartition(".")
         try:
             expected = self._signature(request.path, float(end), nonce)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import RegistryError
-from .wire import CHUNK, Body, Request, shared_buffer
+from .wire import CHUNK, Body, RegistryRequest, shared_buffer
 
 
 @dataclass(slots=True)
@@ -64,13 +64,13 @@ class Uploads:
             self._open[name] = upload
         return upload
 
-    def find(self, request: Request, repository: str, name: str) -> Upload:
+    def find(self, request: RegistryRequest, repository: str, name: str) -> Upload:
         """BLOB_UPLOAD_UNKNOWN for a session that isn't one, BLOB_UPLOAD_INVALID for a state that isn't its own."""
         with self._lock:
             upload = self._open.get(name)
         if upload is None or upload.repository != repository:
             raise RegistryError("BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
-        offset, _, signature = request.param("_state").partition(".")
+        offset, _, signature = request.parameter("_state").partition(".")
         if not hmac.compare_digest(signature, self._sign(upload, offset)):
             raise RegistryError("BLOB_UPLOAD_INVALID", "blob upload invalid", "invalid upload state")
         return upload

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import mmap
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email.message import Message
 from typing import BinaryIO
 from urllib.parse import parse_qs
 
 from standins import incoming
+from standins.request import Request
 
 from .errors import RegistryError
 from .faults import Effects
@@ -46,20 +46,11 @@ class Body(incoming.Body):
         return bytes(whole)
 
 
-@dataclass(slots=True)
-class Request:
-    """`path` is percent-decoded: clients write the slash of a repository's name both ways."""
+@dataclass(frozen=True)
+class RegistryRequest(Request[Body]):
+    """A request whose body is still on its way, and the faults that apply to it."""
 
-    method: str
-    path: str
-    query: Mapping[str, list[str]]
-    headers: Message
-    body: Body
     effects: Effects
-    started: float = 0.0
-
-    def param(self, name: str, default: str = "") -> str:
-        return self.query.get(name, [default])[-1]
 
     def form(self) -> dict[str, list[str]]:
         return parse_qs(self.body.read(1 << 20).decode("utf-8", "replace"), keep_blank_values=True)

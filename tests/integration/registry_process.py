@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from standins import guard
 from standins.certificates import make_certificates
 from standins.control import RegistryControl
 from standins.identity import Identity, make_key
@@ -57,8 +58,8 @@ class RegistryProcess:
         self.username, self.password = "pusher", "a password: with a colon"
         environment = {
             **os.environ,
-            "LOCAL_REGISTRY_PASSWORD": self.password,
-            "LOCAL_REGISTRY_CONTROL": "control",
+            "STANDINS_REGISTRY_PASSWORD": self.password,
+            guard.VARIABLE: "control",
         }
         self.service = Service.module(
             "standins.registry",

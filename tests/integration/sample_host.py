@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from azure.storage.queue import QueueClient, QueueServiceClient
 
+from standins import guard
 from standins.control import FunctionsControl
 from standins.foundation import Foundation
 from standins.process import Service, wait_for
@@ -134,7 +135,7 @@ def sample_host(
         "SAMPLE_QUEUE": QUEUE,
         "SAMPLE_RECORD": str(record),
         "SAMPLE_SCHEDULE": "0 0 0 1 1 *",
-        "LOCAL_CONTROL_TOKEN": TOKEN,
+        guard.VARIABLE: TOKEN,
     }
     for name, value in settings.items():
         section, _, option = name.partition("_")

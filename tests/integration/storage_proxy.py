@@ -10,7 +10,8 @@ from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from standins.policy.refusals import refuse
-from standins.relay import Answer, Relay, Request
+from standins.relay import Answer, Relay
+from standins.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class StorageProxy:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._relay.__exit__(kind, error, at)
 
-    def _ask(self, request: Request) -> Request | Answer:
+    def _ask(self, request: Request[bytes]) -> Request[bytes] | Answer:
         refused = self.refuses(request.method, request.target)
         if refused is not None:
             return refused
@@ -76,7 +77,7 @@ class StorageProxy:
         target, body = self.alter(request.method, request.target, request.body)
         return replace(request, target=target, body=body)
 
-    def _count(self, request: Request, status: int) -> None:
+    def _count(self, request: Request[bytes], status: int) -> None:
         with self._lock:
             self.asked.append(Asked(time.monotonic(), request.method, request.target, status))
         if parse_qs(urlsplit(request.target).query).get("comp") == ["block"] and status == 201:

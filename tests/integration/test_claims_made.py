@@ -9,7 +9,7 @@ from acrmirror.jobs import Job
 from acrmirror.mirror import blocks
 from acrmirror.reference import Reference
 from standins.foundation import Foundation
-from standins.relay import Request
+from standins.request import Request
 from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, table_answering
@@ -27,7 +27,7 @@ def test_a_push_of_small_layers_asks_nothing_about_claims(
     with table_answering(bare_mirror, foundation) as (app, proxy):
         heard = proxy._relay.heard
 
-        def hear(request: Request, status: int) -> None:
+        def hear(request: Request[bytes], status: int) -> None:
             heard(request, status)
             partition = json.loads(request.body).get("PartitionKey") if request.body else ""
             if partition == "claim" or "claim" in request.target:

@@ -22,17 +22,17 @@ from bench.wire import Request as BenchRequest
 from bench.wire import Server as BenchServer
 from standins.certificates import Certificates, make_certificates
 from standins.foundation import Account, Foundation
-from standins.functions.server import Request, Response, Server
+from standins.functions.server import Response, Server
 from standins.identity import Identity
 from standins.ingestion import AUDIENCE, IngestionServer
 from standins.registry.counters import Counters, Entry
 from standins.registry.faults import Faults
 from standins.registry.server import Prepared
 from standins.registry.server import Server as RegistryServer
-from standins.registry.wire import Request as RegistryRequest
+from standins.registry.wire import RegistryRequest
 from standins.registry.wire import Response as RegistryResponse
 from standins.relay import Answer, Relay
-from standins.relay import Request as Relayed
+from standins.request import Request
 from testkit.stack import CONTAINER
 from tests.interop.tunnels import Tunnels
 
@@ -63,7 +63,7 @@ def serving(server: BaseServer) -> Iterator[None]:
 def relay(certificates: Certificates) -> Iterator[Place]:
     place = Place()
 
-    def ask(request: Relayed) -> Answer:
+    def ask(request: Request[bytes]) -> Answer:
         place.taken.append((request.method, request.body))
         return Answer(201)
 
@@ -77,7 +77,7 @@ def relay(certificates: Certificates) -> Iterator[Place]:
 def functions(_: Certificates) -> Iterator[Place]:
     place = Place()
 
-    def answer(request: Request) -> Response:
+    def answer(request: Request[bytes]) -> Response:
         place.taken.append((request.method, request.body))
         return Response(201)
 

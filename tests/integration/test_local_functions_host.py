@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sample_host import RUNTIMES, SAMPLE, sample_host
 
+from standins import guard
 from standins.foundation import Foundation
-from standins.functions.control import TOKEN_VARIABLE
 from standins.functions.metadata import parse_functions
 from standins.process import Service, ServiceFailed, wait_for
 
@@ -86,10 +86,10 @@ def test_every_runtime_tells_the_same_metadata(runtime: str) -> None:
 def test_the_control_api_wants_its_token_and_is_off_without_one(foundation: Foundation, tmp_path: Path) -> None:
     with sample_host(foundation, tmp_path) as host:
         assert host.ask("GET", "/_local/workers").status == 401
-        assert host.ask("GET", "/_local/workers", x_local_token="of the test").status == 200
-        assert host.ask("GET", "/_local/nothing", x_local_token="of the test").status == 404
-    with sample_host(foundation, tmp_path, **{TOKEN_VARIABLE: ""}) as host:
-        assert host.ask("GET", "/_local/workers", x_local_token="").status == 404
+        assert host.ask("GET", "/_local/workers", x_standins_token="of the test").status == 200
+        assert host.ask("GET", "/_local/nothing", x_standins_token="of the test").status == 404
+    with sample_host(foundation, tmp_path, **{guard.VARIABLE: ""}) as host:
+        assert host.ask("GET", "/_local/workers", x_standins_token="").status == 404
 
 
 def test_an_empty_route_prefix_serves_at_the_root(foundation: Foundation, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sample_host import RUNTIMES, SampleHost, answer, sample_host
 
+from standins import guard
 from standins.foundation import Foundation
 
 
@@ -36,7 +37,7 @@ def test_the_app_gets_the_request_as_it_came(host: SampleHost) -> None:
     assert told["headers"]["content-type"] == "text/x-own"
     assert told["headers"]["x-mixed"] == "Yes"
     assert told["folder"].endswith("apps/sample")
-    assert "LOCAL_CONTROL_TOKEN" not in told["environment"]
+    assert guard.VARIABLE not in told["environment"]
 
 
 def test_a_catch_all_takes_nothing_as_well(host: SampleHost) -> None:

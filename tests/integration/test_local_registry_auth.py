@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from registry_process import AUDIENCE, RegistryProcess, digest_of
 
+from standins import guard
+
 Start = Callable[..., RegistryProcess]
 
 
@@ -243,9 +245,9 @@ def test_a_grant_narrows_one_principal_to_what_its_role_would_allow(
 
 def test_the_control_api_needs_its_own_token(local_registry: RegistryProcess) -> None:
     assert local_registry.ask("GET", "/_local/requests").status == 403
-    wrong = {"X-Local-Control": "wrong"}
+    wrong = {guard.HEADER: "wrong"}
     assert local_registry.ask("GET", "/_local/requests", headers=wrong).status == 403
-    assert local_registry.ask("GET", "/_local/nothing", headers={"X-Local-Control": "control"}).status == 404
+    assert local_registry.ask("GET", "/_local/nothing", headers={guard.HEADER: "control"}).status == 404
 
 
 def test_a_mount_needs_to_be_allowed_to_pull_from_where_it_comes(

@@ -55,7 +55,7 @@ def registry(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         "standins.registry",
         ["--cert", str(certificates.server), "--root", str(tmp_path), "--username", USERNAME],
         tmp_path / "registry.log",
-        {**os.environ, "LOCAL_REGISTRY_PASSWORD": PASSWORD},
+        {**os.environ, "STANDINS_REGISTRY_PASSWORD": PASSWORD},
     )
     yield str(service.ready()["registry"]), certificates.ca
     service.stop()

@@ -15,6 +15,7 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.registry import Limits, Registry
 from acrmirror.settings import Settings
+from standins import guard
 from standins.control import RegistryControl
 from standins.foundation import Foundation
 from standins.process import Service
@@ -72,7 +73,7 @@ def start(foundation: Foundation, folder: Path, *arguments: str) -> tuple[Servic
             *("--username", "pusher", *arguments),
         ],
         folder / "registry.log",
-        {**os.environ, "LOCAL_REGISTRY_PASSWORD": password, "LOCAL_REGISTRY_CONTROL": token},
+        {**os.environ, "STANDINS_REGISTRY_PASSWORD": password, guard.VARIABLE: token},
     )
     ready = service.ready()
     control = RegistryControl(ready["registry"], "pusher", password, foundation.certificates.ca, token)
