@@ -87,7 +87,9 @@ def check_event(
     future. Nothing is fetched for it.
 
     `registry` is the login server, `resource_id` the ARM id if settings name one: then the topic has to be that one
-    (rules S7, H4). A host has to be the login server's, with a region or a port or without. `now` is the current time.
+    (rules S7, H4), and decides: a host that is odd matters no more, unless it is a login server of a registry of that
+    name, and not the settings'. Else a host has to be the login server's, with a region or port 443 or without. `now`
+    is the current time.
     """
     asked = f"take event {shown(event.id)} for {event.reference}"
     if resource_id is not None and (event.topic or "").rstrip("/").lower() != resource_id.rstrip("/").lower():
@@ -96,15 +98,9 @@ def check_event(
             f"its topic is {shown(event.topic)}, and settings name {resource_id}",
             "Subscribe to the registry that MIRROR_REGISTRY_RESOURCE_ID names, or correct that setting.",
         )
-    if event.registry_host is not None:
-        if not _same_registry(event.registry_host, registry.lower()):
-            raise _another_registry(asked, shown(event.registry_host), registry)
-    elif event.topic is not None:
-        named = _RESOURCE.search(event.topic)
-        label = registry.lower().partition(".")[0]
-        # A login server may be the registry's name and a suffix that keeps others from taking it over.
-        if named and label != named[1].lower() and not label.startswith(f"{named[1].lower()}-"):
-            raise _another_registry(asked, shown(named[1]), registry)
+    other = _other_registry(event, registry.lower(), decided=resource_id is not None)
+    if other is not None:
+        raise _another_registry(asked, shown(other), registry)
     if ahead_of(event.time, now or datetime.now(UTC)) > AHEAD_LIMIT:
         raise Untimely(
             asked,
@@ -124,6 +120,30 @@ def identity_of(payload: Mapping[str, object]) -> str:
             return hashlib.sha256(candidate.encode("utf-8", "surrogatepass")).hexdigest()
     whole = json.dumps(payload, sort_keys=True, default=str)
     return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _other_registry(event: RegistryEvent, registry: str, *, decided: bool) -> str | None:
+    """What the event says that it comes from, if that is not the registry in settings; `decided` if its topic is the
+    one that they name."""
+    found = _RESOURCE.search(event.topic or "")
+    name = found[1].lower() if found else None
+    host = event.registry_host
+    if host is None:
+        return name if name is not None and not _is_login_server(registry, name) else None
+    if _same_registry(host, registry):
+        return None
+    if decided and name is not None and _is_login_server(registry, name):
+        bare = host.partition(":")[0]
+        if _same_registry(bare, registry) or not _is_login_server(bare, name):
+            return None
+    return host
+
+
+def _is_login_server(host: str, name: str) -> bool:
+    """Whether a registry of this name may have that host: the name and maybe a suffix that keeps others from taking it
+    over."""
+    label = host.partition(".")[0]
+    return label == name or label.startswith(f"{name}-")
 
 
 def _same_registry(host: str, registry: str) -> bool:

@@ -252,26 +252,52 @@ def test_a_regional_host_or_a_port_is_the_same_registry(host: str, registry: str
     check_event(from_host(host), registry, resource_id, NOW)
 
 
-@pytest.mark.parametrize("resource_id", [None, TOPIC])
-@pytest.mark.parametrize(
-    "host",
-    [
-        "demo.azurecr.io:8443",
-        "other.azurecr.io",
-        "demo2.westeurope.geo.azurecr.io",
-        "demo.westeurope.geo.azurecr.cn",
-        "demo.azurecr.io.example.com",
-        "xdemo.azurecr.io",
-        "demo.",
-        "azurecr.io",
-        "demo..azurecr.io",
-        "demo./../azurecr.io",
-    ],
-)
-def test_another_host_is_another_registry_whatever_the_topic(host: str, resource_id: str | None) -> None:
+ODD = [
+    "demo.azurecr.io:8443",
+    "DEMO.AZURECR.IO.:5000",
+    "other.azurecr.io",
+    "demo2.westeurope.geo.azurecr.io",
+    "registry.example.com",
+    "10.0.0.4:443",
+    "xdemo.azurecr.io",
+    "azurecr.io",
+    " ",
+]
+CONTRARY = [
+    "demo.westeurope.geo.azurecr.cn",
+    "demo-a1b2c3.azurecr.io",
+    "demo.azurecr.io.example.com",
+    "demo.",
+    "demo..azurecr.io",
+    "demo./../azurecr.io",
+]
+
+
+@pytest.mark.parametrize("host", ODD)
+def test_with_the_right_topic_an_odd_host_matters_no_more(host: str) -> None:
+    """Clients may come by a proxy, a name of their own or a port: the topic says whose event it is (rule S7)."""
+    check_event(from_host(host), "demo.azurecr.io", TOPIC, NOW)
+
+
+@pytest.mark.parametrize("host", [*ODD, *CONTRARY])
+def test_where_no_resource_id_is_set_another_host_is_another_registry(host: str) -> None:
+    with pytest.raises(AnotherRegistry, match="MIRROR_REGISTRY"):
+        check_event(from_host(host), "demo.azurecr.io", None, NOW)
+
+
+@pytest.mark.parametrize("host", CONTRARY)
+def test_another_login_server_of_the_right_topic_says_that_the_setting_is_wrong(host: str) -> None:
     """MIRROR_REGISTRY may be the wrong one, though the resource id is right: then nothing could be read from it."""
     with pytest.raises(AnotherRegistry, match="MIRROR_REGISTRY"):
-        check_event(from_host(host), "demo.azurecr.io", resource_id, NOW)
+        check_event(from_host(host), "demo.azurecr.io", TOPIC, NOW)
+
+
+@pytest.mark.parametrize(
+    "registry", ["dem0.azurecr.io", "demo2.azurecr.io", "demo.azurecr.cn", "demo-a1b2c3.azurecr.io"]
+)
+def test_a_plausible_but_wrong_registry_is_noticed_though_the_topic_is_right(registry: str) -> None:
+    with pytest.raises(AnotherRegistry, match="MIRROR_REGISTRY"):
+        check_event(from_host("demo.azurecr.io"), registry, TOPIC, NOW)
 
 
 def test_a_topic_other_than_the_resource_id_is_refused() -> None:
