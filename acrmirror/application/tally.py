@@ -1,8 +1,6 @@
 """How far a sweep is, as its record has it."""
 
-import json
 import threading
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -13,8 +11,6 @@ SAMPLE = 300
 PROBLEMS_SHOWN = 100
 PROBLEMS_TOLD = 5
 """How many an error names; the notes of the record have more."""
-LIST_CHARACTERS = 30_000
-"""A property of a table's entity has at most 32 Ki characters."""
 COUNTS = ("repositories", "manifests", "listed", "standing", "under_way", "asked")
 
 
@@ -65,19 +61,7 @@ class Tally:
         with self._lock:
             return {
                 **{f"match_{name}": number for name, number in self._counts.items()},
-                "match_sample": that_fit(self._sample),
-                "notes": that_fit([*self._problems, *self._notes][:PROBLEMS_SHOWN]),
+                "match_sample": list(self._sample),
+                "notes": [*self._problems, *self._notes][:PROBLEMS_SHOWN],
                 **self.requests.fields(),
             }
-
-
-def that_fit(texts: Iterable[str]) -> list[str]:
-    """As many of the first as one property of a record takes."""
-    found: list[str] = []
-    room = LIST_CHARACTERS
-    for text in texts:
-        room -= len(json.dumps(text)) + 2
-        if room < 0:
-            break
-        found.append(text)
-    return found

@@ -14,14 +14,14 @@ from typing import Any, Self
 from uuid import uuid4
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity, UpdateMode
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.data.tables import TableClient, TableEntity
 
 from acrmirror.cancel import unbound
 from acrmirror.errors import Malformed, MirrorError
-from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import Job
 from acrmirror.jobs.records import JobRecord, JobRecords
+from acrmirror.jobs.table import explained, read, write
 from acrmirror.reference import Digest
 
 PARTITION = "claim"
@@ -97,11 +97,8 @@ class TableClaims:
         """Deletes a claim if that run holds it; whether it is known not to be there any more."""
 
         def delete() -> None:
-            try:
-                held = self._table.get_entity(PARTITION, key, **_BOUNDS)
-            except ResourceNotFoundError:
-                return
-            if held.get("run") == run:
+            held = read(self._table, PARTITION, key, **_BOUNDS)
+            if held is not None and held.get("run") == run:
                 _delete(self._table, key, _etag(held))
 
         return _insist(delete, f"The claim on {key} was not released")
@@ -110,7 +107,7 @@ class TableClaims:
         """Deletes claims whose run is over and that nobody cleared; returns how many. Raises Unavailable, Denied."""
         now = now or datetime.now(UTC)
         where = f"PartitionKey eq '{PARTITION}' and Timestamp lt @before"
-        with explained("delete the claims that runs left", "table", "Storage Table Data Contributor"):
+        with explained(self._table, "delete the claims that runs left"):
             found = self._table.query_entities(where, parameters={"before": now - LEFT_AFTER})
             left = [held for held in islice(found, LOOKED_AT) if self._is_left(held, now)]
             return sum(_delete(self._table, str(held["RowKey"]), _etag(held)) for held in left)
@@ -139,17 +136,15 @@ class TableClaims:
             return TableClaim(None, entity, "", self._stale, asked=True)
 
     def _insert(self, key: str, entity: dict[str, object]) -> "TableClaim | None":
-        try:
-            made = self._table.create_entity(entity)
-        except ResourceExistsError:
+        made = write(self._table, entity, None)
+        if made is None:
             return None
         self._forget(key)
-        return TableClaim(self._table, entity, str(made["etag"]), self._stale)
+        return TableClaim(self._table, entity, made, self._stale)
 
     def _take_over(self, key: str, entity: dict[str, object], holder: Holder | None) -> "TableClaim | None":
-        try:
-            held = self._table.get_entity(PARTITION, key)
-        except ResourceNotFoundError:
+        held = read(self._table, PARTITION, key)
+        if held is None:
             return self._insert(key, entity)
         etag = _etag(held)
         if held.get("holder") == entity["holder"]:
@@ -157,11 +152,7 @@ class TableClaims:
             return TableClaim(self._table, entity, etag, self._stale)
         if not (self._is_over(held, holder) or self._is_stale(key, etag)):
             return None
-        taken = _changed(
-            lambda: self._table.update_entity(
-                entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
-        )
+        taken = write(self._table, entity, etag)
         self._forget(key)
         if taken is None:
             return None
@@ -263,18 +254,15 @@ class TableClaim:
         """Moves the ETag if bytes advanced since; losing the claim, or the table, is not an error."""
         if self._table is None or time.monotonic() - self._renewed < self._pause:
             return
-        table = self._table
         with self._lock:
-            if time.monotonic() - self._renewed < self._pause or done <= int(str(self._entity["done"])):
+            if self._table is None or time.monotonic() - self._renewed < self._pause:
+                return
+            if done <= int(str(self._entity["done"])):
                 return
             self._entity["done"] = done
             self._renewed = time.monotonic()
             try:
-                moved = _changed(
-                    lambda: table.update_entity(
-                        self._entity, UpdateMode.REPLACE, etag=self._etag, match_condition=MatchConditions.IfNotModified
-                    )
-                )
+                moved = write(self._table, self._entity, self._etag)
             except AzureError:
                 return
             if moved is None:
@@ -333,19 +321,6 @@ def _ended(record: JobRecord, held: TableEntity) -> bool:
 
 def _key(digest: Digest) -> str:
     return f"{digest.algorithm}-{digest.encoded}"
-
-
-def _changed(update: Callable[[], object]) -> str | None:
-    """The new ETag, or None if somebody else changed the entity first."""
-    try:
-        answer = update()
-    except ResourceNotFoundError:
-        return None
-    except HttpResponseError as error:
-        if error.status_code == 412:
-            return None
-        raise
-    return str(answer["etag"]) if isinstance(answer, dict) else ""
 
 
 def _etag(entity: TableEntity) -> str:

@@ -1,15 +1,14 @@
 """When everything was compared last, and which sweep is to do it next: one entity in the table of the records."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableClient, UpdateMode
+from azure.data.tables import TableClient
 
 from acrmirror.errors import Conflict
-from acrmirror.jobs.failures import explained
+from acrmirror.jobs.table import explained, read, write
 from acrmirror.moments import from_datetime, to_datetime
 
 PARTITION, ROW = "comparison", "everything"
@@ -41,11 +40,10 @@ class Comparisons:
 
     def read(self) -> Compared | None:
         """None before the timer has ever looked, and no comparison was complete."""
-        with _explained():
-            try:
-                entity = self._table.get_entity(PARTITION, ROW)
-            except ResourceNotFoundError:
-                return None
+        with self._explained():
+            entity = read(self._table, PARTITION, ROW)
+        if entity is None:
+            return None
         since, asked, whole = (_time(entity.get(name)) for name in ("since", "asked", "whole"))
         etag = str(entity.metadata["etag"])
         return Compared(since or whole or _EVER, entity.get("sweep") or None, asked, whole, etag)
@@ -77,20 +75,11 @@ class Comparisons:
 
     def _write(self, fields: dict[str, Any], known: Compared | None) -> bool:
         entity = {"PartitionKey": PARTITION, "RowKey": ROW} | fields
-        with _explained():
-            try:
-                if known is None:
-                    self._table.create_entity(entity)
-                else:
-                    condition = MatchConditions.IfNotModified
-                    self._table.update_entity(entity, UpdateMode.MERGE, etag=known.etag, match_condition=condition)
-            except (ResourceExistsError, ResourceNotFoundError):
-                return False
-            except HttpResponseError as error:
-                if error.status_code == 412:
-                    return False
-                raise
-        return True
+        with self._explained():
+            return write(self._table, entity, known.etag if known is not None else None, merge=True) is not None
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self._table, "look when everything was compared")
 
 
 _EVER = to_datetime("2000-01-01T00:00:00Z")
@@ -98,7 +87,3 @@ _EVER = to_datetime("2000-01-01T00:00:00Z")
 
 def _time(value: object) -> datetime | None:
     return to_datetime(value) if isinstance(value, str) and value else None
-
-
-def _explained() -> Any:
-    return explained("look when everything was compared", "table", "Storage Table Data Contributor")

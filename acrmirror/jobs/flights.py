@@ -1,18 +1,17 @@
 """Which pull of an image is under way, so that the same one asked again finds it."""
 
 import hashlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableClient, UpdateMode
+from azure.data.tables import TableClient, TableEntity
 
 from acrmirror.errors import Conflict, Malformed
-from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import Job
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
+from acrmirror.jobs.table import explained, read, write
 
 ROUNDS = 8
 PARTITION = "pull"
@@ -54,33 +53,17 @@ class Flights:
                 return Flight(job, True)
         raise Conflict(f"pull {job.reference}", "others kept asking for the same", "Ask again.")
 
-    def _entry(self, key: str) -> Any | None:
-        with _explained():
-            try:
-                return self._table.get_entity(PARTITION, key)
-            except ResourceNotFoundError:
-                return None
+    def _entry(self, key: str) -> TableEntity | None:
+        with self._explained():
+            return read(self._table, PARTITION, key)
 
-    def _take(self, key: str, job: Job, entry: Any | None) -> bool:
+    def _take(self, key: str, job: Job, entry: TableEntity | None) -> bool:
         entity = {"PartitionKey": PARTITION, "RowKey": key, "job": job.id, "message": job.to_json()}
-        with _explained():
-            try:
-                if entry is None:
-                    self._table.create_entity(entity)
-                else:
-                    self._table.update_entity(
-                        entity,
-                        UpdateMode.REPLACE,
-                        etag=entry.metadata["etag"],
-                        match_condition=MatchConditions.IfNotModified,
-                    )
-            except (ResourceExistsError, ResourceNotFoundError):
-                return False
-            except HttpResponseError as error:
-                if error.status_code == 412:
-                    return False
-                raise
-        return True
+        with self._explained():
+            return write(self._table, entity, str(entry.metadata["etag"]) if entry is not None else None) is not None
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self._table, "look for a pull under way")
 
 
 def _under_way(entry: Any, record: JobRecord | None) -> bool:
@@ -103,7 +86,3 @@ def _job_of(entry: Any) -> Job | None:
 def _key(job: Job) -> str:
     manner = f"{job.reference} {sorted(job.platforms)} {job.force}"
     return hashlib.sha256(manner.encode()).hexdigest()
-
-
-def _explained() -> Any:
-    return explained("look for a pull under way", "table", "Storage Table Data Contributor")

@@ -3,7 +3,6 @@
 The records say how things went; the mirror itself never depends on them.
 """
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline import PipelineResponse
-from azure.data.tables import EdmType, EntityProperty, TableClient, TableEntity, UpdateMode
+from azure.data.tables import EntityProperty, TableClient, TableEntity
 
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.jobs.failures import explained
 from acrmirror.jobs.job import children_moment, job_id
+from acrmirror.jobs.table import explained, fitting, read, write
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.transport import make_transport
 
@@ -122,19 +119,12 @@ class JobRecords:
 
     def add(self, job: Recorded) -> bool:
         """Writes the record of a job that was just enqueued; False if it is there already."""
-        with _explained(f"write the record {job.id}"):
-            try:
-                self.table.create_entity(_entity(job.id, JobRecord.of(job).fields))
-            except ResourceExistsError:
-                return False
-        return True
+        return self.write(job.id, JobRecord.of(job).fields, None) is not None
 
     def get(self, identity: str) -> JobRecord | None:
-        with _explained(f"read the record {identity}"):
-            try:
-                return _record(self.table.get_entity(_partition(identity), identity))
-            except ResourceNotFoundError:
-                return None
+        with explained(self.table, f"read the record {identity}"):
+            found = read(self.table, _partition(identity), identity)
+        return _record(found) if found is not None else None
 
     def newest(
         self, *, state: str | None = None, repository: str | None = None, after: str | None = None
@@ -149,7 +139,7 @@ class JobRecords:
             if value is not None:
                 where.append(f"{name} eq @{name}")
                 parameters[name] = value
-        with _explained("list the records"):
+        with explained(self.table, "list the records"):
             for entity in self.table.query_entities(" and ".join(where), parameters=parameters):
                 yield _record(entity)
 
@@ -164,7 +154,7 @@ class JobRecords:
             "last": f"{moment}.",
             "parent": identity,
         }
-        with _explained(f"count what {identity} asked for"):
+        with explained(self.table, f"count what {identity} asked for"):
             select = ["PartitionKey", "RowKey", "state", "heartbeat"]
             for entity in self.table.query_entities(where, parameters=parameters, select=select):
                 state = _record(entity).state
@@ -177,7 +167,7 @@ class JobRecords:
         states = " or ".join(f"state eq '{state}'" for state in ("queued", "waiting", "running"))
         where = f"PartitionKey ge 'job-' and PartitionKey le @oldest and ({states})"
         parameters = {"oldest": _partition(job_id(since, ""))}
-        with _explained("look for jobs under way"):
+        with explained(self.table, "look for jobs under way"):
             for entity in self.table.query_entities(where, parameters=parameters, select=UNFINISHED_FIELDS):
                 yield _record(entity)
 
@@ -195,22 +185,12 @@ class JobRecords:
         raise Conflict(f"write the record {identity}", "other writers kept changing it", "It will be tried again.")
 
     def write(self, identity: str, fields: dict[str, Any], expected: JobRecord | None) -> str | None:
-        """One conditional write: the new ETag, or None if the record is not `expected` any more."""
-        entity = _entity(identity, fields)
-        with _explained(f"write the record {identity}"):
-            try:
-                if expected is None:
-                    return str(self.table.create_entity(entity)["etag"])
-                answer = self.table.update_entity(
-                    entity, UpdateMode.MERGE, etag=expected.etag, match_condition=MatchConditions.IfNotModified
-                )
-                return str(answer["etag"])
-            except (ResourceExistsError, ResourceNotFoundError):
-                return None
-            except HttpResponseError as error:
-                if error.status_code == 412:
-                    return None
-                raise
+        """One conditional write: the new ETag, or None if the record is not `expected` any more. Text that no property
+        takes is cut."""
+        with explained(self.table, f"write the record {identity}"):
+            return write(
+                self.table, _entity(identity, fields), expected.etag if expected is not None else None, merge=True
+            )
 
 
 def error_fields(error: MirrorError | None) -> dict[str, str]:
@@ -233,13 +213,7 @@ def _without_wait(response: PipelineResponse[Any, Any]) -> None:
 
 
 def _entity(identity: str, fields: dict[str, Any]) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, (dict, list)):
-            return json.dumps(value)
-        # A bare integer is sent as one of 32 bits, which the bytes of a large image are not.
-        return (value, EdmType.INT64) if isinstance(value, int) and abs(value) >= 2**31 else value
-
-    return {"PartitionKey": _partition(identity), "RowKey": identity} | {k: plain(v) for k, v in fields.items()}
+    return {"PartitionKey": _partition(identity), "RowKey": identity} | fitting(fields)
 
 
 def _partition(identity: str) -> str:
@@ -254,10 +228,6 @@ def _record(entity: TableEntity) -> JobRecord:
         if key not in ("PartitionKey", "RowKey")
     }
     return JobRecord(str(entity["RowKey"]), fields, str(entity.metadata["etag"]))
-
-
-def _explained(asked: str) -> Any:
-    return explained(asked, "table", "Storage Table Data Contributor")
 
 
 def _now() -> str:

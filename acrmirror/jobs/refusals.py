@@ -5,20 +5,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import TableClient, TableErrorCode, UpdateMode
+from azure.data.tables import TableClient
 
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.jobs.failures import explained
+from acrmirror.jobs.table import cut, explained, fitting, read, write
 from acrmirror.moments import from_datetime, to_datetime
 
-ROLE = "Storage Table Data Contributor"
 PARTITION, ROW = "events", "refused"
 KEPT = 20
-"""The newest are kept: so many fit into one property of an entity, which has at most 32 Ki characters."""
+"""The newest are kept. So many fit into one property of an entity, unless much in them has to be escaped; then the
+oldest of them are left to the log."""
 PART_LIMIT = 400
-"""Characters of each part of an error."""
+"""UTF-16 code units of each part of an error, as the table service counts."""
 KEPT_FOR = timedelta(hours=24)
 """As long as Event Grid goes on delivering an event that is answered with an error; then it is a dead letter."""
 WRITE_ROUNDS = 4
@@ -45,9 +43,9 @@ class Refusals:
         self._table = table
 
     def add(self, event: str, error: MirrorError) -> None:
-        """Writes down that `event` (its id) was refused. Raises Unavailable, Denied, Misconfigured or Conflict."""
+        """Writes down that `event` (its id) was refused. Raises Unavailable, Denied or Conflict."""
         now = from_datetime(datetime.now(UTC))
-        asked, answered, remedy = (it[:PART_LIMIT] for it in (error.asked, error.answered, error.remedy))
+        asked, answered, remedy = (cut(it, PART_LIMIT) for it in (error.asked, error.answered, error.remedy))
         new = Refusal(event, error.code, asked, answered, remedy, now, now)
         self._change(lambda known: [_again(new, known), *(it for it in known if it.event != event)][:KEPT])
 
@@ -56,7 +54,7 @@ class Refusals:
         self._change(lambda known: [it for it in known if it.event != event])
 
     def recent(self) -> list[Refusal]:
-        """Those that Event Grid may still deliver again. Raises Unavailable, Denied or Misconfigured."""
+        """Those that Event Grid may still deliver again. Raises Unavailable or Denied."""
         return self._read()[0]
 
     def _change(self, change: Callable[[list[Refusal]], list[Refusal]]) -> None:
@@ -68,35 +66,19 @@ class Refusals:
         raise Conflict("write down a refused event", "other writers kept changing the list", "The log has it.")
 
     def _read(self) -> tuple[list[Refusal], str | None]:
-        with explained("read the list of refused events", "table", ROLE):
-            try:
-                entity = self._table.get_entity(PARTITION, ROW)
-            except ResourceNotFoundError as error:
-                if getattr(error, "error_code", None) == TableErrorCode.TABLE_NOT_FOUND:
-                    raise
-                return [], None
+        with explained(self._table, "read the list of refused events"):
+            entity = read(self._table, PARTITION, ROW)
+        if entity is None:
+            return [], None
         known = [Refusal(**it) for it in json.loads(str(entity.get("events") or "[]"))]
         oldest = datetime.now(UTC) - KEPT_FOR
         return [it for it in known if to_datetime(it.first) > oldest], str(entity.metadata["etag"])
 
     def _write(self, refused: list[Refusal], etag: str | None) -> bool:
-        """One conditional write; False if another was faster."""
-        entity = {"PartitionKey": PARTITION, "RowKey": ROW, "events": json.dumps([asdict(it) for it in refused])}
-        with explained("write the list of refused events", "table", ROLE):
-            try:
-                if etag is None:
-                    self._table.create_entity(entity)
-                else:
-                    self._table.update_entity(
-                        entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                    )
-            except ResourceExistsError:
-                return False
-            except HttpResponseError as error:
-                if error.status_code != 412:
-                    raise
-                return False
-        return True
+        """One conditional write of as many of the first as fit; False if another was faster."""
+        fields = fitting({"events": [asdict(it) for it in refused]})
+        with explained(self._table, "write the list of refused events"):
+            return write(self._table, {"PartitionKey": PARTITION, "RowKey": ROW} | fields, etag) is not None
 
 
 def _again(new: Refusal, known: list[Refusal]) -> Refusal:

@@ -116,6 +116,29 @@ def test_what_can_not_be_read_is_refused_and_kept_and_the_newest_are_shown(mirro
     assert sent(mirror) == []
 
 
+def test_as_many_refused_events_are_shown_though_their_topics_are_emoji(mirror: Mirroring) -> None:
+    """Each is two code units of the 32 Ki that a property has, and twelve characters once it is escaped."""
+    event = event_of(mirror, "kept/emoji")
+    with app_of(mirror) as app:
+        for number in range(KEPT):
+            with pytest.raises(AnotherRegistry):
+                app.receive_event(event | {"id": f"emoji-{number}", "topic": chr(0x1F600 + number) * 4000})
+        refused = health(app)[1]["refused_events"]
+    assert [it["event"] for it in refused] == [f"emoji-{number}" for number in range(KEPT - 1, -1, -1)]
+    assert all(chr(0x1F600) in it["answered"] or number for number, it in enumerate(refused[::-1]))
+
+
+def test_refused_events_that_do_not_fit_leave_out_the_oldest(mirror: Mirroring) -> None:
+    refusals = Refusals(mirror.records.table)
+    for number in range(KEPT):
+        refusals.add(f"heavy-{number}", MirrorError('"' * 9000, "\\" * 9000, '"' * 9000))
+    events = [it.event for it in refusals.recent()]
+    assert events == [f"heavy-{number}" for number in range(KEPT - 1, KEPT - 1 - len(events), -1)]
+    assert 5 < len(events) < KEPT
+    stored = mirror.records.table.get_entity("events", "refused")["events"]
+    assert len(stored.encode("utf-16-le")) <= 64 * 1024
+
+
 def test_an_event_is_refused_by_its_cause_also_where_no_table_can_be_written(mirror: Mirroring) -> None:
     event = event_of(mirror, "kept/untold")
     with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_REGISTRY="dem0.azurecr.io") as app:

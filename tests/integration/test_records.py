@@ -267,7 +267,7 @@ def test_what_nobody_expected_ends_neither_the_reporting_nor_the_run(
 
 def test_a_missing_table_says_what_to_do(account: Account) -> None:
     records = JobRecords.open(account.table_endpoint, "nosuch", account.identity.credential(), account.ca)
-    with pytest.raises(Exception, match="Create the table"):
+    with pytest.raises(Unavailable, match="Create the table nosuch"):
         records.add(job(1))
     records.close()
 
