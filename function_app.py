@@ -1,4 +1,4 @@
-"""The functions: each decodes what the platform hands it, calls the application, and encodes the answer."""
+"""The functions: each decodes what the platform hands it, calls the app, and encodes the answer."""
 
 import logging
 import os
@@ -13,10 +13,10 @@ if (wrong := other_python()) is not None:
 
 import azure.functions as func
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.http import Answer, Request
-from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 from acrmirror.settings import Settings
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
 if TYPE_CHECKING:
     from acrmirror.http.api import Api
@@ -32,9 +32,9 @@ logging.getLogger("azure").setLevel(logging.WARNING)
 
 
 @cache
-def mirror() -> Mirror:
+def mirror_app() -> App:
     """Made at the first call, one for the process: importing this module fetches and opens nothing."""
-    return Mirror.open(Settings.from_environment(os.environ))
+    return App.open(Settings.from_environment(os.environ))
 
 
 def event_payload(event: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:
@@ -53,7 +53,7 @@ def api() -> "Api":
     """The HTTP side, whose models only HTTP functions pay for at a cold start."""
     from acrmirror.http.api import Api
 
-    return Api(mirror)
+    return Api(mirror_app)
 
 
 def request_of(given: func.HttpRequest) -> Request:
@@ -68,37 +68,37 @@ def response_of(answer: Answer, request: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("on_registry_event")
 @app.event_grid_trigger(arg_name="event")
 def on_registry_event(event: func.EventGridEvent) -> None:
-    mirror().receive_event(event_payload(event))
+    mirror_app().intake.receive(event_payload(event))
 
 
 @app.function_name("run_mirror_job")
 @app.queue_trigger(arg_name="message", queue_name=JOB_QUEUE, connection="MIRROR_QUEUE")
 def run_mirror_job(message: func.QueueMessage) -> None:
-    mirror().run_job(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
+    mirror_app().dispatch.run(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
 
 
 @app.function_name("on_dead_job")
 @app.queue_trigger(arg_name="message", queue_name=DEAD_QUEUE, connection="MIRROR_QUEUE")
 def on_dead_job(message: func.QueueMessage) -> None:
-    mirror().bury_job(message.get_body().decode("utf-8", "replace"))
+    mirror_app().dispatch.bury(message.get_body().decode("utf-8", "replace"))
 
 
 @app.function_name("run_backfill_job")
 @app.queue_trigger(arg_name="message", queue_name=BACKFILL_QUEUE, connection="MIRROR_QUEUE")
 def run_backfill_job(message: func.QueueMessage) -> None:
-    mirror().run_job(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
+    mirror_app().dispatch.run(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
 
 
 @app.function_name("on_dead_backfill_job")
 @app.queue_trigger(arg_name="message", queue_name=DEAD_BACKFILL_QUEUE, connection="MIRROR_QUEUE")
 def on_dead_backfill_job(message: func.QueueMessage) -> None:
-    mirror().bury_job(message.get_body().decode("utf-8", "replace"))
+    mirror_app().dispatch.bury(message.get_body().decode("utf-8", "replace"))
 
 
 @app.function_name("compare_when_due")
 @app.timer_trigger(arg_name="timer", schedule=LOOKS)
 def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by this name
-    mirror().timer.tick()
+    mirror_app().timer.tick()
 
 
 @app.function_name("ask_pull")

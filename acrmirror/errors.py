@@ -2,7 +2,7 @@
 
 A message has three parts: what was asked (and of whom), what came back, and what to do about it. None of them ever
 carries a token, a key or a signed URL. `Transient` and `Permanent` say what kind of failure it is; only
-`application` turns a class into a retry or a final record.
+`retrying` turns a class into a retry or a final record.
 """
 
 from typing import ClassVar
@@ -165,3 +165,41 @@ class Cancelled(MirrorError):
     """The job was cancelled by a person, or its run is ending."""
 
     code = "cancelled"
+
+
+class RegistryDenied(Denied):
+    """The registry refuses this identity what was asked for; the app itself is in order."""
+
+
+class NotHere(NotFound):
+    """The mirror has no such thing."""
+
+
+class DeadJobs(Permanent):
+    """Messages lie in the poison queue, and nothing takes them into their records."""
+
+    code = "dead-jobs"
+
+
+class RefusedEvents(Permanent):
+    """Events were refused that Event Grid may still deliver again."""
+
+    code = "refused-events"
+
+
+class NotCompared(Permanent):
+    """The last complete comparison of everything is too long ago."""
+
+    code = "comparison-late"
+
+
+class WrongState(Permanent):
+    """What was asked for does not fit the state that it is in."""
+
+    code = "wrong-state"
+
+
+class Crashed(Permanent):
+    """What the platform gave up on: its worker died over it too often."""
+
+    code = "crashed"

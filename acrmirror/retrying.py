@@ -17,8 +17,8 @@ from acrmirror.errors import (
     Permanent,
     Transient,
 )
-from acrmirror.jobs.failing import Failing
 from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.work.failing import Failing
 
 DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds before each further attempt, the last one again and again; a quarter of jitter is added."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from azure.storage.blob import ContainerClient
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.credentials import make_credential
 from acrmirror.errors import Misconfigured, Permanent
 from acrmirror.events import check_event, parse_event
@@ -60,7 +60,7 @@ def replay(settings: Settings, endpoint: str, container: str, *, dry_run: bool) 
     with (
         make_credential(settings) as credential,
         ContainerClient(endpoint, container, credential=credential, connection_verify=trust) as client,
-        Mirror.open(settings) as mirror,
+        App.open(settings) as mirror,
     ):
         for letter in letters(client, settings):
             if letter.problem:
@@ -70,7 +70,7 @@ def replay(settings: Settings, endpoint: str, container: str, *, dry_run: bool) 
             print(f"{letter.name}: {len(letter.events)} of {describe(letter.events[0])}")
             if not dry_run:
                 for event in letter.events:
-                    mirror.receive_event(event)
+                    mirror.intake.receive(event)
                 client.delete_blob(letter.name)
     return kept
 

@@ -1,25 +1,27 @@
-"""Every call of the API: checks what came, asks the application, writes the answer."""
+"""Every call of the API: checks what came, asks the app, writes the answer."""
 
 import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
-from acrmirror.application import Mirror
-from acrmirror.application.health import misconfigured
 from acrmirror.errors import MirrorError, Misconfigured
+from acrmirror.health import HealthChecks, misconfigured
 from acrmirror.http import models
 from acrmirror.http.openapi import document
 from acrmirror.http.paths import read_path
 from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.jobs import FINAL_STATES, JobRecord
+from acrmirror.jobs.pulls import Pulls
 from acrmirror.platforms import parse_platform
+from acrmirror.serve.images import Images
+from acrmirror.sync.sweeps import Sweeps
 
 FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0
@@ -43,11 +45,24 @@ def answered(call: _Call) -> _Call:
     return calling
 
 
-class Api:
-    """Over a way to get the application, which is not opened before the first call that needs it."""
+class Parts(Protocol):
+    """What of the app the API asks."""
 
-    def __init__(self, mirror: Callable[[], Mirror]) -> None:
-        self._mirror = mirror
+    @property
+    def pulls(self) -> Pulls: ...
+    @property
+    def sweeps(self) -> Sweeps: ...
+    @property
+    def images(self) -> Images: ...
+    @property
+    def health(self) -> HealthChecks: ...
+
+
+class Api:
+    """Over a way to get the app, which is not opened before the first call that needs it."""
+
+    def __init__(self, app: Callable[[], Parts]) -> None:
+        self._app = app
 
     # pulls
 
@@ -57,10 +72,10 @@ class Api:
             _query(request, models.NoQuery)
             if _names_many(request.body):
                 many = _body(request, models.MatchRequest)
-                sweeps = (await asyncio.to_thread(self._mirror)).sweeps
+                sweeps = (await asyncio.to_thread(self._app)).sweeps
                 return _pull(await asyncio.to_thread(sweeps.ask, many.match, dry_run=many.dry_run), 202)
             asked = _body(request, models.PullRequest)
-            pulls = (await asyncio.to_thread(self._mirror)).pulls
+            pulls = (await asyncio.to_thread(self._app)).pulls
             ask: Awaitable[JobRecord] = asyncio.to_thread(
                 pulls.ask, asked.image, platforms=asked.platforms, force=asked.force
             )
@@ -77,41 +92,41 @@ class Api:
     @answered
     def list_pulls(self, request: Request) -> Answer:
         query = _query(request, models.PullsQuery)
-        page = self._mirror().pulls.page(query.n, state=query.state, repository=query.repository, after=query.last)
+        page = self._app().pulls.page(query.n, state=query.state, repository=query.repository, after=query.last)
         more = {"state": query.state, "repository": query.repository, "n": str(query.n), "last": page.last}
         return _page("/api/pulls", models.PullPage.of(page.records, page.last), more)
 
     @answered
     def show_pull(self, request: Request) -> Answer:
         _query(request, models.NoQuery)
-        pulls = self._mirror().pulls
+        pulls = self._app().pulls
         record = pulls.get(request.route["id"])
         return _pull(record, 200, pulls.children(record))
 
     @answered
     def cancel_pull(self, request: Request) -> Answer:
         _query(request, models.NoQuery)
-        record = self._mirror().pulls.cancel(request.route["id"])
+        record = self._app().pulls.cancel(request.route["id"])
         return _pull(record, 200 if record.state in FINAL_STATES else 202)
 
     @answered
     def retry_pull(self, request: Request) -> Answer:
         _query(request, models.NoQuery)
-        return _pull(self._mirror().pulls.retry(request.route["id"]), 202)
+        return _pull(self._app().pulls.retry(request.route["id"]), 202)
 
     # images
 
     @answered
     def list_repositories(self, request: Request) -> Answer:
         query = _query(request, models.RepositoriesQuery)
-        images = self._mirror().images
+        images = self._app().images
         names, last = images.repositories(query.n, query.last, query.contains)
         page = models.RepositoryPage(registry=images.registry, repositories=names, last=last)
         return _page("/api/images", page, {"contains": query.contains or None, "n": str(query.n), "last": last})
 
     @answered
     def show_image(self, request: Request) -> Answer:
-        images = self._mirror().images
+        images = self._app().images
         path = request.route.get("path", "")
         place = read_path(path, images.registry, images.has)
         if place.reference is None:
@@ -135,7 +150,7 @@ class Api:
     def health(self, request: Request) -> Answer:
         _query(request, models.NoQuery)
         try:
-            health = self._mirror().health.run()
+            health = self._app().health.run()
         except Misconfigured as error:
             health = misconfigured(error)
         return _json(200 if health.ok else 503, models.HealthReport.of(health))

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from acrmirror.application.pulls import ID_GRAMMAR
 from acrmirror.http import models
 from acrmirror.http.problems import RETRY_STATUSES, TITLES
 from acrmirror.http.values import JSON, PROBLEM
+from acrmirror.jobs.pulls import ID_GRAMMAR
 from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
 
 _Schema = dict[str, Any]

@@ -1,7 +1,6 @@
 """Failures as problem details, RFC 9457."""
 
-from acrmirror.application.failures import RegistryDenied
-from acrmirror.errors import MirrorError, Transient
+from acrmirror.errors import MirrorError, RegistryDenied, Transient
 from acrmirror.http.models import FieldError, Problem
 from acrmirror.http.values import PROBLEM, Answer
 

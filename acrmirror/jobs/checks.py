@@ -3,9 +3,9 @@
 from typing import Any
 
 from acrmirror.errors import Conflict
-from acrmirror.jobs.job import Job
 from acrmirror.jobs.recorder import Recorder
 from acrmirror.jobs.records import FINAL_STATES, WRITE_ROUNDS, JobRecord, JobRecords
+from acrmirror.work.job import Job
 
 OUTCOME = (
     "state",

@@ -19,10 +19,11 @@ from azure.data.tables import TableClient, TableEntity
 
 from acrmirror.cancel import unbound
 from acrmirror.errors import Malformed, MirrorError
-from acrmirror.jobs.job import Job
+from acrmirror.work.job import Job
 from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.jobs.table import explained, read, write
 from acrmirror.reference import Digest
+from acrmirror.work.job import Job
 
 PARTITION = "claim"
 UNCLAIMED_SECONDS = 30.0

@@ -9,9 +9,9 @@ from azure.core.credentials import TokenCredential
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from acrmirror.jobs.failures import explained
-from acrmirror.jobs.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
-from acrmirror.jobs.sweep import Sweep
 from acrmirror.transport import make_transport
+from acrmirror.work.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work.sweep import Sweep
 
 ROLE = "Storage Queue Data Contributor"
 MAX_DELAY = 7 * 24 * 3600

@@ -15,10 +15,11 @@ from azure.core.pipeline import PipelineResponse
 from azure.data.tables import EntityProperty, TableClient, TableEntity
 
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.jobs.job import children_moment, job_id
+from acrmirror.work.job import children_moment, job_id
 from acrmirror.jobs.table import explained, fitting, read, write
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.transport import make_transport
+from acrmirror.work.job import children_moment, job_id
 
 STORAGE_AUDIENCE = "https://storage.azure.com"
 FINAL_STATES = frozenset({"done", "incomplete", "failed", "gone", "cancelled"})

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs.job import BACKFILL_QUEUE, JOB_QUEUE
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.moments import to_datetime
 from acrmirror.reference import Digest, Reference
+from acrmirror.work.job import BACKFILL_QUEUE, JOB_QUEUE
 
 LOOK_BACK = timedelta(days=2)
 """Jobs that were asked for earlier are asked for again; so are those of records that are lost. Jobs are idempotent."""

@@ -18,7 +18,7 @@ from devtools.mutants import covering, mutating
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / ".tools" / "covering.json"
-ROOMS = ("copying", "mirror", "storage", "store", "jobs", "work", "registry", "application", "sync", "oci")
+ROOMS = ("copying", "mirror", "storage", "jobs", "work", "registry", "serve", "sync", "oci")
 
 
 def main(argv: list[str] | None = None) -> int:

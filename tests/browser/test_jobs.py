@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from watching import Open, Watched
 
-from acrmirror.jobs.job import Job, job_id
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
+from acrmirror.work.job import Job, job_id
 from testkit.images import oci_image
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from acrmirror.application.health import Check, Health
 from acrmirror.errors import Misconfigured
+from acrmirror.health import Check, Health
 from acrmirror.package import RECORD, other_python
 from devtools.bicep.settled import at
 from devtools.deployment import INFRA, ROOT, SITE

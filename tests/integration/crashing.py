@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from azure.core.pipeline.transport import RequestsTransport
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.settings import Settings
 
 WRITES = frozenset({"PUT", "POST", "PATCH", "MERGE", "DELETE"})
@@ -83,7 +83,7 @@ def _perform(order: dict[str, Any]) -> int:
     settings = Settings.from_environment(os.environ)
     killer = _Killer(settings, order["at"])
     killer.install()
-    with Mirror.open(settings) as app:
+    with App.open(settings) as app:
         call: Any = app
         for part in order["name"].split("."):
             call = getattr(call, part)

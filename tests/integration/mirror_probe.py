@@ -8,12 +8,12 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 
-from acrmirror.application.images import Images
 from acrmirror.http import models
 from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.mirror import MirrorStore
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
+from acrmirror.serve.images import Images
 from acrmirror.settings import Settings
 from standins.credential import LocalCredential
 from tests.integration.hostile import report

@@ -10,12 +10,13 @@ from typing import Any
 
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import BACKFILL_QUEUE, JOB_QUEUE, Job, TableClaims
-from acrmirror.jobs.failing import Failing
+from acrmirror.app import App
+from acrmirror.jobs import TableClaims
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Job
+from acrmirror.work.failing import Failing
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import Image
@@ -24,15 +25,15 @@ from tests.integration.storage_proxy import StorageProxy
 
 
 @contextmanager
-def app_of(mirror: Mirroring, **settings: str) -> Iterator[Mirror]:
-    with Mirror.open(Settings.from_environment({**mirror.stack.app_environment(), **settings})) as app:
+def app_of(mirror: Mirroring, **settings: str) -> Iterator[App]:
+    with App.open(Settings.from_environment({**mirror.stack.app_environment(), **settings})) as app:
         yield app
 
 
 @contextmanager
 def table_answering(
     mirror: Mirroring, foundation: Foundation, refuses: Callable[[str, str], Answer | None] = lambda method, path: None
-) -> Iterator[tuple[Mirror, StorageProxy]]:
+) -> Iterator[tuple[App, StorageProxy]]:
     """An app whose requests to the table go by a proxy, which is asked about each (method, path)."""
     with StorageProxy(mirror.stack.ca, foundation.certificates.server) as proxy:
         proxy.upstream = mirror.stack.account.table_endpoint

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import Job, JobQueue, JobRecord, JobRecords, Sweep
+from acrmirror.jobs import JobQueue, JobRecord, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
+from acrmirror.work import Job, Sweep
 from standins.foundation import Foundation
 from standins.policy.refusals import refuse
 from testkit.images import Image, oci_image
@@ -51,22 +52,22 @@ def record_of(mirror: Mirroring, identity: str) -> JobRecord:
     return record
 
 
-def failed_pull(mirror: Mirroring, app: Mirror, repository: str) -> tuple[Image, str]:
+def failed_pull(mirror: Mirroring, app: App, repository: str) -> tuple[Image, str]:
     """An image, and a pull of it that has failed."""
     image = mirror.push(repository, oci_image(repository))
     job = job_for(repository, image)
-    app.bury_job(job.to_json())
+    app.dispatch.bury(job.to_json())
     assert record_of(mirror, job.id).state == "failed"
     return image, job.id
 
 
-def run_all(mirror: Mirroring, app: Mirror) -> list[dict[str, Any]]:
+def run_all(mirror: Mirroring, app: App) -> list[dict[str, Any]]:
     """Every message there is is run once, and is gone."""
     messages = sent(mirror)
     for queue in mirror.queues:
         queue.clear_messages()
     for message in messages:
-        app.run_job(json.dumps(message), 1)
+        app.dispatch.run(json.dumps(message), 1)
     return messages
 
 
@@ -125,11 +126,11 @@ def test_a_retry_that_dies_behind_its_message_is_run_all_the_same(
     job = job_for(repository, image)
     with app_of(mirror) as app:
         if before == "failed":
-            app.bury_job(job.to_json())
+            app.dispatch.bury(job.to_json())
         else:
             mirror.records.add(job)
             app.pulls.cancel(job.id)
-            app.run_job(job.to_json(), 1)
+            app.dispatch.run(job.to_json(), 1)
         assert record_of(mirror, job.id).state == before
         with dying(monkeypatch, JobRecords, "write"):
             app.pulls.retry(job.id)
@@ -142,9 +143,9 @@ def test_a_message_from_before_a_retry_is_left_to_the_later_one(mirror: Mirrorin
     image = mirror.push("retried/late", oci_image("retried late"))
     job = job_for("retried/late", image)
     with app_of(mirror) as app:
-        app.bury_job(job.to_json())
+        app.dispatch.bury(job.to_json())
         app.pulls.retry(job.id)
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
         assert record_of(mirror, job.id).state == "queued"
         run_all(mirror, app)
     assert record_of(mirror, job.id).state == "done"
@@ -155,7 +156,7 @@ def test_a_sweep_sent_again_runs_whether_or_not_its_record_says_so(
 ) -> None:
     sweep = Sweep.now(("none/*",), "seed", dry_run=True)
     with app_of(mirror) as app:
-        app.bury_job(sweep.to_json())
+        app.dispatch.bury(sweep.to_json())
         with dying(monkeypatch, JobQueue, "send_sweep"):
             app.pulls.retry(sweep.id)
         assert record_of(mirror, sweep.id).state == "failed"
@@ -209,11 +210,11 @@ def test_a_second_message_of_a_job_that_is_being_run_ends_at_once(mirror: Mirror
     mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 1500}}])
     job = Job.of_pull(Reference("second/message", image.tag, image.root.digest), "twice")
     with app_of(mirror) as one, app_of(mirror) as other:
-        first = threading.Thread(target=one.run_job, args=(job.to_json(), 1))
+        first = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 1))
         first.start()
         mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 20)
         run = record_of(mirror, job.id).fields["run"]
-        other.run_job(job.to_json(), 1)
+        other.dispatch.run(job.to_json(), 1)
         first.join(30)
     record = record_of(mirror, job.id)
     assert (record.state, record.fields["run"]) == ("done", run)

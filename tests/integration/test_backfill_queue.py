@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 
-from acrmirror.jobs import BACKFILL_QUEUE, JOB_QUEUE, Sweep
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Sweep
 from standins.stack import Stack
 from testkit.images import oci_image
 from tests.integration.http_api import Caller
@@ -22,12 +22,12 @@ def test_a_sweep_its_jobs_and_their_retries_keep_to_the_queue_of_sweeps(bare_mir
         (message,) = sent(mirror, BACKFILL_QUEUE)
         assert message["kind"] == "match"
         sweep = Sweep.now(("backfill/a",), "keeps to it", dry_run=False)
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
         (job,) = mirror.jobs("backfill/a")
         mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"status": 503}}])
         for asked in sent(mirror, BACKFILL_QUEUE):
             if asked.get("id") == job.id:
-                app.run_job(json.dumps(asked), 1)
+                app.dispatch.run(json.dumps(asked), 1)
         mirror.stack.registry.clear_faults()
         assert [it.state for it in mirror.jobs("backfill/a")] == ["waiting"]
         app.pulls.cancel(job.id)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import Job, JobRecord, Sweep, TableClaims
+from acrmirror.app import App
+from acrmirror.jobs import JobRecord, TableClaims
 from acrmirror.reference import Reference
+from acrmirror.work import Job, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -29,9 +30,9 @@ def mirror(bare_mirror: Mirroring) -> Mirroring:
     return bare_mirror
 
 
-def seconds_to_end(mirror: Mirroring, app: Mirror, job: Job | Sweep, waits: Callable[[], bool]) -> float:
+def seconds_to_end(mirror: Mirroring, app: App, job: Job | Sweep, waits: Callable[[], bool]) -> float:
     """Runs a job until `waits()`, cancels it, and gives the seconds until its run is over; its record says so then."""
-    run = threading.Thread(target=app.run_job, args=(job.to_json(), 1))
+    run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
     run.start()
     mirror.wait(lambda: running(mirror, job) and waits(), 30, "the wait")
     time.sleep(0.3)
@@ -183,7 +184,7 @@ def test_a_job_behind_anothers_token_is_cancelled_too(mirror: Mirroring) -> None
     stack.registry.set_faults([{"match": {"kind": "token"}, "do": {"latency_ms": 15_000}}])
     with app_of(mirror) as app:
         stalls = after(1)
-        holder = threading.Thread(target=app.run_job, args=(first.to_json(), 1))
+        holder = threading.Thread(target=app.dispatch.run, args=(first.to_json(), 1))
         holder.start()
         mirror.wait(lambda: running(mirror, first) and stalls(), 20)
         assert seconds_to_end(mirror, app, second, after(1)) < WITHIN
@@ -212,7 +213,7 @@ def test_what_a_job_comes_to_after_it_was_cancelled_is_cancelled(mirror: Mirrori
     status = {"status": 503} if outcome == "failed" else {}
     mirror.stack.registry.set_faults([{"match": {"kind": "referrers"}, "do": {"latency_ms": 600} | status}])
     with app_of(mirror) as app:
-        run = threading.Thread(target=app.run_job, args=(job.to_json(), 1))
+        run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         run.start()
         mirror.wait(lambda: running(mirror, job), 20)
         mirror.records.change(job.id, {"cancel_requested": True})

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import Job, JobRecord
+from acrmirror.jobs import JobRecord
+from acrmirror.work import Job
 from testkit.images import multi_arch, oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, sent
@@ -15,7 +16,7 @@ def done(mirror: Mirroring, repository: str) -> Job:
     image = mirror.push(repository, oci_image(repository))
     job = job_for(repository, image)
     with app_of(mirror) as app:
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     assert record_of(mirror, job).state == "done"
     return job
 
@@ -40,7 +41,7 @@ def test_a_tag_that_is_gone_by_then_leaves_the_push_done(bare_mirror: Mirroring)
     mirror.pusher.delete_tag("checked/gone", "latest")
     long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(hours=1))
     with app_of(mirror) as app:
-        app.run_job(job.checking_again().later(long_ago, fresh=False).to_json(), 1)
+        app.dispatch.run(job.checking_again().later(long_ago, fresh=False).to_json(), 1)
         shown = json.loads(Api(lambda: app).show_pull(Request("GET", {"id": job.id})).body)
     after = record_of(mirror, job)
     unchanged(before, after)
@@ -58,12 +59,12 @@ def test_a_check_that_waits_leaves_the_push_done_and_goes_on(bare_mirror: Mirror
     before = record_of(mirror, job)
     mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"status": 503}}])
     with app_of(mirror) as app:
-        app.run_job(job.checking_again().to_json(), 1)
+        app.dispatch.run(job.checking_again().to_json(), 1)
         waiting = record_of(mirror, job)
         unchanged(before, waiting)
         assert (waiting.fields["check_state"], waiting.fields["check_error_code"]) == ("waiting", "unavailable")
         mirror.stack.registry.clear_faults()
-        app.run_job(json.dumps(next_message(mirror)), 1)
+        app.dispatch.run(json.dumps(next_message(mirror)), 1)
     after = record_of(mirror, job)
     unchanged(before, after)
     assert (after.fields["check_state"], after.fields["check_error_code"]) == ("done", "")
@@ -74,7 +75,7 @@ def test_a_check_that_crashed_too_often_is_told_and_leaves_the_push_done(bare_mi
     job = done(mirror, "checked/crashed")
     before = record_of(mirror, job)
     with app_of(mirror) as app:
-        app.bury_job(job.checking_again().to_json())
+        app.dispatch.bury(job.checking_again().to_json())
     after = record_of(mirror, job)
     unchanged(before, after)
     assert (after.fields["check_state"], after.fields["check_error_code"]) == ("failed", "crashed")
@@ -87,7 +88,7 @@ def test_an_event_that_comes_twice_leaves_a_push_done_whose_tag_was_deleted_sinc
     mirror.pusher.delete_tag("checked/twice", "latest")
     with app_of(mirror, MIRROR_NOT_FOUND_SECONDS="1") as app:
         for state in ("waiting", "gone"):
-            app.run_job(job.to_json() if state == "waiting" else json.dumps(next_message(mirror)), 1)
+            app.dispatch.run(job.to_json() if state == "waiting" else json.dumps(next_message(mirror)), 1)
             after = record_of(mirror, job)
             for name in ("state", "missing", "error_code", "tagged_digest", "mirrored_digest", "next_attempt"):
                 assert after.fields[name] == before.fields[name]
@@ -105,7 +106,7 @@ def test_a_tag_that_names_an_image_with_a_purged_part_is_not_told_as_gone(bare_m
     event = Job.of_event(job_for(repository, pushed).reference, "old", "2026-01-01T00:00:00.000000000Z")
     job = event.later(failing_since("not-found", datetime.now(UTC) - timedelta(days=1)), fresh=False)
     with app_of(mirror) as app:
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     after = record_of(mirror, job)
     assert (after.state, after.fields["mirrored_digest"]) == ("gone", str(pushed.root.digest))
     told = f"{after.fields['error_answered']} {after.fields['error_remedy']}"

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.data.tables import TableEntity
 
-from acrmirror.jobs import Holder, Job, JobRecords, Recorder, TableClaims
+from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Job
 from standins.foundation import Account
 from testkit.images import oci_image
 from testkit.stack import TABLE
@@ -167,7 +168,7 @@ def test_the_next_delivery_does_not_stand_still_before_its_own_dead_claims(
     gone = Digest.of(b"of an image that is in the mirror")
     dead_claims(bare_mirror, job, [*(blob.descriptor.digest for blob in image.blobs), gone])
     with app_of(bare_mirror) as app:
-        assert seconds_of(lambda: app.run_job(job.to_json(), 2)) < 15
+        assert seconds_of(lambda: app.dispatch.run(job.to_json(), 2)) < 15
     record = bare_mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
@@ -179,7 +180,7 @@ def test_a_job_that_was_cancelled_after_its_worker_died_leaves_no_claims(bare_mi
     dead_claims(bare_mirror, job, [LAYER])
     bare_mirror.records.change(job.id, {"state": "cancelled", "cancel_requested": True})
     with app_of(bare_mirror) as app:
-        app.run_job(job.to_json(), 2)
+        app.dispatch.run(job.to_json(), 2)
     assert bare_mirror.claims(job.id) == []
 
 
@@ -192,7 +193,7 @@ def test_a_forced_pull_does_not_wait_for_a_dead_job(
     bare_mirror.records.change(job.id, {"state": "failed"})
     forced = Job.of_pull(Reference("claimed/dead", image.tag, image.root.digest), "forced", force=True)
     with app_of(bare_mirror) as app:
-        assert seconds_of(lambda: app.run_job(forced.to_json(), 1)) < 15
+        assert seconds_of(lambda: app.dispatch.run(forced.to_json(), 1)) < 15
     record = bare_mirror.records.get(forced.id)
     assert record is not None
     assert record.state == "done"
@@ -204,5 +205,5 @@ def test_a_job_that_is_buried_leaves_no_claims(bare_mirror: Mirroring) -> None:
     job = job_for("claimed/buried", image)
     dead_claims(bare_mirror, job, [blob.descriptor.digest for blob in image.blobs])
     with app_of(bare_mirror) as app:
-        app.bury_job(job.to_json())
+        app.dispatch.bury(job.to_json())
     assert bare_mirror.claims(job.id) == []

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.jobs import Holder, Job, JobRecords, Recorder, TableClaims
+from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Job
 from standins.foundation import Account, Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -57,7 +58,7 @@ def test_a_claim_whose_release_failed_is_gone_with_its_run(
         return Answer(503, [("x-ms-error-code", "ServerBusy")])
 
     with table_answering(bare_mirror, foundation, refuses) as (app, _):
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     record = bare_mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
@@ -85,7 +86,7 @@ def test_a_claim_whose_answer_a_cancelled_run_did_not_wait_for_is_gone_with_its_
                 time.sleep(5)
 
         proxy._relay.heard = slowly  # type: ignore[assignment]
-        run = threading.Thread(target=app.run_job, args=(job.to_json(), 1))
+        run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         run.start()
         assert waits.wait(20)
         assert bare_mirror.claims(job.id) != []
@@ -103,7 +104,7 @@ def test_a_run_that_released_all_asks_no_more_at_its_end(bare_mirror: Mirroring,
     image = bare_mirror.push("left/none", oci_image("left none", layers=[9 * MIB]))
     job = job_for("left/none", image)
     with table_answering(bare_mirror, foundation) as (app, proxy):
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
         about = [it.method for it in proxy.asked if "claim" in it.target]
     assert about
     assert set(about) == {"DELETE"}

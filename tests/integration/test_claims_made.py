@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from acrmirror.jobs import Job
 from acrmirror.mirror import blocks
 from acrmirror.reference import Reference
+from acrmirror.work import Job
 from standins.foundation import Foundation
 from standins.request import Request
 from testkit.images import oci_image
@@ -34,7 +34,7 @@ def test_a_push_of_small_layers_asks_nothing_about_claims(
                 about.append(f"{request.method} {request.target}")
 
         proxy._relay.heard = hear
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
         assert proxy.asked
     record = bare_mirror.records.get(job.id)
     assert record is not None
@@ -50,7 +50,7 @@ def test_two_jobs_at_once_read_a_large_layer_once(bare_mirror: Mirroring) -> Non
     registry.set_faults([{"match": {"kind": "data"}, "do": {"latency_ms": 300}}])
     registry.reset_requests()
     with app_of(bare_mirror) as one, app_of(bare_mirror) as two, ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda app, job: app.run_job(job.to_json(), 1), (one, two), jobs))
+        list(pool.map(lambda app, job: app.dispatch.run(job.to_json(), 1), (one, two), jobs))
     records = [bare_mirror.records.get(job.id) for job in jobs]
     assert [it and it.state for it in records] == ["done", "done"]
     assert len([it for it in registry.requests(kind="blob", method="GET") if it["digest"] == large]) == 1

@@ -32,7 +32,7 @@ sys.addaudithook(watch)
 import function_app
 if "--used" in sys.argv:
     import socket
-    function_app.mirror()
+    function_app.mirror_app()
     socket.getaddrinfo("localhost", 443)
 credentials = [type(it).__name__ for it in gc.get_objects() if hasattr(type(it), "get_token")]
 print(json.dumps([seen, credentials]))

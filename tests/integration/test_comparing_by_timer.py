@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.application import Mirror
-from acrmirror.application.timing import EVERYTHING
+from acrmirror.app import App
 from acrmirror.errors import MirrorError, Unavailable
-from acrmirror.jobs import BACKFILL_QUEUE, Comparisons, JobRecord, Sweep
+from acrmirror.jobs import JobRecord
 from acrmirror.moments import to_datetime
 from acrmirror.reference import Reference
+from acrmirror.sync.comparisons import Comparisons
+from acrmirror.sync.timer import EVERYTHING
+from acrmirror.work import BACKFILL_QUEUE, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from standins.stack import Stack
@@ -46,10 +48,10 @@ def sweeps(mirror: Mirroring) -> list[JobRecord]:
     return [it for it in mirror.jobs() if it.fields.get("kind") == "match"]
 
 
-def run(mirror: Mirroring, app: Mirror, number: int = -1) -> JobRecord:
+def run(mirror: Mirroring, app: App, number: int = -1) -> JobRecord:
     """Runs the sweep that was asked for."""
     record = sweeps(mirror)[number]
-    app.run_job(Sweep(record.id, ("*",), str(record.fields["at"])).to_json(), 1)
+    app.dispatch.run(Sweep(record.id, ("*",), str(record.fields["at"])).to_json(), 1)
     found = mirror.records.get(record.id)
     assert found is not None
     return found
@@ -164,7 +166,7 @@ def test_one_that_a_person_cancelled_while_the_table_failed_was_no_comparison(
 
         proxy.upstream, proxy.refuses = stack.table_endpoint, fail_and_stall
         with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
-            app.run_job(sweep.to_json(), 1)
+            app.dispatch.run(sweep.to_json(), 1)
     record = mirror.records.get(sweep.id)
     assert record is not None
     assert record.state == "cancelled"
@@ -190,7 +192,7 @@ def test_a_person_who_had_everything_compared_spares_the_timer_one(mirror: Mirro
         for patterns, dry_run in ((["timer/*"], False), (["*", "!timer/*"], False), (["*"], True)):
             forget(mirror)
             asked = app.sweeps.ask(patterns, dry_run=dry_run)
-            app.run_job(Sweep(asked.id, tuple(patterns), str(asked.fields["at"]), dry_run).to_json(), 1)
+            app.dispatch.run(Sweep(asked.id, tuple(patterns), str(asked.fields["at"]), dry_run).to_json(), 1)
             assert Comparisons(mirror.records.table).read() is None
 
 

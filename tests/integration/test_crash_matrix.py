@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 import pytest
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Holder, Job, JobRecord, Sweep, TableClaims
+from acrmirror.app import App
+from acrmirror.jobs import FINAL_STATES, Holder, JobRecord, TableClaims
 from acrmirror.moments import from_datetime
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Job, Sweep
 from standins.stack import RESOURCE_ID
 from testkit.images import Image, oci_image
 from testkit.reader import verify_repository
@@ -30,7 +31,7 @@ QUICK = {"MIRROR_RECHECK_SECONDS": "1,2", "MIRROR_THREADS": "1"}
 class Bed:
     """What a case of the matrix stands on. Each crash has a repository of its own."""
 
-    def __init__(self, mirror: Mirroring, app: Mirror, crashing: Crashing) -> None:
+    def __init__(self, mirror: Mirroring, app: App, crashing: Crashing) -> None:
         self.mirror = mirror
         self.app = app
         self.crashing = crashing
@@ -69,7 +70,7 @@ class Bed:
             assert time.monotonic() < until, self.mirror.tell()
             for queue in self._queues:
                 for message in queue.receive_messages(visibility_timeout=60):
-                    self.app.run_job(message.content, message.dequeue_count or 1)
+                    self.app.dispatch.run(message.content, message.dequeue_count or 1)
                     queue.delete_message(message)
 
     def check_whole(self, repository: str, image: Image) -> None:
@@ -110,10 +111,10 @@ def test_a_push(bed: Bed) -> None:
         repository = f"crash/push/{name}"
         image = bed.push(repository)
         job = job_for(repository, image)
-        ended = bed.crashing.call("run_job", job.to_json(), 1, at=at)
+        ended = bed.crashing.call("dispatch.run", job.to_json(), 1, at=at)
         bed.check(repository)
         if ended is None:
-            bed.app.run_job(job.to_json(), 2)
+            bed.app.dispatch.run(job.to_json(), 2)
         bed.check_whole(repository, image)
         assert bed.record(job.id).state == "done"
         return ended
@@ -147,10 +148,10 @@ def test_an_event(bed: Bed) -> None:
                 "request": {"host": registry.host},
             },
         }
-        ended = bed.crashing.call("receive_event", event, at=at)
+        ended = bed.crashing.call("intake.receive", event, at=at)
         bed.check(repository)
         if ended is None:
-            bed.app.receive_event(event)
+            bed.app.intake.receive(event)
         bed.check_whole(repository, image)
         assert len(bed.mirror.jobs(repository)) == 1
         return ended
@@ -166,11 +167,11 @@ def test_a_run_that_is_to_be_tried_again(bed: Bed) -> None:
         image = bed.push(repository)
         job = job_for(repository, image)
         registry.set_faults([{"match": {"kind": "manifest"}, "do": {"status": 503}}])
-        ended = bed.crashing.call("run_job", job.to_json(), 1, at=at)
+        ended = bed.crashing.call("dispatch.run", job.to_json(), 1, at=at)
         bed.check(repository)
         registry.clear_faults()
         if ended is None:
-            bed.app.run_job(job.to_json(), 2)
+            bed.app.dispatch.run(job.to_json(), 2)
         bed.check_whole(repository, image)
         assert bed.record(job.id).state == "done"
         return ended
@@ -200,7 +201,7 @@ def test_a_retry(bed: Bed, before: str) -> None:
         image = bed.push(repository)
         job = job_for(repository, image)
         if before == "failed":
-            bed.app.bury_job(job.to_json())
+            bed.app.dispatch.bury(job.to_json())
         else:
             bed.mirror.records.add(job)
             bed.app.pulls.cancel(job.id)
@@ -253,10 +254,10 @@ def test_a_sweep_that_runs(bed: Bed) -> None:
         repository = f"crash/swept/{name}"
         images = [bed.mirror.push(repository, oci_image(repository, layers=[5000], tag=tag)) for tag in ("v1", "v2")]
         sweep = Sweep.now((repository,), name, dry_run=False)
-        ended = bed.crashing.call("run_job", sweep.to_json(), 1, at=at)
+        ended = bed.crashing.call("dispatch.run", sweep.to_json(), 1, at=at)
         bed.check(repository)
         if ended is None:
-            bed.app.run_job(sweep.to_json(), 2)
+            bed.app.dispatch.run(sweep.to_json(), 2)
         for image in images:
             bed.check_whole(repository, image)
         assert len(bed.mirror.jobs(repository)) == 2
@@ -273,8 +274,8 @@ def test_a_burial(bed: Bed) -> None:
         job = job_for(repository, image)
         claims = TableClaims(bed.mirror.records.table).of(Holder.of(job, "dead", 1))
         assert all(claims.acquire(blob.descriptor.digest) for blob in image.blobs)
-        ended = bed.crashing.call("bury_job", job.to_json(), at=at)
-        bed.app.bury_job(job.to_json())
+        ended = bed.crashing.call("dispatch.bury", job.to_json(), at=at)
+        bed.app.dispatch.bury(job.to_json())
         assert bed.record(job.id).state == "failed"
         assert bed.mirror.claims(job.id) == []
         bed.app.pulls.retry(job.id)
@@ -286,8 +287,8 @@ def test_a_burial(bed: Bed) -> None:
 
 def test_a_message_that_is_no_job(bed: Bed) -> None:
     def crash(name: str, at: int) -> int | None:
-        ended = bed.crashing.call("bury_job", f'{{"id": 7, "name": "{name}"}}', at=at)
-        bed.app.bury_job(f'{{"id": 7, "name": "{name}"}}')
+        ended = bed.crashing.call("dispatch.bury", f'{{"id": 7, "name": "{name}"}}', at=at)
+        bed.app.dispatch.bury(f'{{"id": 7, "name": "{name}"}}')
         assert any(name in str(it.fields.get("notes")) for it in bed.mirror.jobs())
         return ended
 
@@ -297,7 +298,7 @@ def test_a_message_that_is_no_job(bed: Bed) -> None:
 def test_a_second_message_of_a_job_does_its_work_once(bed: Bed) -> None:
     image = bed.push("crash/twice")
     job = Job.of_event(job_for("crash/twice", image).reference, "twice", from_datetime(datetime.now(UTC)))
-    assert bed.crashing.call("run_job", job.to_json(), 1)
+    assert bed.crashing.call("dispatch.run", job.to_json(), 1)
     bed.mirror.stack.registry.reset_requests()
-    bed.app.run_job(job.to_json(), 1)
+    bed.app.dispatch.run(job.to_json(), 1)
     assert not bed.mirror.stack.registry.requests(kind="blob")

@@ -11,14 +11,14 @@ from http_api import Caller, Got
 from mirroring import Mirroring, mirroring
 from storage_proxy import StorageProxy
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import Job
 from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, parse_manifest
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
+from acrmirror.work import Job
 from standins.foundation import Foundation
 from standins.policy.refusals import refuse
 from standins.relay import Answer
@@ -211,7 +211,7 @@ def _(trouble: Trouble) -> Got:
 def _(trouble: Trouble) -> Got:
     """An app that can't read its settings."""
     environment = {**trouble.mirror.stack.app_environment(), "MIRROR_CONTAINER": "No Name"}
-    answer = Api(lambda: Mirror.open(Settings.from_environment(environment))).list_repositories(Request("GET"))
+    answer = Api(lambda: App.open(Settings.from_environment(environment))).list_repositories(Request("GET"))
     return Got(answer.status, {"Content-Type": answer.media_type, **answer.headers}, answer.body)
 
 

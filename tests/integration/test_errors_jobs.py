@@ -15,9 +15,10 @@ from storage_proxy import StorageProxy
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import DEAD_QUEUE, Job, JobRecord, Sweep
+from acrmirror.jobs import JobRecord
 from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
+from acrmirror.work import DEAD_QUEUE, Job, Sweep
 from standins.foundation import Foundation
 from testkit.images import Image, multi_arch, oci_image
 from testkit.images.build import SMALL, add_image, add_index
@@ -52,7 +53,7 @@ class Work:
 
     def run(self, job: Job, **settings: str) -> JobRecord:
         with app_of(self.mirror, **settings) as app:
-            app.run_job(job.to_json(), 1)
+            app.dispatch.run(job.to_json(), 1)
         return self.record(job)
 
     def record(self, job: Job) -> JobRecord:
@@ -151,7 +152,7 @@ def _(work: Work) -> JobRecord:
     with app_of(work.mirror) as app:
         asked = app.sweeps.ask([work.repository], dry_run=False)
         sweep = Sweep(asked.id, (work.repository,), str(asked.fields["at"]))
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
     found = work.mirror.records.get(asked.id)
     assert found is not None
     return found
@@ -161,7 +162,7 @@ def _(work: Work) -> JobRecord:
 def _(work: Work) -> JobRecord:
     _, job = work.push()
     with app_of(work.mirror) as app:
-        app.bury_job(job.to_json())
+        app.dispatch.bury(job.to_json())
     return work.record(job)
 
 
@@ -171,7 +172,7 @@ def _(work: Work) -> JobRecord:
     work.mirror.records.add(job)
     with app_of(work.mirror) as app:
         app.pulls.cancel(job.id)
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     return work.record(job)
 
 
@@ -183,7 +184,7 @@ def _(work: Work) -> JobRecord:
         raise ZeroDivisionError("division by zero")
 
     _, job = work.push()
-    work.monkeypatch.setattr("acrmirror.application.mirror.copy_image", defect)
+    work.monkeypatch.setattr("acrmirror.jobs.runner.copy_image", defect)
     with pytest.raises(ZeroDivisionError):
         work.run(job)
     return work.record(job)
@@ -233,7 +234,7 @@ def test_dead_jobs_that_nobody_takes_are_told_by_health(work: Work) -> None:
 
     status, young = health()
     assert (status, young["ok"], young["dead_messages"]) == (200, True, 1)
-    work.monkeypatch.setattr("acrmirror.application.health.BURIED_WITHIN", timedelta(seconds=-1))
+    work.monkeypatch.setattr("acrmirror.health.BURIED_WITHIN", timedelta(seconds=-1))
     status, old = health()
     (wrong,) = (it for it in old["checks"] if not it["ok"])
     assert (status, wrong["name"], wrong["error"]["code"]) == (503, "dead-jobs", "dead-jobs")

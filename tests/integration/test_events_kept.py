@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.errors import AnotherRegistry, Malformed, MirrorError, Untimely
 from acrmirror.http import Request
 from acrmirror.http.api import Api
@@ -39,7 +39,7 @@ def event_of(mirror: Mirroring, repository: str, at: datetime | None = None, **m
     return {"id": f"kept-{repository.replace('/', '-')}", "subject": repository, "data": data, **kind, **more}
 
 
-def health(app: Mirror) -> tuple[int, dict[str, Any]]:
+def health(app: App) -> tuple[int, dict[str, Any]]:
     answer = Api(lambda: app).health(Request("GET"))
     return answer.status, json.loads(answer.body)
 
@@ -63,7 +63,7 @@ def test_a_push_refused_under_a_wrong_setting_comes_once_that_is_mended(
     with app_of(mirror, **settings) as app:
         for _ in range(3):
             with pytest.raises(AnotherRegistry):
-                app.receive_event(event)
+                app.intake.receive(event)
     assert sent(mirror) == []
     with app_of(mirror) as other_instance:
         status, report = health(other_instance)
@@ -74,10 +74,10 @@ def test_a_push_refused_under_a_wrong_setting_comes_once_that_is_mended(
         assert named in error["remedy"]
         (refused,) = report["refused_events"]
         assert (refused["event"], refused["code"], refused["times"]) == (event["id"], "another-registry", 3)
-        other_instance.receive_event(event)
+        other_instance.intake.receive(event)
         assert health(other_instance)[1]["refused_events"] == []
         assert "events" not in wrong(health(other_instance)[1])
-        other_instance.run_job(json.dumps(next_message(mirror)), 1)
+        other_instance.dispatch.run(json.dumps(next_message(mirror)), 1)
     (job,) = mirror.jobs(event["subject"])
     assert job.state == "done"
 
@@ -89,11 +89,11 @@ def test_a_clock_that_is_six_minutes_slow_delays_an_event_and_loses_none(
     event = event_of(mirror, "kept/ahead", datetime.now(UTC) + timedelta(minutes=6))
     with app_of(mirror) as app:
         with pytest.raises(Untimely) as refused:
-            app.receive_event(event)
+            app.intake.receive(event)
         assert rows()["event-time"].fits(refused.value.answered)
         assert wrong(health(app)[1])["events"]["code"] == "refused-events"
         monkeypatch.setattr("acrmirror.events.AHEAD_LIMIT", timedelta(minutes=6, seconds=1))
-        app.receive_event(event)
+        app.intake.receive(event)
         assert "events" not in wrong(health(app)[1])
     assert next_message(mirror)["repository"] == "kept/ahead"
 
@@ -102,7 +102,7 @@ def test_a_regional_host_with_the_right_topic_is_enqueued(mirror: Mirroring) -> 
     event = event_of(mirror, "kept/regional")
     event["data"]["request"]["host"] = "demo.westeurope.geo.azurecr.io:443"
     with app_of(mirror, MIRROR_REGISTRY="demo.azurecr.io") as app:
-        app.receive_event(event)
+        app.intake.receive(event)
     assert next_message(mirror)["repository"] == "kept/regional"
 
 
@@ -110,7 +110,7 @@ def test_what_can_not_be_read_is_refused_and_kept_and_the_newest_are_shown(mirro
     with app_of(mirror) as app:
         for number in range(KEPT + 3):
             with pytest.raises(Malformed):
-                app.receive_event({"id": f"garbage-{number}", "data": "x" * 9000, "eventType": "y" * 9000})
+                app.intake.receive({"id": f"garbage-{number}", "data": "x" * 9000, "eventType": "y" * 9000})
         refused = health(app)[1]["refused_events"]
     assert [it["event"] for it in refused] == [f"garbage-{number}" for number in range(KEPT + 2, 2, -1)]
     assert sent(mirror) == []
@@ -143,7 +143,7 @@ def test_an_event_is_refused_by_its_cause_also_where_no_table_can_be_written(mir
     event = event_of(mirror, "kept/untold")
     with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_REGISTRY="dem0.azurecr.io") as app:
         with pytest.raises(AnotherRegistry):
-            app.receive_event(event)
+            app.intake.receive(event)
         names = set(wrong(health(app)[1]))
     assert "records" in names
     assert "events" not in names
@@ -163,12 +163,12 @@ def test_each_delivery_that_is_refused_is_counted_by_its_cause(mirror: Mirroring
     reader = InMemoryMetricReader()
     event = event_of(mirror, "kept/counted")
     with app_of(mirror, MIRROR_REGISTRY="dem0.azurecr.io") as app:
-        app._telemetry._make_provider = lambda: MeterProvider([reader], shutdown_on_exit=False)
+        app.telemetry._make_provider = lambda: MeterProvider([reader], shutdown_on_exit=False)
         for _ in range(2):
             with pytest.raises(AnotherRegistry):
-                app.receive_event(event)
+                app.intake.receive(event)
         data = reader.get_metrics_data()
-    assert isinstance(app._telemetry, Telemetry)
+    assert isinstance(app.telemetry, Telemetry)
     assert data is not None
     (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
     (point,) = metric.data.data_points

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.jobs import Flights, Job, JobRecords
+from acrmirror.jobs import Flights, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
+from acrmirror.work import Job
 from standins.foundation import Account
 from testkit.stack import TABLE
 

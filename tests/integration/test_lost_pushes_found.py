@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import Job, JobRecord
+from acrmirror.app import App
+from acrmirror.jobs import JobRecord
 from acrmirror.reference import Digest
+from acrmirror.work import Job
 from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, sent
@@ -17,10 +18,10 @@ AGES = {"MIRROR_NOT_FOUND_SECONDS": "1", "MIRROR_RECHECK_SECONDS": "1,2,3,600"}
 MISSING = {"status": 404}
 
 
-def lost(mirror: Mirroring, app: Mirror, job: Job) -> JobRecord:
+def lost(mirror: Mirroring, app: App, job: Job) -> JobRecord:
     """The push after its last attempt, which is now, and its record."""
     for_long = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
-    app.run_job(job.later(for_long, fresh=False).to_json(), 1)
+    app.dispatch.run(job.later(for_long, fresh=False).to_json(), 1)
     record = record_of(mirror, job)
     assert (record.state, record.fields["missing"], record.fields["mirrored_digest"]) == ("gone", True, "")
     return record
@@ -51,7 +52,7 @@ def test_the_push_is_done_once_a_check_has_mirrored_it(bare_mirror: Mirroring, t
         hidden(mirror, image.root.digest, "latest" if tag == "hidden" else "")
         lost(mirror, app, job)
         mirror.stack.registry.clear_faults()
-        app.run_job(json.dumps(next_message(mirror)), 1)
+        app.dispatch.run(json.dumps(next_message(mirror)), 1)
     after = record_of(mirror, job)
     told: dict[str, Any] = {name: after.fields[name] for name in ("state", "missing", "mirrored_digest", "error_code")}
     assert told == {"state": "done", "missing": False, "mirrored_digest": str(image.root.digest), "error_code": ""}
@@ -68,7 +69,7 @@ def test_a_push_by_digest_is_asked_for_again_too(bare_mirror: Mirroring) -> None
         hidden(mirror, image.root.digest)
         lost(mirror, app, job)
         mirror.stack.registry.clear_faults()
-        app.run_job(json.dumps(next_message(mirror)), 1)
+        app.dispatch.run(json.dumps(next_message(mirror)), 1)
     after = record_of(mirror, job)
     assert (after.state, after.fields["missing"]) == ("done", False)
 
@@ -84,7 +85,7 @@ def test_a_tag_that_is_gone_by_then_is_all_that_is_gone(bare_mirror: Mirroring) 
         mirror.pusher.delete_tag(repository, "latest")
         check = Job.from_json(json.dumps(next_message(mirror)))
         long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
-        app.run_job(check.later(long_ago, fresh=False).to_json(), 1)
+        app.dispatch.run(check.later(long_ago, fresh=False).to_json(), 1)
     after = record_of(mirror, job)
     assert (after.fields["missing"], after.fields["mirrored_digest"]) == (False, str(image.root.digest))
     assert after.state == "gone"
@@ -102,7 +103,7 @@ def test_it_is_asked_for_until_the_lag_window_is_over_and_stays_gone_if_it_is(ba
         check = Job.from_json(json.dumps(next_message(mirror)))
         assert check.reference.digest == image.root.digest
         long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
-        app.run_job(check.later(long_ago, fresh=False).to_json(), 1)
+        app.dispatch.run(check.later(long_ago, fresh=False).to_json(), 1)
     after = record_of(mirror, job)
     assert (after.state, after.fields["missing"], after.fields["check_state"]) == ("gone", True, "gone")
     assert after.fields["error_answered"] == before.fields["error_answered"]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import Job
+from acrmirror.app import App
 from acrmirror.mirror import blocks
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
+from acrmirror.work import Job
 from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import SHAPES, multi_arch
@@ -37,7 +37,7 @@ def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
     with (
         StorageProxy(stack.ca, foundation.certificates.server) as proxy,
         mirroring(stack) as mirror,
-        Mirror.open(
+        App.open(
             Settings.from_environment(
                 {**stack.app_environment(), "MIRROR_BLOB_ENDPOINT": proxy.endpoint, "MIRROR_THREADS": "3"}
             )
@@ -53,14 +53,14 @@ def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
             job = Job.of_event(
                 Reference(repository, image.tag, image.root.digest), f"cut-{limit}", "2026-04-25T21:39:47.000000000Z"
             )
-            app.run_job(job.to_json(), 1)
+            app.dispatch.run(job.to_json(), 1)
             report = verify_repository(mirror.reader, repository)
             # A referrer that stands and is not listed yet is no half image; the next run lists it.
             problems = [it for it in report.problems if "is not listed" not in it.what]
             assert not problems, f"after {limit} writes: {problems}"
             whole = proxy.writes - start <= limit
             proxy.allows = lambda number: True
-            app.run_job(job.to_json(), 2)
+            app.dispatch.run(job.to_json(), 2)
             assert mirror.tagged(repository, image.tag or "") == image.root.digest
             if whole:
                 break

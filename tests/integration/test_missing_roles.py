@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.errors import Denied
-from acrmirror.jobs import DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
+from acrmirror.work import DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, Assignment, granted, policy
 from standins.foundation import Foundation
 from standins.stack import Stack
@@ -41,15 +41,15 @@ def mirror(guarded: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrorin
         if opened.tagged(IMAGE.repository, "latest") is None:
             opened.push(IMAGE.repository, oci_image("any"))
             with open_app(opened) as app:
-                app.run_job(job().to_json(), 1)
+                app.dispatch.run(job().to_json(), 1)
             assert opened.tagged(IMAGE.repository, "latest") is not None
         yield opened
     guarded.set_policy(policy())
 
 
-def open_app(mirror: Mirroring) -> Mirror:
+def open_app(mirror: Mirroring) -> App:
     """New clients, without the tokens and keys of those before."""
-    return Mirror.open(Settings.from_environment(mirror.stack.app_environment()))
+    return App.open(Settings.from_environment(mirror.stack.app_environment()))
 
 
 def job() -> Job:
@@ -57,10 +57,10 @@ def job() -> Job:
     return Job.of_event(IMAGE, now.isoformat(), from_datetime(now))
 
 
-def record_says(mirror: Mirroring, app: Mirror) -> str:
+def record_says(mirror: Mirroring, app: App) -> str:
     """Runs a job, and reads the remedy in its record."""
     asked = job()
-    app.run_job(asked.to_json(), 1)
+    app.dispatch.run(asked.to_json(), 1)
     record = mirror.records.get(asked.id)
     assert record is not None
     assert (record.state, record.fields["error_code"]) == ("waiting", "denied")
@@ -73,11 +73,11 @@ def error_says(attempt: Callable[[], object]) -> str:
     return caught.value.remedy
 
 
-def asked_for_all(_: Mirroring, app: Mirror) -> str:
+def asked_for_all(_: Mirroring, app: App) -> str:
     return error_says(lambda: app.sweeps.ask(["*"], dry_run=True))
 
 
-RUNS: dict[str, Callable[[Mirroring, Mirror], str]] = {
+RUNS: dict[str, Callable[[Mirroring, App], str]] = {
     "AcrPull": record_says,
     "Container Registry Repository Reader": record_says,
     "Storage Blob Data Contributor": record_says,

@@ -12,11 +12,12 @@ import pytest
 from azure.data.tables import TableEntity
 
 from acrmirror.errors import Denied, MirrorError, NotFound, Unavailable
-from acrmirror.jobs import Job, JobRecords, Recorder, TableClaims
+from acrmirror.jobs import JobRecords, Recorder, TableClaims
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Job
 from standins.foundation import Account, Foundation
 from testkit.stack import TABLE
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import Job, Sweep
+from acrmirror.app import App
 from acrmirror.mirror import Layout
 from acrmirror.oci import OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Job, Sweep
 from standins.foundation import Foundation
 from testkit.images import Image, docker_image, multi_arch, oci_image, sbom, signature
 from testkit.images.values import entry
@@ -31,20 +31,20 @@ def mirror(bare_mirror: Mirroring) -> Mirroring:
 
 
 @pytest.fixture
-def app(mirror: Mirroring) -> Iterator[Mirror]:
+def app(mirror: Mirroring) -> Iterator[App]:
     with app_of(mirror) as opened:
         yield opened
 
 
-def ran(mirror: Mirroring, app: Mirror, job: Job) -> dict[str, Any]:
-    app.run_job(job.to_json(), 1)
+def ran(mirror: Mirroring, app: App, job: Job) -> dict[str, Any]:
+    app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done", record.fields
     return dict(record.fields)
 
 
-def mirrored(mirror: Mirroring, app: Mirror, repository: str, image: Image, name: str = "event") -> dict[str, Any]:
+def mirrored(mirror: Mirroring, app: App, repository: str, image: Image, name: str = "event") -> dict[str, Any]:
     mirror.push(repository, image)
     return ran(mirror, app, job_for(repository, image, f"{name} {image.root.digest}"))
 
@@ -61,10 +61,10 @@ def own_list(mirror: Mirroring, repository: str, tag: str, *entries: Descriptor)
     return mirror.pusher.manifest(repository, raw, OCI_INDEX, tag).digest
 
 
-def swept(mirror: Mirroring, app: Mirror, repository: str, seed: str) -> int:
+def swept(mirror: Mirroring, app: App, repository: str, seed: str) -> int:
     """How many images a sweep would ask for."""
     sweep = Sweep.now((f"{repository}:*",), seed, dry_run=True)
-    app.run_job(sweep.to_json(), 1)
+    app.dispatch.run(sweep.to_json(), 1)
     record = mirror.records.get(sweep.id)
     assert record is not None
     assert record.state == "done", record.fields
@@ -76,7 +76,7 @@ def swept(mirror: Mirroring, app: Mirror, repository: str, seed: str) -> int:
 
 
 @pytest.mark.parametrize("kind", ["index with platforms", "image", "docker list"])
-def test_an_image_under_such_a_tag_keeps_its_digest(mirror: Mirroring, app: Mirror, kind: str) -> None:
+def test_an_image_under_such_a_tag_keeps_its_digest(mirror: Mirroring, app: App, kind: str) -> None:
     repository = f"looks/{kind.replace(' ', '-')}"
     subject = oci_image(f"{repository} subject")
     tag = subject.root.digest.referrers_tag
@@ -98,7 +98,7 @@ def test_an_image_under_such_a_tag_keeps_its_digest(mirror: Mirroring, app: Mirr
     assert swept(mirror, app, repository, kind) == 0
 
 
-def test_the_registrys_own_list_keeps_its_bytes(mirror: Mirroring, app: Mirror) -> None:
+def test_the_registrys_own_list_keeps_its_bytes(mirror: Mirroring, app: App) -> None:
     repository = "own/kept"
     subject = oci_image(repository)
     tag = subject.root.digest.referrers_tag
@@ -116,7 +116,7 @@ def test_the_registrys_own_list_keeps_its_bytes(mirror: Mirroring, app: Mirror) 
 
 
 def test_a_list_that_is_larger_here_is_equal_for_a_sweep_and_gives_way_to_one_that_lacks_nothing(
-    mirror: Mirroring, app: Mirror
+    mirror: Mirroring, app: App
 ) -> None:
     repository = "own/larger"
     subject = oci_image(repository)
@@ -142,7 +142,7 @@ def test_a_list_that_is_larger_here_is_equal_for_a_sweep_and_gives_way_to_one_th
 
 @pytest.mark.parametrize("digest", ["", "md5:d41d8cd98f00b204e9800998ecf8427e"])
 def test_one_odd_entry_of_the_registrys_answer_keeps_no_other_referrer_away(
-    mirror: Mirroring, app: Mirror, digest: str
+    mirror: Mirroring, app: App, digest: str
 ) -> None:
     repository = f"odd/{digest.partition(':')[0] or 'none'}"
     image = oci_image(repository)
@@ -210,7 +210,7 @@ FLOWS = ("force on the subject", "force on a referrer", "a new referrer", "a pul
 
 @pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_damaged_list_is_rebuilt(mirror: Mirroring, app: Mirror, kind: str, flow: str) -> None:
+def test_a_damaged_list_is_rebuilt(mirror: Mirroring, app: App, kind: str, flow: str) -> None:
     """With the registry's own list of referrers at hand or, for a pull of the tag, without it."""
     repository = "damaged/" + re.sub("[^a-z]+", "-", f"{flow}-{kind}")
     subject = oci_image(repository)
@@ -244,7 +244,7 @@ def test_a_damaged_list_is_rebuilt(mirror: Mirroring, app: Mirror, kind: str, fl
     assert report.is_whole, str(report)
 
 
-def test_a_damaged_list_of_the_registrys_own_is_read_from_there_again(mirror: Mirroring, app: Mirror) -> None:
+def test_a_damaged_list_of_the_registrys_own_is_read_from_there_again(mirror: Mirroring, app: App) -> None:
     repository = "damaged/own"
     subject = oci_image(repository)
     tag = subject.root.digest.referrers_tag
@@ -259,7 +259,7 @@ def test_a_damaged_list_of_the_registrys_own_is_read_from_there_again(mirror: Mi
     assert listed(mirror, repository, subject.root.digest) == {refers.root.digest}
 
 
-def test_a_referrer_whose_own_bytes_are_damaged_is_read_again_and_listed(mirror: Mirroring, app: Mirror) -> None:
+def test_a_referrer_whose_own_bytes_are_damaged_is_read_again_and_listed(mirror: Mirroring, app: App) -> None:
     repository = "damaged/referrer"
     subject = oci_image(repository)
     refers = signature(repository, subject.root)
@@ -272,10 +272,10 @@ def test_a_referrer_whose_own_bytes_are_damaged_is_read_again_and_listed(mirror:
     assert report.is_whole, str(report)
 
 
-def test_a_tag_of_that_form_that_nobody_has_is_gone(mirror: Mirroring, app: Mirror) -> None:
+def test_a_tag_of_that_form_that_nobody_has_is_gone(mirror: Mirroring, app: App) -> None:
     mirrored(mirror, app, "damaged/none", oci_image("damaged none"))
     job = Job.of_pull(Reference("damaged/none", Digest.of(b"nobody").referrers_tag), "none")
-    app.run_job(job.to_json(), 1)
+    app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["error_code"]) == ("waiting", "not-found")

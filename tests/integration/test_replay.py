@@ -11,7 +11,7 @@ from pathlib import Path
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-from acrmirror.jobs import JOB_QUEUE
+from acrmirror.work import JOB_QUEUE
 from devtools.deployment.permissions import places
 from devtools.deployment.roles import ROLES
 from standins.foundation import Foundation

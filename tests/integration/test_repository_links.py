@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from acrmirror.application import Mirror
+from acrmirror.app import App
 from acrmirror.errors import NotFound
 from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_MANIFEST, Descriptor, Manifest, parse_manifest
@@ -29,7 +29,7 @@ def mirror(bare_mirror: Mirroring) -> Mirroring:
 
 
 @pytest.fixture
-def app(mirror: Mirroring) -> Iterator[Mirror]:
+def app(mirror: Mirroring) -> Iterator[App]:
     with app_of(mirror) as opened:
         yield opened
 
@@ -41,9 +41,9 @@ def store(mirror: Mirroring) -> Iterator[MirrorStore]:
         yield opened
 
 
-def mirrored(mirror: Mirroring, app: Mirror, repository: str, image: Image) -> Image:
+def mirrored(mirror: Mirroring, app: App, repository: str, image: Image) -> Image:
     mirror.push(repository, image)
-    app.run_job(job_for(repository, image).to_json(), 1)
+    app.dispatch.run(job_for(repository, image).to_json(), 1)
     assert mirror.tagged(repository, "latest") == image.root.digest
     return image
 
@@ -71,7 +71,7 @@ def asked_about(mirror: Mirroring, digest: Digest) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("size", [60_000, 9_000_000], ids=["one block", "two blocks"])
 @pytest.mark.parametrize("force", [False, True])
 def test_another_repositorys_layer_is_neither_linked_nor_signed(
-    mirror: Mirroring, app: Mirror, size: int, force: bool
+    mirror: Mirroring, app: App, size: int, force: bool
 ) -> None:
     secret, public = f"secret/n{size}-{int(force)}", f"public/n{size}-{int(force)}"
     (layer,) = layers(mirrored(mirror, app, secret, oci_image(secret, layers=[size])))
@@ -80,7 +80,7 @@ def test_another_repositorys_layer_is_neither_linked_nor_signed(
     mirror.stack.registry.reset_requests()
     job = job_for(public, image)
     message = json.loads(job.to_json()) | {"force": force}
-    app.run_job(json.dumps(message), 1)
+    app.dispatch.run(json.dumps(message), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, list(json.loads(record.fields["left_out"]))) == ("done", [str(layer.digest)])
@@ -96,23 +96,23 @@ def test_another_repositorys_layer_is_neither_linked_nor_signed(
         assert report.is_whole, str(report)
 
 
-def test_the_size_of_another_repositorys_layer_is_not_told_either(mirror: Mirroring, app: Mirror) -> None:
+def test_the_size_of_another_repositorys_layer_is_not_told_either(mirror: Mirroring, app: App) -> None:
     (layer,) = layers(mirrored(mirror, app, "secret/size", oci_image("secret size", layers=[54_321])))
     image = claiming("public/size", Descriptor(layer.media_type, layer.digest, 7))
     mirror.push("public/size", image)
     job = job_for("public/size", image)
-    app.run_job(job.to_json(), 1)
+    app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
     assert "54321" not in str(record.fields)
 
 
-def test_a_known_layer_costs_one_question_in_each_repository_and_no_copy(mirror: Mirroring, app: Mirror) -> None:
+def test_a_known_layer_costs_one_question_in_each_repository_and_no_copy(mirror: Mirroring, app: App) -> None:
     def asked(repository: str, image: Image) -> list[list[tuple[str, int]]]:
         mirror.push(repository, image)
         mirror.stack.registry.reset_requests()
-        app.run_job(job_for(repository, image, str(image.root.digest)).to_json(), 1)
+        app.dispatch.run(job_for(repository, image, str(image.root.digest)).to_json(), 1)
         assert mirror.tagged(repository, "latest") == image.root.digest
         return [asked_about(mirror, blob.descriptor.digest) for blob in image.blobs]
 
@@ -126,7 +126,7 @@ def test_a_known_layer_costs_one_question_in_each_repository_and_no_copy(mirror:
     ]
 
 
-def unlinked(mirror: Mirroring, store: MirrorStore, app: Mirror, repository: str, body: dict[str, object]) -> Manifest:
+def unlinked(mirror: Mirroring, store: MirrorStore, app: App, repository: str, body: dict[str, object]) -> Manifest:
     """A manifest that was written into the mirror without its blobs' links, as none of ours is."""
     raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST} | body).encode()
     manifest = parse_manifest(raw, OCI_MANIFEST)
@@ -135,7 +135,7 @@ def unlinked(mirror: Mirroring, store: MirrorStore, app: Mirror, repository: str
 
 
 def test_a_link_is_signed_for_nothing_that_the_repository_has_no_link_to(
-    mirror: Mirroring, app: Mirror, store: MirrorStore
+    mirror: Mirroring, app: App, store: MirrorStore
 ) -> None:
     secret = mirrored(mirror, app, "secret/signed", oci_image("secret signed"))
     (stored,) = secret.manifests
@@ -147,7 +147,7 @@ def test_a_link_is_signed_for_nothing_that_the_repository_has_no_link_to(
 
 
 def test_another_repositorys_config_is_not_read_for_its_platform(
-    mirror: Mirroring, app: Mirror, store: MirrorStore
+    mirror: Mirroring, app: App, store: MirrorStore
 ) -> None:
     secret = mirrored(mirror, app, "secret/config", oci_image("secret config"))
     (stored,) = secret.manifests

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.application.running import Run
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import Job
+from acrmirror.jobs.run import Run
 from acrmirror.mirror import Layout, blocks
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import Job
 from testkit.images import foreign_layer, oci_image
 from testkit.reader import verify_repository
 from tests.integration.mirroring import Mirroring
@@ -39,7 +39,7 @@ def mirror(bare_mirror: Mirroring) -> Mirroring:
 def test_a_job_of_which_no_record_can_be_written_goes_on_by_one_message(mirror: Mirroring) -> None:
     lost = Job.of_event(Reference("unwritten", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
     with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
-        app.run_job(lost.to_json(), 1)
+        app.dispatch.run(lost.to_json(), 1)
     assert len(sent(mirror)) == 1
 
 
@@ -48,13 +48,13 @@ def test_what_a_job_came_to_waits_for_its_record_by_delayed_messages(mirror: Mir
     image = mirror.push("unrecorded", oci_image("unrecorded"))
     job = job_for("unrecorded", image)
     with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     assert mirror.tagged("unrecorded", "latest") == image.root.digest
     message = next_message(mirror)
     assert (message["id"], message["attempt"]) == (job.id, 1)
     mirror.stack.registry.reset_requests()
     with app_of(mirror) as app:
-        app.run_job(json.dumps(message), 1)
+        app.dispatch.run(json.dumps(message), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
@@ -67,7 +67,7 @@ def test_a_record_that_can_never_be_written_is_left_to_the_platform_in_the_end(m
     job = job_for("unrecorded/ever", image)
     long_ago = job.later(failing_since("unavailable", datetime.now(UTC) - timedelta(hours=1)), fresh=False)
     with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_RETRY_SECONDS="60") as app, pytest.raises(MirrorError):
-        app.run_job(long_ago.to_json(), 1)
+        app.dispatch.run(long_ago.to_json(), 1)
     assert sent(mirror) == []
 
 
@@ -78,14 +78,14 @@ def test_a_foreign_layer_that_a_replica_lacked_is_asked_for_again_and_comes(mirr
     mirror.stack.registry.set_faults([lacking])
     job = job_for("foreign/late", image)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="2,4") as app:
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
         record = mirror.records.get(job.id)
         assert record is not None
         assert (record.state, str(late) in str(record.fields["left_out"])) == ("done", True)
         assert mirror.tagged("foreign/late", "latest") == image.root.digest
         mirror.stack.registry.clear_faults()
         # The tag is where the event said, and then nothing is left out: there is nothing to ask about any more.
-        app.run_job(json.dumps(next_message(mirror)), 1)
+        app.dispatch.run(json.dumps(next_message(mirror)), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["left_out"]) == ("done", "{}")
@@ -97,10 +97,10 @@ def test_a_damaged_tag_is_set_to_where_the_registry_has_it_and_told(mirror: Mirr
     image = mirror.push("damaged/tag", oci_image("damaged tag"))
     link = mirror.container.get_blob_client(LAYOUT.tag_link("damaged/tag", "latest"))
     with app_of(mirror) as app:
-        app.run_job(job_for("damaged/tag", image).to_json(), 1)
+        app.dispatch.run(job_for("damaged/tag", image).to_json(), 1)
         link.upload_blob(b"not a digest", overwrite=True)
         job = job_for("damaged/tag", image, "later")
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
@@ -116,14 +116,14 @@ def test_force_writes_damaged_links_of_layers_and_manifests_anew(mirror: Mirrori
         *(LAYOUT.layer_link("damaged/links", blob.descriptor.digest) for blob in image.blobs),
     ]
     with app_of(mirror) as app:
-        app.run_job(job_for("damaged/links", image).to_json(), 1)
+        app.dispatch.run(job_for("damaged/links", image).to_json(), 1)
         for name in names:
             link = mirror.container.get_blob_client(name)
             # What stands beside the body stays: no look at the link alone tells.
             link.upload_blob(b"?", overwrite=True, metadata=link.get_blob_properties().metadata)
         assert not verify_repository(mirror.reader, "damaged/links").is_whole
         reference = Reference("damaged/links", image.tag, image.root.digest)
-        app.run_job(Job.of_pull(reference, "mend", force=True).to_json(), 1)
+        app.dispatch.run(Job.of_pull(reference, "mend", force=True).to_json(), 1)
     report = verify_repository(mirror.reader, "damaged/links")
     assert report.is_whole, str(report)
 
@@ -133,14 +133,14 @@ def test_force_finds_damage_inside_a_large_layer_and_reads_that_one_anew(mirror:
     image = mirror.push("damaged/layer", oci_image("damaged layer", layers=[size, size + 1]))
     damaged, whole = (it.descriptor.digest for it in image.blobs if it.descriptor.size in (size, size + 1))
     with app_of(mirror) as app:
-        app.run_job(job_for("damaged/layer", image).to_json(), 1)
+        app.dispatch.run(job_for("damaged/layer", image).to_json(), 1)
         blob = mirror.container.get_blob_client(LAYOUT.blob_data(damaged))
         content = bytearray(blob.download_blob().readall())
         content[-1] ^= 1
         blob.upload_blob(bytes(content), overwrite=True)
         mirror.stack.registry.reset_requests()
         job = Job.of_pull(Reference("damaged/layer", image.tag, image.root.digest), "mend", force=True)
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     opened = [it["digest"] for it in mirror.stack.registry.requests(kind="blob", method="GET") if it["status"] != 401]
     assert opened == [str(damaged)]
     record = mirror.records.get(job.id)
@@ -174,7 +174,7 @@ def test_long_patience_is_had_by_a_delayed_message_and_not_by_a_blocked_worker(
     job = job_for(repository, image)
     with app_of(mirror) as app:
         begun = time.monotonic()
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
         assert time.monotonic() - begun < 12
     record = mirror.records.get(job.id)
     assert record is not None
@@ -189,10 +189,10 @@ def test_the_same_job_on_two_workers_ends_once_and_its_first_run_gives_way(mirro
     mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 2500}}])
     job = job_for("twice", image)
     with app_of(mirror) as one, app_of(mirror) as other:
-        first = threading.Thread(target=one.run_job, args=(job.to_json(), 1))
+        first = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 1))
         first.start()
         time.sleep(1)
-        other.run_job(job.to_json(), 2)
+        other.dispatch.run(job.to_json(), 2)
         first.join(30)
         assert not first.is_alive()
     record = mirror.records.get(job.id)
@@ -208,7 +208,7 @@ def test_a_run_that_finds_its_job_taken_when_it_fails_sends_no_next_attempt(mirr
     mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": fault}])
     job = job_for("overtaken", image)
     with app_of(mirror) as app:
-        first = threading.Thread(target=app.run_job, args=(job.to_json(), 1))
+        first = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         first.start()
         mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 20)
         mirror.records.change(job.id, {"run": "another", "deliveries": 2})
@@ -224,11 +224,11 @@ def test_a_worker_that_begins_after_its_lease_was_lost_leaves_the_job_to_the_oth
     mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 2500}}])
     job = job_for("late", image)
     with app_of(mirror) as one, app_of(mirror) as late:
-        holder = threading.Thread(target=one.run_job, args=(job.to_json(), 2))
+        holder = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 2))
         holder.start()
         time.sleep(1)
         begun = time.monotonic()
-        late.run_job(job.to_json(), 1)
+        late.dispatch.run(job.to_json(), 1)
         assert time.monotonic() - begun < 1
         holder.join(30)
     record = mirror.records.get(job.id)
@@ -241,12 +241,12 @@ def test_asking_about_the_tag_again_leaves_what_the_first_run_brought(mirror: Mi
     second = mirror.push("asked/again", oci_image("second"))
     job = job_for("asked/again", first)
     with app_of(mirror) as app:
-        app.run_job(Job.of_pull(Reference("asked/again", None, second.root.digest), "second").to_json(), 1)
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(Job.of_pull(Reference("asked/again", None, second.root.digest), "second").to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
         before = mirror.records.get(job.id)
     wait_until_older(job.at, 1)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
-        app.run_job(job.checking_again(about=job.at).to_json(), 1)
+        app.dispatch.run(job.checking_again(about=job.at).to_json(), 1)
     after = mirror.records.get(job.id)
     assert before is not None
     assert after is not None
@@ -265,20 +265,20 @@ def test_a_tag_is_asked_about_until_its_newest_event_is_old_enough_whoever_asks(
     event = job_for("asked/pull", second)
     pull = Job.of_pull(Reference("asked/pull", "latest"), "asked/pull")
     with app_of(mirror) as app:
-        app.run_job(event.to_json(), 1)
+        app.dispatch.run(event.to_json(), 1)
         assert sent(mirror) == [{}]
         # Twice against the event, and once as it says: the next replica may say something else again.
         for number, job in enumerate((pull, pull.checking_again(about=event.at))):
-            app.run_job(job.to_json(), 1)
+            app.dispatch.run(job.to_json(), 1)
             assert mirror.tagged("asked/pull", "latest") == second.root.digest
             assert sent(mirror) == [{}] * (number + 2)
         mirror.push("asked/pull", second)
-        app.run_job(pull.checking_again(about=event.at).to_json(), 1)
+        app.dispatch.run(pull.checking_again(about=event.at).to_json(), 1)
         assert sent(mirror) == [{}] * 4
         mirror.push("asked/pull", first)
     wait_until_older(event.at, 1)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
-        app.run_job(pull.checking_again(about=event.at).to_json(), 1)
+        app.dispatch.run(pull.checking_again(about=event.at).to_json(), 1)
     assert mirror.tagged("asked/pull", "latest") == first.root.digest
     assert sent(mirror) == [{}] * 4
     record = mirror.records.get(pull.id)
@@ -293,9 +293,9 @@ def test_a_push_that_failed_stays_failed_when_its_tag_is_asked_about_again(mirro
         Reference("asked/failed", "latest", Digest.of(b"lost")), "lost", from_datetime(datetime.now(UTC))
     )
     with app_of(mirror, MIRROR_NOT_FOUND_SECONDS="1") as app:
-        app.run_job(lost.to_json(), 1)
+        app.dispatch.run(lost.to_json(), 1)
         time.sleep(1)
-        app.run_job(json.dumps(next_message(mirror)), 1)
+        app.dispatch.run(json.dumps(next_message(mirror)), 1)
         before = mirror.records.get(lost.id)
         assert before is not None
         assert before.state == "gone"
@@ -304,7 +304,7 @@ def test_a_push_that_failed_stays_failed_when_its_tag_is_asked_about_again(mirro
     assert moved.root.digest != there.root.digest
     wait_until_older(lost.at, 1)
     with app_of(mirror, MIRROR_RECHECK_SECONDS="1") as app:
-        app.run_job(lost.checking_again(about=lost.at, ended="gone").to_json(), 1)
+        app.dispatch.run(lost.checking_again(about=lost.at, ended="gone").to_json(), 1)
     after = mirror.records.get(lost.id)
     assert after is not None
     assert (after.state, after.fields["error_answered"]) == ("gone", before.fields["error_answered"])
@@ -316,14 +316,14 @@ def test_what_crashed_before_it_had_a_record_can_be_retried_from_the_one_it_gets
     image = mirror.push("crashed", oci_image("crashed"))
     job = job_for("crashed", image)
     with app_of(mirror) as app:
-        app.bury_job(job.to_json())
+        app.dispatch.bury(job.to_json())
         record = mirror.records.get(job.id)
         assert record is not None
         assert (record.state, record.fields["error_code"]) == ("failed", "crashed")
         app.pulls.retry(job.id)
         (message,) = sent(mirror)
         assert Reference(message["repository"], message["tag"], Digest.parse(message["digest"])) == job.reference
-        app.run_job(json.dumps(message), 1)
+        app.dispatch.run(json.dumps(message), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done"
@@ -334,7 +334,7 @@ def test_an_event_is_in_the_history_before_anything_is_asked_and_once(mirror: Mi
     job = Job.of_event(Reference("seen", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
     with app_of(mirror) as app:
         for delivery in (1, 2):
-            app.run_job(job.to_json(), delivery)
+            app.dispatch.run(job.to_json(), delivery)
     (name,) = mirror.reader.names("history/seen/_tags/v1/")
     assert job.at in name
     assert job.reference.digest is not None
@@ -346,7 +346,7 @@ def test_a_job_that_waited_for_other_workers_has_failed_no_attempt(mirror: Mirro
     image = mirror.push("waiting", oci_image("waiting", layers=[9 * 2**20]))
     job = job_for("waiting", image)
     with app_of(mirror, MIRROR_CLAIM_STALE_SECONDS="2") as app, at_work_elsewhere(mirror, image):
-        app.run_job(job.to_json(), 1)
+        app.dispatch.run(job.to_json(), 1)
     assert Job.from_json(json.dumps(next_message(mirror))) == job
     record = mirror.records.get(job.id)
     assert record is not None

@@ -1,6 +1,6 @@
 """Runs of a sweep, in the test's own process."""
 
-from acrmirror.jobs import BACKFILL_QUEUE, Sweep
+from acrmirror.work import BACKFILL_QUEUE, Sweep
 from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, sent
@@ -16,13 +16,13 @@ def test_a_sweep_that_begins_again_asks_for_the_same_jobs_and_for_each_once(bare
     gone = {"match": {"path": "/acr/v1/sweep/b/_manifests"}, "do": {"status": 404}}
     with app_of(mirror) as app:
         mirror.stack.registry.set_faults([gone])
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
         first = {it["id"] for it in sent(mirror, BACKFILL_QUEUE)}
         assert len(first) == 3
         mirror.records.change(sweep.id, {"state": "running", "finished": ""})
         mirror.stack.registry.clear_faults()
-        app.run_job(sweep.to_json(), 2)
-        app.run_job(sweep.to_json(), 3)
+        app.dispatch.run(sweep.to_json(), 2)
+        app.dispatch.run(sweep.to_json(), 3)
     asked = {it.id for it in mirror.jobs("sweep/a") + mirror.jobs("sweep/b")}
     assert len(asked) == mirror.waiting_messages() == 6
     assert first < asked
@@ -37,8 +37,8 @@ def test_a_sweep_whose_run_was_overtaken_writes_no_more(bare_mirror: Mirroring) 
     mirror.push("sweep/c", oci_image("sweep/c", tag="v1"))
     sweep = Sweep.now(("sweep/c",), "overtaken", dry_run=True)
     with app_of(mirror) as app:
-        app.run_job(sweep.to_json(), 3)
+        app.dispatch.run(sweep.to_json(), 3)
         mirror.records.change(sweep.id, {"state": "running"})
         before = mirror.records.get(sweep.id)
-        app.run_job(sweep.to_json(), 2)
+        app.dispatch.run(sweep.to_json(), 2)
     assert mirror.records.get(sweep.id) == before

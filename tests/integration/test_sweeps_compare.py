@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from acrmirror.application import Mirror
-from acrmirror.jobs import BACKFILL_QUEUE, JobRecord, Sweep, underway
+from acrmirror.app import App
+from acrmirror.jobs import JobRecord, underway
 from acrmirror.reference import Digest
+from acrmirror.work import BACKFILL_QUEUE, Sweep
 from testkit.images import Image, multi_arch, oci_image, sbom, signature, unknown_subject
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, sent
@@ -21,16 +22,16 @@ def team() -> str:
     return f"compare-{uuid.uuid4().hex[:8]}"
 
 
-def swept(mirror: Mirroring, app: Mirror, *patterns: str) -> JobRecord:
+def swept(mirror: Mirroring, app: App, *patterns: str) -> JobRecord:
     """The record of a sweep that has run, and not what it asked for."""
     sweep = Sweep.now(patterns, uuid.uuid4().hex, dry_run=False)
-    app.run_job(sweep.to_json(), 1)
+    app.dispatch.run(sweep.to_json(), 1)
     record = mirror.records.get(sweep.id)
     assert record is not None
     return record
 
 
-def run_asked(mirror: Mirroring, app: Mirror) -> list[dict[str, Any]]:
+def run_asked(mirror: Mirroring, app: App) -> list[dict[str, Any]]:
     """Runs each message in the queue of sweeps once."""
     messages: list[dict[str, Any]] = []
     while (some := sent(mirror, BACKFILL_QUEUE)) and some != [{}] * len(some):
@@ -38,7 +39,7 @@ def run_asked(mirror: Mirroring, app: Mirror) -> list[dict[str, Any]]:
             if queue.queue_name == BACKFILL_QUEUE and len(some) <= 32:
                 queue.clear_messages()
         for message in filter(None, some):
-            app.run_job(json.dumps(message), 1)
+            app.dispatch.run(json.dumps(message), 1)
         messages += some
     return messages
 
@@ -94,7 +95,7 @@ def test_a_referrer_whose_subject_was_mirrored_before_it_comes(bare_mirror: Mirr
     mirror, repository = bare_mirror, f"{team}/app"
     image = mirror.push(repository, oci_image(team))
     with app_of(mirror) as app:
-        app.run_job(job_for(repository, image).to_json(), 1)
+        app.dispatch.run(job_for(repository, image).to_json(), 1)
         late = mirror.push(repository, signature(team, image.root))
         found = swept(mirror, app, f"{team}/*")
         assert names(found) == [f"{repository}@{late.root.digest}"]
@@ -235,12 +236,12 @@ def test_a_retried_sweep_asks_anew_for_what_has_failed_and_for_nothing_else(bare
         mirror.push(f"{team}/{name}", oci_image(f"{team}/{name}", tag="v1"))
     sweep = Sweep.now((f"{team}/*",), team, dry_run=False)
     with app_of(mirror) as app:
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
         (job,) = mirror.jobs(f"{team}/ends")
         mirror.records.change(job.id, {"state": "failed"})
         mirror.records.change(sweep.id, {"state": "incomplete"})
         app.pulls.retry(sweep.id)
         retried = next(it for it in sent(mirror, BACKFILL_QUEUE) if it.get("id") == sweep.id and it.get("retries"))
-        app.run_job(json.dumps(retried), 1)
+        app.dispatch.run(json.dumps(retried), 1)
     assert sorted(it.state for it in mirror.jobs(f"{team}/ends")) == ["failed", "queued"]
     assert len(mirror.jobs(f"{team}/waits")) == 1

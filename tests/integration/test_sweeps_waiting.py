@@ -9,7 +9,8 @@ from urllib.parse import unquote
 import pytest
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import JobRecord, Sweep
+from acrmirror.jobs import JobRecord
+from acrmirror.work import Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -22,7 +23,7 @@ CATALOG = {"kind": "catalog"}
 
 @pytest.fixture
 def mirror(bare_mirror: Mirroring, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirroring]:
-    monkeypatch.setattr("acrmirror.application.sweeping.PATIENCE", (0.1,))
+    monkeypatch.setattr("acrmirror.sync.sweeping.PATIENCE", (0.1,))
     yield bare_mirror
     bare_mirror.stack.registry.clear_faults()
 
@@ -41,11 +42,11 @@ def test_a_sweep_waits_for_the_table_by_a_delayed_message(mirror: Mirroring) -> 
     mirror.push("patient/table", oci_image("patient table", tag="v1"))
     sweep = sweep_of("patient/table")
     with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
     message = next_message(mirror)
     assert (message["id"], message["attempt"]) == (sweep.id, 1)
     with app_of(mirror) as app:
-        app.run_job(json.dumps(message), 1)
+        app.dispatch.run(json.dumps(message), 1)
     record = record_of(mirror, sweep)
     assert (record.state, record.fields["match_asked"], record.fields["attempt"]) == ("done", 1, 1)
     assert sent(mirror) == []
@@ -55,7 +56,7 @@ def test_a_sweep_whose_table_stays_away_is_left_to_the_platform_in_the_end(mirro
     long_ago = failing_since("unavailable", datetime.now(UTC) - timedelta(hours=1))
     sweep = replace(sweep_of("patient/ever"), attempt=9, failing=long_ago)
     with app_of(mirror, MIRROR_TABLE="nosuchtable", MIRROR_RETRY_SECONDS="60") as app, pytest.raises(MirrorError):
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
     assert sent(mirror) == []
 
 
@@ -64,18 +65,18 @@ def test_a_sweep_waits_for_a_registry_that_is_away_and_ends_as_failed_if_it_stay
     sweep = sweep_of("patient/registry")
     mirror.stack.registry.set_faults([{"match": CATALOG, "do": {"status": 503}}])
     with app_of(mirror) as app:
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
         waiting = record_of(mirror, sweep)
         assert (waiting.state, waiting.fields["error_code"]) == ("waiting", "unavailable")
         assert waiting.fields["next_attempt"]
         message = next_message(mirror)
         late = replace(sweep, failing=failing_since("unavailable", datetime.now(UTC) - timedelta(hours=7)))
-        app.run_job(late.to_json(), 1)
+        app.dispatch.run(late.to_json(), 1)
         failed = record_of(mirror, sweep)
         assert (failed.state, failed.fields["error_code"]) == ("failed", "unavailable")
         mirror.records.change(sweep.id, {"state": "waiting"})
         mirror.stack.registry.clear_faults()
-        app.run_job(json.dumps(message), 1)
+        app.dispatch.run(json.dumps(message), 1)
     done = record_of(mirror, sweep)
     assert (done.state, done.fields["match_asked"], done.fields["error_code"]) == ("done", 1, "")
 
@@ -88,11 +89,11 @@ def test_a_sweep_waits_for_a_registry_that_goes_away_after_its_list_of_repositor
     one = {"match": {"path": "^/acr/v1/away/one"}, "do": {"status": 503}}
     with app_of(mirror) as app:
         mirror.stack.registry.set_faults([one, {"match": {"kind": "catalog", "after": 1}, "do": {"status": 503}}])
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
         waiting = record_of(mirror, sweep)
         assert (waiting.state, waiting.fields["error_code"]) == ("waiting", "unavailable")
         mirror.stack.registry.set_faults([one])
-        app.run_job(json.dumps(next_message(mirror)), 1)
+        app.dispatch.run(json.dumps(next_message(mirror)), 1)
     ended = record_of(mirror, sweep)
     assert (ended.state, ended.fields["match_asked"]) == ("incomplete", 1)
     assert "away/one: " in ended.fields["error_answered"]
@@ -114,11 +115,11 @@ def test_a_sweep_waits_for_storage_that_goes_away_while_it_compares(
     with StorageProxy(stack.ca, foundation.certificates.server) as proxy:
         proxy.upstream, proxy.refuses = {"table": stack.table_endpoint, "blob": stack.blob_endpoint}[service], fail
         with app_of(mirror, **{f"MIRROR_{service.upper()}_ENDPOINT": proxy.endpoint}) as app:
-            app.run_job(sweep.to_json(), 1)
+            app.dispatch.run(sweep.to_json(), 1)
             waiting = record_of(mirror, sweep)
             assert (waiting.state, waiting.fields["error_code"]) == ("waiting", "unavailable")
             proxy.refuses = lambda method, path: None
-            app.run_job(json.dumps(next_message(mirror)), 1)
+            app.dispatch.run(json.dumps(next_message(mirror)), 1)
     ended = record_of(mirror, sweep)
     assert (ended.state, ended.fields["match_asked"]) == ("done", 1)
 
@@ -126,7 +127,7 @@ def test_a_sweep_waits_for_storage_that_goes_away_while_it_compares(
 def test_a_sweep_of_patterns_that_are_none_fails_by_that_name(mirror: Mirroring) -> None:
     sweep = sweep_of("Patient/None")
     with app_of(mirror) as app:
-        app.run_job(sweep.to_json(), 1)
+        app.dispatch.run(sweep.to_json(), 1)
     record = record_of(mirror, sweep)
     assert (record.state, record.fields["error_code"]) == ("failed", "malformed")
 
@@ -146,10 +147,10 @@ def test_a_burial_that_can_not_be_written_is_tried_again_and_never_a_message_tha
         proxy.upstream, proxy.refuses = stack.table_endpoint, busy
         with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
             with pytest.raises(MirrorError):
-                app.bury_job(sweep.to_json())
+                app.dispatch.bury(sweep.to_json())
             assert record_of(mirror, sweep).state == "queued"
             proxy.refuses = lambda method, path: None
-            app.bury_job(sweep.to_json())
+            app.dispatch.bury(sweep.to_json())
     buried = record_of(mirror, sweep)
     assert (buried.state, buried.fields["error_code"]) == ("failed", "crashed")
     assert {it.id for it in mirror.records.newest()} == before

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from acrmirror.jobs import FINAL_STATES, Job, JobQueue
+from acrmirror.jobs import FINAL_STATES, JobQueue
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.rebuilding import last_in_mirror
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Job
 from standins.stack import Stack
 from testkit.images import Image, StoredManifest, oci_image
 from testkit.stack import CONTAINER

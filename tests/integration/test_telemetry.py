@@ -20,15 +20,15 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from acrmirror.application import Mirror
-from acrmirror.application.running import Run
-from acrmirror.jobs import Job
+from acrmirror.app import App
 from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.run import Run
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
 from acrmirror.telemetry.telemetry import CLOSE_SECONDS
+from acrmirror.work import Job
 from devtools.bicep.settled import at
 from devtools.deployment import SITE
 from devtools.deployment.scenarios import SCENARIOS, run
@@ -156,8 +156,8 @@ def test_jobs_do_without_telemetry_that_fails(
         if trouble == "nobody listens":
             listener.close()
         settings = {**mirror.stack.app_environment(), "APPLICATIONINSIGHTS_CONNECTION_STRING": string}
-        with Mirror.open(Settings.from_environment(settings)) as app:
-            app.run_job(job.to_json(), 1)
+        with App.open(Settings.from_environment(settings)) as app:
+            app.dispatch.run(job.to_json(), 1)
             record = mirror.records.get(job.id)
             assert record is not None
             assert record.state == "done"

@@ -13,9 +13,9 @@ from urllib.request import urlopen
 import pytest
 from azure.storage.queue import QueueClient
 
-from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, granted, policy, scope
 from standins.foundation import Foundation
 from standins.policy import ALL

@@ -4,8 +4,8 @@ import pytest
 
 from acrmirror.http.api import _pull
 from acrmirror.jobs import FINAL_STATES, JobRecord
-from acrmirror.jobs.job import Job
 from acrmirror.reference import Reference
+from acrmirror.work.job import Job
 
 
 def record(state: str) -> JobRecord:

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from acrmirror.errors import Malformed
-from acrmirror.jobs import Job, job_id
-from acrmirror.jobs.failing import Failing
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Job, job_id
+from acrmirror.work.failing import Failing
 
 AT = "2026-04-25T21:39:47.276585742Z"
 REFERENCE = Reference("team/app", "v1", Digest.of(b"image"))

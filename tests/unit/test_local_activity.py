@@ -3,7 +3,8 @@
 import json
 from dataclasses import replace
 
-from acrmirror.jobs import JobRecord, Sweep
+from acrmirror.jobs import JobRecord
+from acrmirror.work import Sweep
 from devtools.activity import job_line
 
 

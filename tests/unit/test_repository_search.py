@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
-from acrmirror.application.images import LOOKED_THROUGH, Images
+from acrmirror.serve.images import LOOKED_THROUGH, Images
 
 NAMES = [f"team/{number:04}" for number in range(2 * LOOKED_THROUGH + 10)]
 

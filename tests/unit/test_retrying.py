@@ -19,9 +19,9 @@ from acrmirror.errors import (
     Unavailable,
     Unsupported,
 )
-from acrmirror.jobs.failing import Failing
 from acrmirror.moments import from_datetime
 from acrmirror.retrying import Final, Retry, RetryPolicy
+from acrmirror.work.failing import Failing
 
 NOW = datetime(2026, 4, 25, 12, 0, tzinfo=UTC)
 POLICY = RetryPolicy(not_found=timedelta(minutes=30), others=timedelta(hours=6))

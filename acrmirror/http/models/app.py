@@ -5,11 +5,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from acrmirror.application.health import Health
+from acrmirror.health import Health
 from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
-from acrmirror.jobs import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 from acrmirror.moments import from_datetime
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
 
 class CheckResult(Model):

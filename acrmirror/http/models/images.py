@@ -6,12 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from acrmirror.application.images import Content, MirroredImage, Variant
 from acrmirror.history import Observation
 from acrmirror.http.models.base import Count, Model
 from acrmirror.mirror.listing import TagEntry
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.platforms import normal
+from acrmirror.serve.images import Content, MirroredImage, Variant
 
 
 class RepositoryPage(Model):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from acrmirror.application.pulls import ID_GRAMMAR
 from acrmirror.http.models.base import Model, State
+from acrmirror.jobs.pulls import ID_GRAMMAR
 from acrmirror.patterns import PATTERN_GRAMMAR
 from acrmirror.platforms import PLATFORM_GRAMMAR
 from acrmirror.reference import REFERENCE_GRAMMAR

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from acrmirror.errors import Malformed
-from acrmirror.jobs.failing import Failing, written
-from acrmirror.jobs.job import Job, children_moment, job_id
 from acrmirror.moments import from_datetime, nine_digits
 from acrmirror.reference import Digest, Reference, shown
+from acrmirror.work.failing import Failing, written
+from acrmirror.work.job import Job, children_moment, job_id
 
 KIND = "match"
 

@@ -7,12 +7,13 @@ made up for by the next, and it does not matter on how many instances it ticks.
 import logging
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.application.failures import NotCompared
-from acrmirror.application.sweeps import Sweeps
-from acrmirror.errors import MirrorError
-from acrmirror.jobs import FINAL_STATES, Compared, Comparisons, JobRecords, Sweep, TableClaims, job_id
+from acrmirror.errors import MirrorError, NotCompared
+from acrmirror.jobs import FINAL_STATES, JobRecords, TableClaims
 from acrmirror.moments import from_datetime
+from acrmirror.sync.comparisons import Compared, Comparisons
+from acrmirror.sync.sweeps import Sweeps
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import Sweep, job_id
 
 EVERYTHING = ("*",)
 SLACK = timedelta(minutes=5)

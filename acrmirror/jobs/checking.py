@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from acrmirror.copying import Copied, ask_again
 from acrmirror.errors import InvalidReference
 from acrmirror.history import TagEvent
-from acrmirror.jobs import Job, JobQueue, JobRecords
+from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.mirror import MirrorStore
 from acrmirror.moments import ahead_of
 from acrmirror.reference import Digest
+from acrmirror.work import Job
 
 
 class Checks:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import MirrorError, Permanent
 from acrmirror.events import RegistryEvent, check_event, identity_of, parse_event
-from acrmirror.jobs import Job, JobQueue, JobRecords, Refusals
-from acrmirror.jobs.job import Kind
+from acrmirror.jobs import JobQueue, JobRecords, Refusals
 from acrmirror.moments import to_datetime
 from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import Job
+from acrmirror.work.job import Kind
 
 FIRST_RETRY = timedelta(seconds=8)
 """Event Grid delivers an event that it got no good answer for again after ten seconds, not sooner."""

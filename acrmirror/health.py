@@ -5,26 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.application.failures import DeadJobs, RefusedEvents
-from acrmirror.application.timing import check_compared
-from acrmirror.errors import InvalidReference, MirrorError, NotFound
-from acrmirror.jobs import (
-    BACKFILL_QUEUE,
-    DEAD_BACKFILL_QUEUE,
-    DEAD_QUEUE,
-    JOB_QUEUE,
-    Compared,
-    Comparisons,
-    Depth,
-    JobQueue,
-    JobRecords,
-    Refusal,
-    Refusals,
-)
+from acrmirror.errors import DeadJobs, InvalidReference, MirrorError, NotFound, RefusedEvents
+from acrmirror.jobs import Depth, JobQueue, JobRecords, Refusal, Refusals
 from acrmirror.mirror import MirrorStore
 from acrmirror.package import other_python
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
+from acrmirror.sync.comparisons import Compared, Comparisons
+from acrmirror.sync.timer import check_compared
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
 BURIED_WITHIN = timedelta(minutes=1)
 """A function takes a message out of a poison queue within seconds; one that is there for longer stays."""

@@ -1,153 +1,71 @@
-"""Mirror: what happens to an event and to a job, and where the parts are wired."""
+"""Runs a copy or a deletion to its end: a final record, or a delayed message for its next attempt."""
 
 import logging
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Any
 
-from acrmirror.application.checking import Checks, is_lost
-from acrmirror.application.health import HealthChecks
-from acrmirror.application.images import Images
-from acrmirror.application.intake import Intake
-from acrmirror.application.pulls import Pulls
-from acrmirror.application.running import LAYERS_SHOWN, Run
-from acrmirror.application.sweeps import Sweeps
-from acrmirror.application.timing import Timer
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
-from acrmirror.credentials import make_credential, registry_credential
-from acrmirror.errors import Cancelled, Malformed, MirrorError, NotFound, Permanent, Unavailable
+from acrmirror.errors import Cancelled, MirrorError, NotFound, Unavailable
 from acrmirror.history import Observation
-from acrmirror.jobs import (
-    FINAL_STATES,
-    CheckRecorder,
-    Comparisons,
-    HeldClaims,
-    Job,
-    JobQueue,
-    JobRecord,
-    JobRecords,
-    Refusals,
-    Sweep,
-    TableClaims,
-    job_id,
-)
-from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.checking import Checks, is_lost
+from acrmirror.jobs.claims import HeldClaims, TableClaims
+from acrmirror.jobs.queue import JobQueue
+from acrmirror.jobs.records import JobRecords, error_fields
+from acrmirror.jobs.run import LAYERS_SHOWN, Run
 from acrmirror.mirror import CopyTarget, MirrorStore
 from acrmirror.moments import from_datetime
-from acrmirror.reference import Reference, shown
-from acrmirror.registry import Redirects, Registry, Session
+from acrmirror.reference import Reference
+from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
-from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
+from acrmirror.work.job import Job
 
 NOTES_SHOWN = 50
 
-_DIED = "its worker died or failed unexpectedly too often"
-_LOOK = "Look into the function's log for the time of its runs, then retry it from its record"
 _log = logging.getLogger(__name__)
 
 
-class Mirror:
-    """One registry, one mirror, one queue. Thread-safe; open it once a process and close it with it."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How copies run. `threads` are those of the process for blobs; `claim_wait` are the seconds after which a claim of
+    another worker is stale; `window` is how long an answer of the registry may be an older one."""
+
+    threads: int
+    claim_wait: float
+    window: timedelta
+
+
+class Runner:
+    """Runs jobs of one registry into one mirror. Thread-safe."""
 
     def __init__(
         self,
-        settings: Settings,
         registry: Registry,
         store: MirrorStore,
+        checks: Checks,
         queue: JobQueue,
         records: JobRecords,
+        claims: TableClaims,
+        policy: RetryPolicy,
+        manner: Manner,
         telemetry: Telemetry,
     ) -> None:
-        self._settings = settings
         self._registry = registry
         self._store = store
         self._target = CopyTarget(store)
+        self._checks = checks
         self._queue = queue
         self._records = records
+        self._claims = claims
+        self._policy = policy
+        self._manner = manner
         self._telemetry = telemetry
-        self._claims = TableClaims(records.table, settings.claim_stale_seconds, records)
-        self._policy = RetryPolicy(
-            timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
-        )
-        self._checks = Checks(settings.recheck_seconds, store, queue, records)
-        self.pulls = Pulls(settings, registry, queue, records)
-        self.images = Images(settings, store)
-        comparisons = Comparisons(records.table)
-        self.sweeps = Sweeps(settings, registry, store.listing, queue, records, comparisons, telemetry, self._policy)
-        self.timer = Timer(settings.compare_hours, self.sweeps, comparisons, records, telemetry, self._claims)
-        refusals = Refusals(records.table)
-        self._intake = Intake(settings, queue, records, refusals, telemetry)
-        self.health = HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours)
-        self._closing = ExitStack()
 
-    @classmethod
-    def open(cls, settings: Settings) -> "Mirror":
-        """Makes every client, all with one credential. Nothing is fetched yet."""
-        credential = make_credential(settings)
-        trust = settings.trust_bundle
-        session = Session(
-            settings.registry,
-            registry_credential(settings, credential),
-            settings.registry_audience,
-            Redirects(settings.redirect_hosts, settings.redirect_local),
-            trust,
-        )
-        mirror = cls(
-            settings,
-            Registry(session),
-            MirrorStore.open(
-                settings.blob_endpoint,
-                settings.container,
-                credential,
-                prefix=settings.prefix,
-                trust_bundle=trust,
-                connections=settings.threads + 4,
-            ),
-            JobQueue.open(settings.queue_endpoint, credential, trust),
-            JobRecords.open(settings.table_endpoint, settings.table, credential, trust),
-            Telemetry.open(settings, credential),
-        )
-        clients = (session, mirror._store, mirror._queue, mirror._records)
-        for part in (credential, *clients, mirror._telemetry):
-            mirror._closing.callback(part.close)
-        return mirror
-
-    def close(self) -> None:
-        self._closing.close()
-
-    def __enter__(self) -> "Mirror":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # an event comes in
-
-    def receive_event(self, payload: Mapping[str, object]) -> None:
-        """Enqueues the job of an event. Raises for one that is refused, see `Intake`."""
-        self._intake.receive(payload)
-
-    # a job runs
-
-    def run_job(self, message: str, deliveries: int) -> None:
-        """Runs the job of one queue message to a final record or to a delayed message for its next attempt.
-
-        Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
-        often hands it to `bury_job`.
-        """
-        try:
-            job = Sweep.from_json(message) or Job.from_json(message)
-        except Malformed:
-            self.bury_job(message)
-            return
-        if isinstance(job, Sweep):
-            self.sweeps.run(job, deliveries)
-            return
+    def run(self, job: Job, deliveries: int) -> None:
+        """Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
+        often puts it into the poison queue."""
         run = Run(self._records, job, deliveries, self._telemetry)
         if deliveries > 1:
             # A worker died over the delivery before.
@@ -185,16 +103,16 @@ class Mirror:
         context = Context(
             identity=job.id,
             at=job.at,
-            threads=self._settings.threads,
+            threads=self._manner.threads,
             claims=claims,
-            claim_wait=self._settings.claim_stale_seconds,
+            claim_wait=self._manner.claim_wait,
             force=job.force,
             resume=not job.fresh,
             cancel=run.cancel,
             progress=run.progress,
             event=event,
             about=self._checks.event_of(job),
-            window=timedelta(seconds=self._settings.recheck_seconds[-1]),
+            window=self._manner.window,
         )
         if job.platforms:
             return copy_platforms(source, self._target, job.reference, job.platforms, context)
@@ -203,7 +121,7 @@ class Mirror:
         return copied
 
     def _note_deletion(self, source: Registry, job: Job) -> Copied:
-        """Recorded once the registry has answered 404 itself; what stands in the mirror stays (rule H4)."""
+        """Recorded once the registry has answered 404 itself; what is in the mirror stays (rule H4)."""
         digest = job.reference.digest
         copied = Copied(digest=digest)
         if digest is None:
@@ -265,58 +183,6 @@ class Mirror:
             _log.warning("Waiting %.0f s with the record of %s: %s", decision.delay, job.id, error)
             return False
         return not run.over
-
-    # a job is dead
-
-    def bury_job(self, message: str) -> None:
-        """Brings a message that crashed its worker too often into its record. Raises where that can't be written: then
-        the platform tries it again."""
-        try:
-            job = Sweep.from_json(message) or Job.from_json(message)
-        except Malformed as unreadable:
-            identity = job_id(datetime.now(UTC), message)
-            _log.error("A message that is no job was in the poison queue, kept as %s: %s", identity, unreadable)
-            ended = {"state": "failed", "kind": "unreadable"} | error_fields(unreadable)
-            self._records.change(identity, ended | {"notes": [shown(message, 4000)]})
-            self._telemetry.run_ended(ended)
-            return
-        if isinstance(job, Sweep):
-            self.sweeps.bury(job, Crashed("list the registry", _DIED, f"{_LOOK}."))
-            return
-        # Before the record: whoever finds that in its final state has nothing left to do.
-        self._claims.clear(job.id)
-        if job.check:
-            self._bury_check(job)
-            return
-        before = self._records.get(job.id)
-        if before is not None and before.fields.get("state") in FINAL_STATES:
-            return
-        seen = str(before.fields.get("error_answered", "")) if before is not None else ""
-        error = Crashed(
-            f"mirror {job.reference}",
-            f"{_DIED}{f' ({seen})' if seen else ''}",
-            f"{_LOOK}: what is staged is reused.",
-        )
-        asked = JobRecord.of(job).fields if before is None else {}
-        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
-        self._records.change(job.id, asked | ended | {"message": message}, unless_final=True)
-        self._telemetry.run_ended({"kind": job.kind} | ended)
-        _log.error("Dead %s: %s", job.id, error)
-
-    def _bury_check(self, job: Job) -> None:
-        """The job itself has ended, and stays as it is."""
-        error = Crashed(f"ask about {job.reference} again", _DIED, f"{_LOOK}, or ask for the image anew.")
-        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
-        CheckRecorder(self._records, job, "burial", 1).write(ended)
-        self._telemetry.run_ended({"kind": "check"} | ended)
-        self._claims.clear(job.id)
-        _log.error("Dead %s: %s", job.id, error)
-
-
-class Crashed(Permanent):
-    """What the platform gave up on."""
-
-    code = "crashed"
 
 
 def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:

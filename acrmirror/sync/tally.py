@@ -4,7 +4,7 @@ import threading
 from itertools import islice
 from typing import Any
 
-from acrmirror.application.running import RequestCounts
+from acrmirror.jobs.run import RequestCounts
 from acrmirror.reference import Reference
 
 SAMPLE = 300

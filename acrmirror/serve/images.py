@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from acrmirror.application.failures import NotHere
 from acrmirror.archive import images_of, platform_of
-from acrmirror.errors import Damaged, NoSuchPlatform, TooLarge
+from acrmirror.errors import Damaged, NoSuchPlatform, NotHere, TooLarge
 from acrmirror.history import Observation
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.listing import TagPage

@@ -5,8 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from acrmirror.application.comparing import Comparison, Lack, Mirrored, edges_from
-from acrmirror.application.tally import Tally
 from acrmirror.copying import Cancel
 from acrmirror.errors import (
     Cancelled,
@@ -20,12 +18,15 @@ from acrmirror.errors import (
     Transient,
     Unavailable,
 )
-from acrmirror.jobs import FINAL_STATES, Job, JobQueue, JobRecords, Sweep, UnderWay
+from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecords, UnderWay
 from acrmirror.mirror.listing import Listing
 from acrmirror.patterns import Patterns
 from acrmirror.reference import REPOSITORY_LIMIT, Digest, check_repository
 from acrmirror.registry import Registry
 from acrmirror.registry.values import ListedManifest
+from acrmirror.sync.comparing import Comparison, Lack, Mirrored, edges_from
+from acrmirror.sync.tally import Tally
+from acrmirror.work import Job, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing; what asks for more patience than 30 gets 30."""

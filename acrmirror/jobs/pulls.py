@@ -11,18 +11,18 @@ from itertools import islice
 from typing import Any, cast, get_args
 from uuid import uuid4
 
-from acrmirror.application.failures import NotHere, RegistryDenied, WrongState
-from acrmirror.application.sweeps import sweep_of
-from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError
-from acrmirror.jobs import FINAL_STATES, Flights, Job, JobQueue, JobRecord, JobRecords
-from acrmirror.jobs.job import Kind
+from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotHere, RegistryDenied, WrongState
+from acrmirror.jobs import FINAL_STATES, Flights, JobQueue, JobRecord, JobRecords
 from acrmirror.jobs.records import AGAIN, error_fields
-from acrmirror.jobs.sweep import KIND as MATCH
 from acrmirror.moments import from_datetime
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest, Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
+from acrmirror.work import Job
+from acrmirror.work.job import Kind
+from acrmirror.work.sweep import KIND as MATCH
+from acrmirror.work.sweep import Sweep
 
 ROUNDS = 8
 GRACE_SECONDS = 2.0
@@ -193,6 +193,13 @@ class Pulls:
         except MirrorError as error:
             _log.warning("The record of %s is behind: %s", record.id, error)
         return JobRecord(record.id, record.fields | fields, "")
+
+
+def sweep_of(record: JobRecord) -> Sweep:
+    """The sweep behind a record of kind `match`."""
+    fields = record.fields
+    patterns = tuple(json.loads(fields["patterns"]))
+    return Sweep(record.id, patterns, str(fields["at"]), bool(fields.get("dry_run")), record.retries)
 
 
 def job_of(record: JobRecord) -> Job:

@@ -1,32 +1,33 @@
-"""Sweeps: pulls of all that patterns mean and the mirror lacks, each asked for image by image."""
+"""Runs a sweep to its end: a final record, or a delayed message for its next attempt."""
 
-import json
 import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from acrmirror.application.running import CANCELLED
-from acrmirror.application.sweeping import Sweeping
 from acrmirror.copying import Cancel
 from acrmirror.errors import Cancelled, Denied, Incomplete, MirrorError, NotFound, Transient, Unavailable
-from acrmirror.jobs import FINAL_STATES, Comparisons, JobQueue, JobRecord, JobRecords, Recorder, Sweep
+from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecords, Recorder
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
-from acrmirror.jobs.sweep import KIND
+from acrmirror.jobs.run import CANCELLED
 from acrmirror.mirror.listing import Listing
 from acrmirror.moments import from_datetime
 from acrmirror.patterns import Patterns
 from acrmirror.registry import Registry
 from acrmirror.retrying import Retry, RetryPolicy
 from acrmirror.settings import Settings
+from acrmirror.sync.comparisons import Comparisons
+from acrmirror.sync.sweeping import Sweeping
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import Sweep
+from acrmirror.work.sweep import KIND
 
 _log = logging.getLogger(__name__)
 
 
-class Sweeps:
-    """What asks for sweeps, and what runs them."""
+class SweepRunner:
+    """Runs sweeps of one registry against one mirror. Thread-safe."""
 
     def __init__(
         self,
@@ -36,8 +37,8 @@ class Sweeps:
         queue: JobQueue,
         records: JobRecords,
         comparisons: Comparisons,
-        telemetry: Telemetry,
         policy: RetryPolicy,
+        telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._registry = registry
@@ -45,22 +46,8 @@ class Sweeps:
         self._queue = queue
         self._records = records
         self._comparisons = comparisons
-        self._telemetry = telemetry
         self._policy = policy
-
-    def ask(self, patterns: list[str], *, dry_run: bool) -> JobRecord:
-        """Raises Malformed for what is no pattern."""
-        parsed = Patterns.parse(patterns, self._settings.registry)
-        return self.send(Sweep.now(parsed.texts, uuid4().hex, dry_run=dry_run))
-
-    def send(self, sweep: Sweep) -> JobRecord:
-        """The message, then the record, which its run writes if this does not (rule W6)."""
-        self._queue.send_sweep(sweep)
-        try:
-            self._records.add(sweep)
-        except MirrorError as error:
-            _log.warning("No record yet of %s: %s", sweep.id, error)
-        return JobRecord.of(sweep)
+        self._telemetry = telemetry
 
     def run(self, sweep: Sweep, deliveries: int) -> None:
         """Runs to a final record, or to a delayed message for the next attempt where the registry, the queue or the
@@ -160,13 +147,6 @@ class Sweeps:
         ended = {"state": "failed", "finished": _now()} | error_fields(error)
         self._records.change(sweep.id, sweep.asked | ended, unless_final=True)
         self._telemetry.run_ended({"kind": KIND} | ended)
-
-
-def sweep_of(record: JobRecord) -> Sweep:
-    """The sweep behind a record of kind `match`."""
-    fields = record.fields
-    patterns = tuple(json.loads(fields["patterns"]))
-    return Sweep(record.id, patterns, str(fields["at"]), bool(fields.get("dry_run")), record.retries)
 
 
 def _now() -> str:

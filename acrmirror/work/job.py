@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Self, cast, get_args
 
 from acrmirror.errors import Malformed
-from acrmirror.jobs.failing import Failing, written
 from acrmirror.moments import from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference, shown
+from acrmirror.work.failing import Failing, written
 
 JOB_QUEUE = "mirror-jobs"
 DEAD_QUEUE = "mirror-jobs-poison"

@@ -9,12 +9,13 @@ from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
 from acrmirror.errors import Cancelled, MirrorError
-from acrmirror.jobs import CheckRecorder, Holder, Job, JobRecords, Recorder, facts_of_check
+from acrmirror.jobs import CheckRecorder, Holder, JobRecords, Recorder, facts_of_check
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, shown
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import Job
 
 LAYERS_SHOWN = 150
 """Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""

@@ -1,0 +1,112 @@
+"""The app: every client and part is made here, once, and nothing else wires them together."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from acrmirror.credentials import make_credential, registry_credential
+from acrmirror.dispatch import Dispatch
+from acrmirror.health import HealthChecks
+from acrmirror.jobs import JobQueue, JobRecords, Refusals, TableClaims
+from acrmirror.jobs.burial import Burial
+from acrmirror.jobs.checking import Checks
+from acrmirror.jobs.intake import Intake
+from acrmirror.jobs.pulls import Pulls
+from acrmirror.jobs.runner import Manner, Runner
+from acrmirror.mirror import MirrorStore
+from acrmirror.registry import Redirects, Registry, Session
+from acrmirror.retrying import RetryPolicy
+from acrmirror.serve.images import Images
+from acrmirror.settings import Settings
+from acrmirror.sync.comparisons import Comparisons
+from acrmirror.sync.runner import SweepRunner
+from acrmirror.sync.sweeps import Sweeps
+from acrmirror.sync.timer import Timer
+from acrmirror.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One registry, one mirror. Its parts are siblings, and thread-safe; open it once a process and close it
+    with it."""
+
+    intake: Intake
+    dispatch: Dispatch
+    pulls: Pulls
+    sweeps: Sweeps
+    timer: Timer
+    images: Images
+    health: HealthChecks
+    telemetry: Telemetry
+    _closing: ExitStack = field(repr=False)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Makes every client, all with one credential. Nothing is fetched yet."""
+        with ExitStack() as clients:
+            credential = make_credential(settings)
+            clients.callback(credential.close)
+            trust = settings.trust_bundle
+            session = Session(
+                settings.registry,
+                registry_credential(settings, credential),
+                settings.registry_audience,
+                Redirects(settings.redirect_hosts, settings.redirect_local),
+                trust,
+            )
+            clients.callback(session.close)
+            registry = Registry(session)
+            store = MirrorStore.open(
+                settings.blob_endpoint,
+                settings.container,
+                credential,
+                prefix=settings.prefix,
+                trust_bundle=trust,
+                connections=settings.threads + 4,
+            )
+            clients.callback(store.close)
+            queue = JobQueue.open(settings.queue_endpoint, credential, trust)
+            clients.callback(queue.close)
+            records = JobRecords.open(settings.table_endpoint, settings.table, credential, trust)
+            clients.callback(records.close)
+            telemetry = Telemetry.open(settings, credential)
+            clients.callback(telemetry.close)
+
+            claims = TableClaims(records.table, settings.claim_stale_seconds, records)
+            refusals = Refusals(records.table)
+            comparisons = Comparisons(records.table)
+            policy = RetryPolicy(
+                timedelta(seconds=settings.not_found_seconds), timedelta(seconds=settings.retry_seconds)
+            )
+            checks = Checks(settings.recheck_seconds, store, queue, records)
+            window = timedelta(seconds=settings.recheck_seconds[-1])
+            manner = Manner(settings.threads, settings.claim_stale_seconds, window)
+            runner = Runner(registry, store, checks, queue, records, claims, policy, manner, telemetry)
+            sweep_runner = SweepRunner(
+                settings, registry, store.listing, queue, records, comparisons, policy, telemetry
+            )
+            sweeps = Sweeps(settings.registry, queue, records)
+            return cls(
+                intake=Intake(settings, queue, records, refusals, telemetry),
+                dispatch=Dispatch(runner, sweep_runner, Burial(records, claims, telemetry)),
+                pulls=Pulls(settings, registry, queue, records),
+                sweeps=sweeps,
+                timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims),
+                images=Images(settings, store),
+                health=HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours),
+                telemetry=telemetry,
+                _closing=clients.pop_all(),
+            )
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,45 @@
+"""From a queue's message to whoever runs it."""
+
+from acrmirror.errors import Crashed, Malformed
+from acrmirror.jobs.burial import DIED, LOOK, Burial
+from acrmirror.jobs.runner import Runner
+from acrmirror.sync.runner import SweepRunner
+from acrmirror.work import Job, Sweep
+
+
+class Dispatch:
+    """Reads each message once, and hands the job or the sweep on. Thread-safe."""
+
+    def __init__(self, runner: Runner, sweeps: SweepRunner, burial: Burial) -> None:
+        self._runner = runner
+        self._sweeps = sweeps
+        self._burial = burial
+
+    def run(self, message: str, deliveries: int) -> None:
+        """Runs what the message asks for to a final record, or to a delayed message for its next attempt.
+
+        Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
+        often puts it into the poison queue.
+        """
+        try:
+            task = Sweep.from_json(message) or Job.from_json(message)
+        except Malformed as error:
+            self._burial.bury_unreadable(message, error)
+            return
+        if isinstance(task, Sweep):
+            self._sweeps.run(task, deliveries)
+        else:
+            self._runner.run(task, deliveries)
+
+    def bury(self, message: str) -> None:
+        """Takes a message of a poison queue into its record. Raises where that can't be written: then the platform
+        delivers it again."""
+        try:
+            task = Sweep.from_json(message) or Job.from_json(message)
+        except Malformed as error:
+            self._burial.bury_unreadable(message, error)
+            return
+        if isinstance(task, Sweep):
+            self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
+        else:
+            self._burial.bury(task)

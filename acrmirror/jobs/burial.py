@@ -1,0 +1,66 @@
+"""Burial: what crashed its worker too often, and the platform has put into a poison queue, ends in its record."""
+
+import logging
+from datetime import UTC, datetime
+
+from acrmirror.errors import Crashed, Malformed
+from acrmirror.jobs.checks import CheckRecorder
+from acrmirror.jobs.claims import TableClaims
+from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords, error_fields
+from acrmirror.moments import from_datetime
+from acrmirror.reference import shown
+from acrmirror.telemetry import Telemetry
+from acrmirror.work.job import Job, job_id
+
+DIED = "its worker died or failed unexpectedly too often"
+LOOK = "Look into the function's log for the time of its runs, then retry it from its record"
+
+_log = logging.getLogger(__name__)
+
+
+class Burial:
+    """Each method raises where the record can't be written: then the platform delivers the message again."""
+
+    def __init__(self, records: JobRecords, claims: TableClaims, telemetry: Telemetry) -> None:
+        self._records = records
+        self._claims = claims
+        self._telemetry = telemetry
+
+    def bury(self, job: Job) -> None:
+        """Of a job that only asked again, the record says so beside what the job itself came to."""
+        # Before the record: whoever finds that in its final state has nothing left to do.
+        self._claims.clear(job.id)
+        if job.check:
+            self._bury_check(job)
+            return
+        before = self._records.get(job.id)
+        if before is not None and before.fields.get("state") in FINAL_STATES:
+            return
+        seen = str(before.fields.get("error_answered", "")) if before is not None else ""
+        error = Crashed(
+            f"mirror {job.reference}",
+            f"{DIED}{f' ({seen})' if seen else ''}",
+            f"{LOOK}: what is staged is reused.",
+        )
+        asked = JobRecord.of(job).fields if before is None else {}
+        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
+        self._records.change(job.id, asked | ended | {"message": job.to_json()}, unless_final=True)
+        self._telemetry.run_ended({"kind": job.kind} | ended)
+        _log.error("Dead %s: %s", job.id, error)
+
+    def _bury_check(self, job: Job) -> None:
+        """The job itself has ended, and stays as it is."""
+        error = Crashed(f"ask about {job.reference} again", DIED, f"{LOOK}, or ask for the image anew.")
+        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
+        CheckRecorder(self._records, job, "burial", 1).write(ended)
+        self._telemetry.run_ended({"kind": "check"} | ended)
+        self._claims.clear(job.id)
+        _log.error("Dead %s: %s", job.id, error)
+
+    def bury_unreadable(self, message: str, why: Malformed) -> None:
+        """A message that is no job gets a record of its own, with the message in its notes."""
+        identity = job_id(datetime.now(UTC), message)
+        _log.error("A message that is no job was in a queue, kept as %s: %s", identity, why)
+        ended = {"state": "failed", "kind": "unreadable"} | error_fields(why)
+        self._records.change(identity, ended | {"notes": [shown(message, 4000)]})
+        self._telemetry.run_ended(ended)

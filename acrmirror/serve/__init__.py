@@ -1,0 +1,1 @@
+"""What the mirror has, as it is shown and handed out."""

@@ -1,0 +1,1 @@
+"""In sync: what the mirror lacks is found by comparing, and asked for."""
