@@ -19,7 +19,6 @@ from azure.data.tables import TableClient, TableEntity
 
 from acrmirror.cancel import unbound
 from acrmirror.errors import Malformed, MirrorError
-from acrmirror.work.job import Job
 from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.jobs.table import explained, read, write
 from acrmirror.reference import Digest

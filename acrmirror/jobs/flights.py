@@ -9,9 +9,9 @@ from typing import Any
 from azure.data.tables import TableClient, TableEntity
 
 from acrmirror.errors import Conflict, Malformed
-from acrmirror.work.job import Job
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.jobs.table import explained, read, write
+from acrmirror.work.job import Job
 
 ROUNDS = 8
 PARTITION = "pull"

@@ -15,7 +15,6 @@ from azure.core.pipeline import PipelineResponse
 from azure.data.tables import EntityProperty, TableClient, TableEntity
 
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.work.job import children_moment, job_id
 from acrmirror.jobs.table import explained, fitting, read, write
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.transport import make_transport

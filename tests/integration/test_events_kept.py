@@ -122,7 +122,7 @@ def test_as_many_refused_events_are_shown_though_their_topics_are_emoji(mirror: 
     with app_of(mirror) as app:
         for number in range(KEPT):
             with pytest.raises(AnotherRegistry):
-                app.receive_event(event | {"id": f"emoji-{number}", "topic": chr(0x1F600 + number) * 4000})
+                app.intake.receive(event | {"id": f"emoji-{number}", "topic": chr(0x1F600 + number) * 4000})
         refused = health(app)[1]["refused_events"]
     assert [it["event"] for it in refused] == [f"emoji-{number}" for number in range(KEPT - 1, -1, -1)]
     assert all(chr(0x1F600) in it["answered"] or number for number, it in enumerate(refused[::-1]))

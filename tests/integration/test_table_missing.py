@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from acrmirror.errors import MirrorError, Misconfigured, Transient, Unavailable
-from acrmirror.jobs import Compared, Comparisons, Flights, Job, JobRecord, JobRecords, Recorder, Refusals, TableClaims
+from acrmirror.jobs import Flights, JobRecord, JobRecords, Recorder, Refusals, TableClaims
 from acrmirror.reference import Reference
+from acrmirror.sync.comparisons import Compared, Comparisons
+from acrmirror.work import Job
 from standins.foundation import Account
 from testkit.stack import TABLE
 
