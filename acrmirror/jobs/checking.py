@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from acrmirror.copying import Copied, ask_again
 from acrmirror.errors import InvalidReference
 from acrmirror.history import TagEvent
-from acrmirror.jobs import JobQueue, JobRecords
+from acrmirror.jobs import JobQueue, JobRecord, JobRecords
 from acrmirror.mirror import MirrorStore
 from acrmirror.moments import ahead_of
 from acrmirror.reference import Digest
@@ -43,14 +43,21 @@ class Checks:
         if whole is not None and due is not None:
             delays.append(due)
         if delays:
-            self._queue.send(job.checking_again(whole, about if tag is not None else None, ended), min(delays))
+            check = job.checking_again(whole, about if tag is not None else None, ended)
+            self._queue.send(check, min(delays), onward=True)
 
     def event_of(self, job: Job) -> TagEvent | None:
-        """The event of the tag that a check's job had, from history, where its run has written it: the link may not
-        have it. None for a job without one. Raises what storage raises."""
+        """The event of the tag that a check's job had: the link may not have it. It is in history, where the job's run
+        wrote it, or else in its record. None for a job without one. Raises what storage and the table raise."""
         if not job.check or job.kind != "event" or job.event_id is None or job.reference.tag is None:
             return None
-        return self._store.history.event(job.reference.repository, job.reference.tag, job.at, job.event_id)
+        repository, tag = job.reference.repository, job.reference.tag
+        known = self._store.history.event(repository, tag, job.at, job.event_id)
+        if known is not None:
+            return known
+        record = self._records.get(job.id)
+        digest = _digest_of(record)
+        return TagEvent(job.at, digest) if digest is not None else None
 
     def made_good(self, job: Job) -> Digest | None:
         """The digest that a job was to mirror and had not, if it is in the mirror by now: after the run of a check.
@@ -58,13 +65,18 @@ class Checks:
         if not job.check or job.ended == "done":
             return None
         record = self._records.get(job.id)
-        if record is None or record.fields.get("mirrored_digest"):
-            return None
-        try:
-            digest = Digest.parse(str(record.fields.get("digest") or ""))
-        except InvalidReference:
+        digest = _digest_of(record)
+        if record is None or digest is None or record.fields.get("mirrored_digest"):
             return None
         return digest if self._store.manifests.find(job.reference.repository, digest) is not None else None
+
+
+def _digest_of(record: JobRecord | None) -> Digest | None:
+    """What its job was asked for by digest, if so."""
+    try:
+        return Digest.parse(str(record.fields.get("digest") or "")) if record is not None else None
+    except InvalidReference:
+        return None
 
 
 def is_lost(job: Job, copied: Copied) -> bool:

@@ -1,13 +1,16 @@
 """The queue of jobs: what the platform leases, retries and scales out on."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
+from acrmirror.errors import Unavailable
 from acrmirror.jobs.failures import explained
 from acrmirror.transport import make_transport
 from acrmirror.work.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
@@ -16,6 +19,8 @@ from acrmirror.work.sweep import Sweep
 ROLE = "Storage Queue Data Contributor"
 MAX_DELAY = 7 * 24 * 3600
 """Seconds; Queue Storage keeps a message invisible for at most a week."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +59,33 @@ class JobQueue:
         }
         return cls(clients)
 
-    def send(self, job: Job, delay: float = 0) -> None:
-        """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable or Denied."""
-        with explained(f"enqueue {job.reference} in {job.queue}", "queue", ROLE):
-            self._clients[job.queue].send_message(job.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1)
+    def send(self, job: Job, delay: float = 0, *, onward: bool = False) -> None:
+        """Enqueues a job, invisible for `delay` seconds. It never expires. Raises Unavailable, also where there is no
+        such queue (yet), or Denied.
 
-    def send_sweep(self, sweep: Sweep, delay: float = 0) -> None:
+        `onward`: the next message of a job that is being run. It must not be lost: where the queue of sweeps is not
+        there, since the app is newer than what it was deployed into, it goes to that of pushes.
+        """
+        self._send(job.queue, str(job.reference), job.to_json(), _invisible(delay), onward)
+
+    def send_sweep(self, sweep: Sweep, delay: float = 0, *, onward: bool = False) -> None:
         """As `send`."""
-        with explained(f"enqueue a pull of many in {BACKFILL_QUEUE}", "queue", ROLE):
-            self._clients[BACKFILL_QUEUE].send_message(
-                sweep.to_json(), visibility_timeout=_invisible(delay), time_to_live=-1
-            )
+        self._send(BACKFILL_QUEUE, "a pull of many", sweep.to_json(), _invisible(delay), onward)
+
+    def _send(self, queue: str, what: str, text: str, invisible: int, onward: bool) -> None:
+        asked = f"enqueue {what} in {queue}"
+        with explained(asked, "queue", ROLE):
+            try:
+                self._clients[queue].send_message(text, visibility_timeout=invisible, time_to_live=-1)
+                return
+            except ResourceNotFoundError as error:
+                missing = Unavailable(
+                    asked, f"there is no queue {queue}", "Deploy the templates of this version, which make it."
+                )
+                if queue == JOB_QUEUE or not onward:
+                    raise missing from error
+        _log.error("%s It goes to %s meanwhile, and holds up pushes there.", missing, JOB_QUEUE)
+        self._send(JOB_QUEUE, what, text, invisible, onward)
 
     def depth(self, name: str = JOB_QUEUE) -> Depth:
         """Of the messages in one of the four queues. Raises Unavailable or Denied."""

@@ -144,21 +144,22 @@ class JobRecords:
                 yield _record(entity)
 
     def states_of_children(self, identity: str) -> dict[str, int]:
-        """How many of the jobs that a sweep asked for are in each state. All their ids begin alike."""
-        moment = children_moment(identity)
+        """How many of the jobs that a sweep asked for are in each state. Their ids begin with the hour of the sweep,
+        or in an older version with its millisecond."""
         counts: dict[str, int] = {}
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
-        parameters = {
-            "partition": _partition(moment),
-            "first": f"{moment}-",
-            "last": f"{moment}.",
-            "parent": identity,
-        }
-        with explained(self.table, f"count what {identity} asked for"):
-            select = ["PartitionKey", "RowKey", "state", "heartbeat"]
-            for entity in self.table.query_entities(where, parameters=parameters, select=select):
-                state = _record(entity).state
-                counts[state] = counts.get(state, 0) + 1
+        select = ["PartitionKey", "RowKey", "state", "heartbeat"]
+        for moment in sorted({children_moment(identity), identity.partition("-")[0]}):
+            parameters = {
+                "partition": _partition(moment),
+                "first": f"{moment}-",
+                "last": f"{moment}.",
+                "parent": identity,
+            }
+            with explained(self.table, f"count what {identity} asked for"):
+                for entity in self.table.query_entities(where, parameters=parameters, select=select):
+                    state = _record(entity).state
+                    counts[state] = counts.get(state, 0) + 1
         return counts
 
     def unfinished(self, since: datetime) -> Iterator[JobRecord]:

@@ -153,7 +153,7 @@ class Runner:
             if run.over:
                 return
             again = job.later(decision.failing, fresh=decision.fresh) if decision.counts else job
-            self._queue.send(again, decision.delay)
+            self._queue.send(again, decision.delay, onward=True)
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
             ended = fields | {"state": decision.state} | error_fields(_told(decision, copied))
@@ -179,7 +179,7 @@ class Runner:
             decision = self._policy.decide([unwritten], job.failing, datetime.now(UTC), run.begun)
             if not isinstance(decision, Retry):
                 raise
-            self._queue.send(job.later(decision.failing, fresh=decision.fresh), decision.delay)
+            self._queue.send(job.later(decision.failing, fresh=decision.fresh), decision.delay, onward=True)
             _log.warning("Waiting %.0f s with the record of %s: %s", decision.delay, job.id, error)
             return False
         return not run.over

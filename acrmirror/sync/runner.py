@@ -137,7 +137,7 @@ class SweepRunner:
             self._records.change(sweep.id, sweep.asked | fields, unless_final=True)
         except MirrorError as unwritten:
             _log.warning("The record is behind: %s", unwritten)
-        self._queue.send_sweep(sweep.later(decision.failing), decision.delay)
+        self._queue.send_sweep(sweep.later(decision.failing), decision.delay, onward=True)
         self._telemetry.run_ended({"kind": KIND} | fields)
         _log.info("Waiting %.0f s with %s: %s", decision.delay, sweep.id, error)
 

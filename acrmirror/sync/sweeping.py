@@ -33,7 +33,7 @@ PATIENCE = (1.0, 4.0, 10.0)
 TAGS_PAGE = 1000
 THREADS = 8
 NAMES = 100
-"""Jobs of one copy within an hour, one after the other."""
+"""Jobs of one copy within an hour, one after the other, that sweeps share; after these each sweep has its own."""
 
 _T = TypeVar("_T")
 
@@ -244,6 +244,11 @@ class Sweeping:
                 return
             self.tally.asked(lack.reference)
             return
+        # Whatever keeps failing: a sweep that was asked for asks for it, in its own name.
+        job = self._sweep.own_job(lack.reference, lack.digest)
+        if self._records.get(job.id) is None:
+            self._send(job)
+        self.tally.asked(lack.reference)
 
     def _send(self, job: Job) -> None:
         """The message, then the record (rule W6)."""

@@ -171,6 +171,10 @@ class Job:
             if fields["version"] != 1 or fields["kind"] not in get_args(Kind):
                 raise ValueError("another version or kind")
             digest = fields.get("digest")
+            about = fields.get("about")
+            if about is None and not digest and fields.get("check") and fields["kind"] == "event":
+                # A recheck of an older version, which sent them only for a tag that contradicted the job's own event.
+                about = fields["at"]
             return cls(
                 id=_text(fields["id"]),
                 kind=cast(Kind, fields["kind"]),
@@ -192,7 +196,7 @@ class Job:
                 platforms=tuple(_text(it) for it in fields.get("platforms", ())),
                 parent=fields.get("parent"),
                 retries=int(fields.get("retries", 0)),
-                about=nine_digits(_text(fields["about"])) if fields.get("about") else None,
+                about=nine_digits(_text(about)) if about else None,
                 ended=_text(fields.get("ended", "done")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -33,13 +33,17 @@ class Sweep:
         moment = datetime.now(UTC)
         return cls(job_id(moment, f"{seed} {patterns}"), patterns, from_datetime(moment), dry_run)
 
-    def job(self, reference: Reference, digest: Digest, number: int = 0) -> Job:
+    def job(self, reference: Reference, digest: Digest, number: int | str = 0) -> Job:
         """The pull of one image that the sweep asks for. It is named by what it copies, within the hour, and not by the
         sweep: however many sweeps find the same lacking, it is one job (rule W7). `number` counts those that have
-        ended by then, and did not bring it."""
+        ended by then, and did not bring it; or sets the job apart in another way."""
         seed = hashlib.sha256(f"{reference} {digest} {number}".encode()).hexdigest()[:12]
         identity = f"{children_moment(self.id)}-{seed}"
         return Job(identity, "pull", reference, self.at, self.at, parent=self.id)
+
+    def own_job(self, reference: Reference, digest: Digest) -> Job:
+        """As `job`, but of this sweep alone: one each time that a person has sent it again."""
+        return self.job(reference, digest, f"{self.id} {self.retries}")
 
     def later(self, failing: tuple[Failing, ...]) -> Self:
         """The same sweep for one more attempt."""

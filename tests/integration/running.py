@@ -78,7 +78,7 @@ def _sent(mirror: Mirroring, name: str) -> list[dict[str, Any]]:
     return visible + [{}] * (count - len(visible))
 
 
-def next_message(mirror: Mirroring) -> dict[str, Any]:
+def next_message(mirror: Mirroring, seconds: float = 20) -> dict[str, Any]:
     """The one message there is, once it can be seen; it is taken from the queue."""
     messages: list[dict[str, Any]] = []
 
@@ -86,7 +86,7 @@ def next_message(mirror: Mirroring) -> dict[str, Any]:
         messages[:] = sent(mirror)
         return bool(messages) and messages != [{}]
 
-    mirror.wait(arrived, 20, "the message")
+    mirror.wait(arrived, seconds, "the message")
     (message,) = messages
     for queue in mirror.queues:
         queue.clear_messages()

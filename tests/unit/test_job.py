@@ -32,11 +32,14 @@ def test_a_job_survives_the_queue() -> None:
     job = Job.of_event(REFERENCE, "e1", AT, "event", "application/json", 12).later(FAILING, fresh=True)
     assert Job.from_json(job.to_json()) == job
     assert (job.attempt, job.failing) == (1, FAILING)
-    check = job.checking_again()
+    check = job.checking_again(None, AT)
     assert Job.from_json(check.to_json()) == check
     assert (check.reference.digest, check.reference.tag, check.check) == (None, "v1", 1)
     assert (check.attempt, check.failing) == (0, ())
-    assert (check.about, check.ended) == (None, "done")
+    assert (check.about, check.ended) == (AT, "done")
+    check = job.checking_again(REFERENCE.digest)
+    assert Job.from_json(check.to_json()) == check
+    assert (check.reference.digest, check.about) == (REFERENCE.digest, None)
     check = job.checking_again(None, AT, "gone").checking_again(None, AT, "done")
     assert Job.from_json(check.to_json()) == check
     assert (check.about, check.ended, check.check) == (AT, "gone", 2)
@@ -47,6 +50,16 @@ def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_a
     written = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"attempt": 4, "failingSince": AT}
     job = Job.from_json(json.dumps(written))
     assert (job.attempt, job.failing, job.reference) == (4, (), REFERENCE)
+
+
+def test_a_recheck_of_an_older_version_is_about_its_own_event() -> None:
+    """It was sent only for a tag that contradicted that. One for a foreign layer that was not there has a digest."""
+    fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"check": 1}
+    assert Job.from_json(json.dumps(fields)).about is None
+    del fields["digest"]
+    assert Job.from_json(json.dumps(fields)).about == AT
+    assert Job.from_json(json.dumps(fields | {"about": DUE})).about == DUE
+    assert Job.from_json(json.dumps(fields | {"kind": "pull"})).about is None
 
 
 @pytest.mark.parametrize(
