@@ -57,7 +57,11 @@ class Cancel:
     def check(self) -> None:
         """Raises Cancelled once it is set."""
         if self._event.is_set():
-            raise Cancelled("copy an image", self.reason, "Ask for it again: what is staged is reused.")
+            raise self.error()
+
+    def error(self) -> Cancelled:
+        """What ends a run that is cancelled."""
+        return Cancelled("copy an image", self.reason, "Ask for it again: what is staged is reused.")
 
     def on_set(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Registers `callback`; returns what unregisters it. Called at once if already set."""
@@ -95,6 +99,13 @@ class Cancel:
 def bound_cancel() -> Cancel | None:
     """What ends the work of this thread, if anything does."""
     return getattr(_thread, "cancel", None)
+
+
+def check_bound() -> None:
+    """Raises Cancelled once this thread's job is cancelled."""
+    cancel = bound_cancel()
+    if cancel is not None:
+        cancel.check()
 
 
 @contextmanager

@@ -1,83 +1,79 @@
-"""One blob on its way from source to target, block by block, by whichever threads hold its blocks."""
+"""One blob of several blocks on its way, block by block, by whichever threads hold its blocks."""
 
 import threading
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 
-from acrmirror.copying.context import BlobReader, Claim, Ingest, Progress
+from acrmirror.copying.ports import Arrived, BlobReader, Blocks, Claim, Ingest, Stored
+from acrmirror.copying.progress import Progress
 from acrmirror.errors import DigestMismatch
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
 
 def mended(digest: Digest) -> str:
-    return f"wrong bytes stood in the mirror as blob {digest}: replaced"
+    return f"the mirror had wrong bytes as blob {digest}: replaced"
 
 
-class MovingBlob:
-    """A blob of several blocks. `closing` holds its reader and its claim.
+class Held:
+    """What a blob holds while it moves, given back by `close`: a reader, maybe a claim."""
 
-    With `checks` it is what stands in the target that is read: nothing is staged, and the end of it tells whether it
-    is `damaged`. `next` and `unfinished` belong to the conveyor and its lock: the next block to hand out, and how many
-    are not through. The order of hashing is kept here.
-    """
-
-    def __init__(
-        self,
-        descriptor: Descriptor,
-        ingest: Ingest,
-        reader: BlobReader,
-        claim: Claim | None,
-        closing: ExitStack,
-        progress: Progress,
-        resumed: bool,
-        checks: bool = False,
-    ) -> None:
-        self.descriptor = descriptor
-        self.ingest = ingest
-        self.checks = checks
-        self.damaged = False
-        self.count = ingest.count
-        self.next = 0
-        self.unfinished = ingest.count
-        self.resumed = resumed
-        self.failure: BaseException | None = None
-        self._reader = reader
+    def __init__(self, reader: BlobReader, claim: Claim | None, closing: ExitStack) -> None:
+        self.reader = reader
         self._claim = claim
         self._closing = closing
-        self._progress = progress
-        self._tell = progress.reading(descriptor.digest, again=checks)
+
+    def renew(self, arrived: int) -> None:
+        if self._claim is not None:
+            self._claim.renew(arrived)
+
+    def close(self) -> None:
+        """May be called twice."""
+        self._closing.close()
+
+
+class MovingBlob(ABC):
+    """Reads a blob's blocks, and hashes them in their order.
+
+    `next` and `unfinished` belong to the conveyor and its lock: the next block to hand out, and how many are not
+    through. The order of hashing is kept here.
+    """
+
+    def __init__(self, descriptor: Descriptor, blocks: Blocks, held: Held, tell: Arrived) -> None:
+        self.descriptor = descriptor
+        self.blocks = blocks
+        self.next = 0
+        self.unfinished = blocks.count
+        self.failure: BaseException | None = None
+        self._held = held
+        self._tell = tell
         self._arrived = 0
         self._hasher = descriptor.digest.hasher()
         self._hashed = 0
         self._turn = threading.Condition()
 
-    def length(self, index: int) -> int:
-        return self.ingest.block(index)[1]
-
-    @property
-    def block_size(self) -> int:
-        return self.ingest.block_size
-
     def carry(self, index: int, data: memoryview) -> None:
-        """Brings one block over: reads it into `data`, hashes it when its turn comes, stages it.
-
-        Returns early if the blob failed meanwhile.
-        """
-        offset, length = self.ingest.block(index)
-        self._reader.read_into(offset, data, self._came)
+        """Reads one block into `data`, hashes it when its turn comes, and passes it on. Returns early if the blob
+        failed meanwhile."""
+        self._held.reader.read_into(self.blocks.block(index)[0], data, self._came)
         running = self._hash(index, data)
-        if running is None:
-            return
-        if not self.checks and self.ingest.stage(index, data, running):
-            self._progress.wrote(length)
+        if running is not None:
+            self._pass_on(index, data, running)
+
+    @abstractmethod
+    def _pass_on(self, index: int, data: memoryview, running: bytes) -> None: ...
+
+    @abstractmethod
+    def finish(self) -> Stored | None:
+        """Once all blocks are through. What the mirror has of it, if that turned out to be damaged and is to be
+        replaced. Raises DigestMismatch."""
 
     def _came(self, count: int) -> None:
         self._tell(count)
         with self._turn:
             self._arrived += count
             arrived = self._arrived
-        if self._claim is not None:
-            self._claim.renew(arrived)
+        self._held.renew(arrived)
 
     def _hash(self, index: int, data: memoryview) -> bytes | None:
         with self._turn:
@@ -93,40 +89,8 @@ class MovingBlob:
             self._turn.notify_all()
         return running
 
-    def commit(self) -> None:
-        """Makes the blob, all of whose blocks are through, or says whether what stands is damaged. Raises
-        DigestMismatch, and commits nothing then."""
-        digest = Digest(self.descriptor.digest.algorithm, self._hasher.hexdigest())
-        if self.checks:
-            self.damaged = digest != self.descriptor.digest
-            if not self.damaged:
-                self._progress.state(self.descriptor.digest, "skipped")
-            return
-        if self.ingest.commit(digest, self._restage):
-            self._progress.wrote(blobs=1)
-            if self.ingest.mends:
-                self._progress.note(mended(self.descriptor.digest))
-        self._progress.state(self.descriptor.digest, "done")
-
-    def _restage(self, missing: list[int]) -> None:
-        """Another worker's commit dropped these blocks: all is read again, since an id needs the hash up to it."""
-        buffer = memoryview(bytearray(self.block_size))
-        hasher = self.descriptor.digest.hasher()
-        lacking = set(missing)
-        for index in range(self.count):
-            offset, length = self.ingest.block(index)
-            part = buffer[:length]
-            self._reader.read_into(offset, part, self._progress.read_again)
-            hasher.update(part)
-            if index in lacking and self.ingest.stage(index, part, hasher.copy().digest()):
-                self._progress.wrote(length)
-        again = Digest(self.descriptor.digest.algorithm, hasher.hexdigest())
-        if again != self.descriptor.digest:
-            raise DigestMismatch(
-                f"copy blob {self.descriptor.digest}",
-                f"read a second time, it hashes to {again}; nothing was committed",
-                "It will be read again.",
-            )
+    def _digest(self) -> Digest:
+        return Digest(self.descriptor.digest.algorithm, self._hasher.hexdigest())
 
     def fail(self, error: BaseException) -> None:
         """Ends it: whoever waits for a turn goes on to other work."""
@@ -137,8 +101,65 @@ class MovingBlob:
 
     def cut(self) -> None:
         """From any thread: reads under way are broken off."""
-        self._reader.close()
+        self._held.reader.close()
 
     def close(self) -> None:
         """Gives back the reader and the claim. May be called twice."""
-        self._closing.close()
+        self._held.close()
+
+
+class CheckedBlob(MovingBlob):
+    """A blob of the mirror that is hashed anew, and left as it is."""
+
+    def __init__(self, descriptor: Descriptor, stored: Stored, held: Held, progress: Progress) -> None:
+        super().__init__(descriptor, stored, held, progress.checking(descriptor.digest))
+        self._stored = stored
+        self._progress = progress
+
+    def _pass_on(self, index: int, data: memoryview, running: bytes) -> None:
+        pass
+
+    def finish(self) -> Stored | None:
+        if self._digest() != self.descriptor.digest:
+            return self._stored
+        self._progress.state(self.descriptor.digest, "skipped")
+        return None
+
+
+class CopiedBlob(MovingBlob):
+    """A blob of the registry that is staged, and committed once all of it is right."""
+
+    def __init__(self, descriptor: Descriptor, ingest: Ingest, held: Held, progress: Progress) -> None:
+        super().__init__(descriptor, ingest, held, progress.reading(descriptor.digest))
+        self._ingest = ingest
+        self._progress = progress
+
+    def _pass_on(self, index: int, data: memoryview, running: bytes) -> None:
+        if self._ingest.stage(index, data, running):
+            self._progress.wrote(len(data))
+
+    def finish(self) -> None:
+        """Commits it. Raises DigestMismatch, and commits nothing then."""
+        if self._ingest.commit(self._digest(), self._restage) and self._ingest.mends:
+            self._progress.note(mended(self.descriptor.digest))
+        self._progress.state(self.descriptor.digest, "done")
+
+    def _restage(self, missing: list[int]) -> None:
+        """Another worker's commit dropped these blocks: all is read again, since an id needs the hash up to it."""
+        buffer = memoryview(bytearray(self.blocks.block_size))
+        hasher = self.descriptor.digest.hasher()
+        lacking = set(missing)
+        for index in range(self.blocks.count):
+            offset, length = self.blocks.block(index)
+            part = buffer[:length]
+            self._held.reader.read_into(offset, part, self._progress.read_again)
+            hasher.update(part)
+            if index in lacking and self._ingest.stage(index, part, hasher.copy().digest()):
+                self._progress.wrote(length)
+        again = Digest(self.descriptor.digest.algorithm, hasher.hexdigest())
+        if again != self.descriptor.digest:
+            raise DigestMismatch(
+                f"copy blob {self.descriptor.digest}",
+                f"read a second time, it hashes to {again}; nothing was committed",
+                "It will be read again.",
+            )

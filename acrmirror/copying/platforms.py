@@ -1,9 +1,11 @@
-"""A pull of some platforms of an image: the images are brought, and what lists them all is not (rule L1)."""
+"""A pull of some platforms of an image: these are copied, and what lists them all is not (rule L1)."""
 
 from collections.abc import Sequence
 
-from acrmirror.copying.context import Context, Source, Target
-from acrmirror.copying.image import Copied, copy_image
+from acrmirror.copying.context import Context
+from acrmirror.copying.copied import Copied
+from acrmirror.copying.image import copy_image
+from acrmirror.copying.ports import Source, Target
 from acrmirror.errors import NoSuchPlatform
 from acrmirror.oci import Manifest, parse_manifest
 from acrmirror.platforms import choose, normal, parse_platform
@@ -15,22 +17,21 @@ def copy_platforms(
 ) -> Copied:
     """Mirrors the images of an index that docker would take on each of `platforms`.
 
-    The index and the tag are written only if all that the index lists stands by then; anything that is no index is
-    mirrored as ever. Raises NoSuchPlatform.
+    The index and the tag are written only if all that the index lists is in the mirror by then; anything that is no
+    index is mirrored as ever. Raises NoSuchPlatform.
     """
-    digest = reference.digest
+    repository, digest = reference.repository, reference.digest
     if digest is None:
-        digest = source.resolve(Reference(reference.repository, reference.tag)).descriptor.digest
-    served = source.manifest(reference.repository, digest)
+        digest = source.resolve(Reference(repository, reference.tag)).descriptor.digest
+    served = source.manifest(repository, digest)
     root = parse_manifest(served.raw, served.media_type, digest)
     if not root.is_index:
         return copy_image(source, target, reference, context)
     whole = Copied()
     for text in platforms:
         child = _child(root, text, reference)
-        copied = copy_image(source, target, Reference(reference.repository, None, child), context)
-        _add(whole, copied, text)
-    if not whole.failures and all(target.stands(reference.repository, it.digest) for it in root.manifests):
+        _add(whole, copy_image(source, target, Reference(repository, None, child), context), text)
+    if not whole.failures and all(target.manifests.revision(repository, it.digest) for it in root.manifests):
         return copy_image(source, target, reference, context)
     whole.notes.append(f"{digest} lists more than was asked for: neither it nor the tag is set")
     return whole
@@ -52,5 +53,5 @@ def _add(whole: Copied, copied: Copied, platform: str) -> None:
     whole.referrers += copied.referrers
     whole.left_out.update(copied.left_out)
     whole.notes += [f"{platform}: {copied.digest}", *copied.notes]
-    whole.digest_half = whole.digest_half or copied.digest_half
-    whole.referrers_half = whole.referrers_half or copied.referrers_half
+    whole.digest_failure = whole.digest_failure or copied.digest_failure
+    whole.referrers_failure = whole.referrers_failure or copied.referrers_failure

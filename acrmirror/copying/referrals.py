@@ -1,19 +1,14 @@
 """What refers to something, and is in the mirror, but may not be on its subject's list yet."""
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable
 
+from acrmirror.copying.ports import ReferrerLists
 from acrmirror.errors import MirrorError
 from acrmirror.oci import MAX_MANIFEST_SIZE, Descriptor, Manifest
 from acrmirror.reference import Digest
 
 ENTRY_BYTES = 300
 """What an entry weighs besides its annotations, roughly."""
-
-
-class Lists(Protocol):
-    def add_referrers(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
-        """False where the subject's referrers tag is something else, which is left alone (rule R1)."""
 
 
 class Referrals:
@@ -44,14 +39,14 @@ class Referrals:
         """Whether they are as much as one list can hold: then they are written, so that memory stays bounded."""
         return self._weight > MAX_MANIFEST_SIZE
 
-    def write(self, target: Lists, repository: str, at: str, note: Callable[[str], object]) -> None:
+    def write(self, lists: ReferrerLists, repository: str, at: str, note: Callable[[str], object]) -> None:
         """Adds them to their subjects' lists, and forgets them; notes what a tag of another kind keeps off a list. One
         list's failure does not keep the others from being written, and is raised in the end."""
         found, self._found, self._weight = self._found, {}, 0
         failure: MirrorError | None = None
         for subject, referrers in found.items():
             try:
-                added = target.add_referrers(repository, subject, referrers.values(), at)
+                added = lists.add(repository, subject, referrers.values(), at)
             except MirrorError as error:
                 failure = failure or error
                 continue

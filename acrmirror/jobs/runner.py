@@ -14,7 +14,7 @@ from acrmirror.jobs.claims import HeldClaims, TableClaims
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.records import JobRecords, error_fields
 from acrmirror.jobs.run import LAYERS_SHOWN, Run
-from acrmirror.mirror import CopyTarget, MirrorStore
+from acrmirror.mirror import MirrorStore
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.registry import Registry
@@ -54,7 +54,6 @@ class Runner:
     ) -> None:
         self._registry = registry
         self._store = store
-        self._target = CopyTarget(store)
         self._checks = checks
         self._queue = queue
         self._records = records
@@ -115,8 +114,8 @@ class Runner:
             window=self._manner.window,
         )
         if job.platforms:
-            return copy_platforms(source, self._target, job.reference, job.platforms, context)
-        copied = copy_image(source, self._target, job.reference, context)
+            return copy_platforms(source, self._store, job.reference, job.platforms, context)
+        copied = copy_image(source, self._store, job.reference, context)
         run.made_good = self._checks.made_good(job)
         return copied
 
@@ -206,7 +205,7 @@ def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
 def _told(decision: Final, copied: Copied) -> MirrorError:
     """A tag that is gone while its image stands is told as just that."""
     error = decision.error
-    if decision.state == "gone" and copied.digest is not None and copied.tag_gone and error is copied.tag_half:
+    if decision.state == "gone" and copied.digest is not None and copied.tag_gone and error is copied.tag_failure:
         return NotFound(
             error.asked,
             "the tag is gone at the registry (deleted, or never there)",

@@ -4,6 +4,5 @@ from acrmirror.mirror.ingest import Ingest
 from acrmirror.mirror.layout import Layout
 from acrmirror.mirror.store import MirrorStore
 from acrmirror.mirror.tags import TagState
-from acrmirror.mirror.target import CopyTarget
 
-__all__ = ["CopyTarget", "Ingest", "Layout", "MirrorStore", "TagState"]
+__all__ = ["Ingest", "Layout", "MirrorStore", "TagState"]

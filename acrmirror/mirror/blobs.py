@@ -1,7 +1,5 @@
 """Configs, layers and the bytes of manifests, each stored once for all repositories, and who may serve them."""
 
-from collections.abc import Callable
-
 from acrmirror.errors import Damaged, DigestMismatch, Malformed, TooLarge
 from acrmirror.mirror.blocks import block_count
 from acrmirror.mirror.ingest import Ingest
@@ -20,35 +18,39 @@ class Blobs:
         self._layout = layout
 
     def has(self, descriptor: Descriptor) -> bool:
-        """Whether the blob is in the mirror, with the length that its descriptor gives (rule B5 where it has another).
+        """Whether there are bytes at the digest, as many as the descriptor gives."""
+        return self.stored(descriptor) is not None
 
-        Raises Malformed if the blob is right and the descriptor's size is the lie.
-        """
-        return self._look(descriptor)[0]
+    def blocks(self, descriptor: Descriptor) -> int:
+        """How many blocks a blob is cut into: one of a single block needs no claim."""
+        return block_count(descriptor.size)
 
-    def ingest(
-        self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
-    ) -> Ingest | None:
-        """The way in for one blob, or None if it is in the mirror already; with `verify`, if its bytes hash to its
-        digest. To hash what has several blocks is left to the caller: then the way in has it as `standing`.
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+        """The way in for one blob, or None if it is in the mirror already.
 
-        Wrong bytes at its path will be replaced, and only they (If-Match).
+        Bytes of another length at its path are hashed (rule B5): wrong ones will be replaced, and only they (If-Match).
+        Raises Malformed if they are right and the descriptor's size is the lie.
         """
         name = self._layout.blob_data(descriptor.digest)
-        if verify is not None and block_count(descriptor.size) > 1:
-            head = self._container.head(name, f"look for blob {descriptor.digest}")
-            if head is not None and head.size == descriptor.size:
-                stored = StoredBlob(self._container, name, descriptor.digest, head.etag)
-                return Ingest(self._container, name, descriptor, resume=resume, replaces=head.etag, standing=stored)
-        present, wrong = self._look(descriptor, verify)
-        if present:
-            return None
-        return Ingest(self._container, name, descriptor, resume=resume, replaces=wrong)
+        head = self._container.head(name, f"look for blob {descriptor.digest}")
+        if head is None:
+            return Ingest(self._container, name, descriptor, resume=resume, replaces=None)
+        return None if head.size == descriptor.size else self._rehashed(descriptor, resume=resume)
 
-    def put(self, raw: bytes, digest: Digest, verify: Callable[[], None] | None = None) -> None:
-        """Writes a blob of at most one block, unless it is in the mirror."""
+    def stored(self, descriptor: Descriptor) -> StoredBlob | None:
+        """What is at the digest, as long as the descriptor says, to be hashed by the caller; None if nothing is."""
+        name = self._layout.blob_data(descriptor.digest)
+        head = self._container.head(name, f"look for blob {descriptor.digest}")
+        if head is None or head.size != descriptor.size:
+            return None
+        return StoredBlob(self._container, name, descriptor, head.etag)
+
+    def put(self, raw: bytes, digest: Digest, *, anew: bool = False) -> None:
+        """Writes a blob of at most one block, unless it is in the mirror; with `anew`, unless what is there hashes to
+        its digest."""
         descriptor = Descriptor("application/octet-stream", digest, len(raw))
-        way_in = self.ingest(descriptor, verify=verify)
+        hashes = anew and self.has(descriptor)
+        way_in = self._rehashed(descriptor) if hashes else self.ingest(descriptor)
         if way_in is not None:
             way_in.put(memoryview(raw), Digest.of(raw, digest.algorithm))
 
@@ -89,21 +91,16 @@ class Blobs:
         else:
             self._container.swap(name, body, None, asked)
 
-    def _look(self, descriptor: Descriptor, verify: Callable[[], None] | None = None) -> tuple[bool, str | None]:
-        """Whether it is in the mirror; else the ETag of the wrong bytes in its place, if any."""
+    def _rehashed(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+        """As `ingest`, after the bytes at the digest's path were read again."""
         name = self._layout.blob_data(descriptor.digest)
-        head = self._container.head(name, f"look for blob {descriptor.digest}")
-        if head is None:
-            return False, None
-        if head.size == descriptor.size and verify is None:
-            return True, None
-        found, length, etag = rehash(self._container, name, descriptor.digest, verify)
-        if found == descriptor.digest and length == descriptor.size:
-            return True, None
-        if found == descriptor.digest:
-            raise Malformed(
-                f"copy blob {descriptor.digest}",
-                f"its descriptor says {descriptor.size} bytes, and the content of that digest has {length}",
-                "The manifest that lists it is wrong: build and push the image again.",
-            )
-        return False, etag
+        found, length, etag = rehash(self._container, name, descriptor.digest)
+        if found != descriptor.digest:
+            return Ingest(self._container, name, descriptor, resume=resume, replaces=etag)
+        if length == descriptor.size:
+            return None
+        raise Malformed(
+            f"copy blob {descriptor.digest}",
+            f"its descriptor says {descriptor.size} bytes, and the content of that digest has {length}",
+            "The manifest that lists it is wrong: build and push the image again.",
+        )

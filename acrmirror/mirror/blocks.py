@@ -10,6 +10,20 @@ MAX_BLOCKS = 20_000
 """Blocks a blob may have; storage allows 50,000, and 200 GiB (the largest layer ACR takes) must fit with room."""
 
 
+class Blocks:
+    """A blob as it is cut: `count` blocks of `block_size` bytes, the last one maybe shorter; one of an empty blob."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.block_size = block_size(size)
+        self.count = block_count(size)
+
+    def block(self, index: int) -> tuple[int, int]:
+        """Offset and length of block `index` in bytes."""
+        offset = index * self.block_size
+        return offset, min(self.block_size, self.size - offset)
+
+
 def block_size(size: int) -> int:
     """Bytes in each block of a blob of `size` bytes but the last: the size alone decides (two workers that resume
     each other's blocks agree on it), and at most `MAX_BLOCKS` are needed."""

@@ -8,8 +8,7 @@ import threading
 from collections.abc import Callable
 
 from acrmirror.errors import Conflict, DigestMismatch, Malformed, Unavailable
-from acrmirror.mirror.blocks import block_count, block_id, block_size
-from acrmirror.mirror.stored import StoredBlob
+from acrmirror.mirror.blocks import Blocks, block_id
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container, Lost, Outcome
@@ -18,11 +17,11 @@ ROUNDS = 3
 """How often a commit that lost a race is attempted again."""
 
 
-class Ingest:
+class Ingest(Blocks):
     """The way in for one blob. Blocks may be staged from many threads; `commit` is called once, by one of them.
 
     `resume` is off after a digest mismatch: then nothing that an earlier attempt staged is believed. `replaces` is the
-    ETag of the bytes in its place; `standing` reads these, where they may be right.
+    ETag of the wrong bytes in its place.
     """
 
     def __init__(
@@ -33,12 +32,9 @@ class Ingest:
         *,
         resume: bool,
         replaces: str | None,
-        standing: StoredBlob | None = None,
     ) -> None:
+        super().__init__(descriptor.size)
         self.descriptor = descriptor
-        self.standing = standing
-        self.block_size = block_size(descriptor.size)
-        self.count = block_count(descriptor.size)
         self._container = container
         self._name = name
         self._replaces = replaces
@@ -53,11 +49,6 @@ class Ingest:
     def mends(self) -> bool:
         """Whether there are bytes in its place that a commit replaces (rule B5)."""
         return self._replaces is not None
-
-    def block(self, index: int) -> tuple[int, int]:
-        """Offset and length of block `index` in bytes."""
-        offset = index * self.block_size
-        return offset, min(self.block_size, self.descriptor.size - offset)
 
     def stage(self, index: int, data: memoryview, running: bytes) -> bool:
         """Stages block `index`, unless the very same one is there already; returns whether it was sent.

@@ -1,6 +1,6 @@
 """Manifests: their bytes among the blobs, and a link in each repository that promises a complete closure."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from acrmirror.mirror.blobs import Blobs
 from acrmirror.mirror.layout import Layout
@@ -12,6 +12,16 @@ _LEFT_OUT = "left_out"
 """Beside a revision link: a foreign layer of what it promises was not to be had."""
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A manifest that a repository has, with its closure (rule L1). `whole`: no foreign layer was left out of that;
+    `refers`: the manifest has a subject."""
+
+    descriptor: Descriptor
+    whole: bool
+    refers: bool
+
+
 class Manifests:
     """Manifests by repository and digest. Thread-safe."""
 
@@ -20,28 +30,29 @@ class Manifests:
         self._layout = layout
         self._blobs = blobs
 
-    def find(self, repository: str, digest: Digest, *, whole: bool = False) -> Descriptor | None:
-        """The manifest's descriptor, if its closure is complete in this repository: the only skip test (rule L1). With
-        `whole`, only if no foreign layer was left out of that."""
-        head = self._container.head(self._layout.revision_link(repository, digest), _looked_for(repository, digest))
-        if head is None or (whole and _LEFT_OUT in head.metadata):
+    def find(self, repository: str, digest: Digest) -> Descriptor | None:
+        """The manifest's descriptor, if its closure is complete in this repository."""
+        revision = self.revision(repository, digest)
+        return revision.descriptor if revision is not None else None
+
+    def revision(self, repository: str, digest: Digest) -> Revision | None:
+        """What the manifest's link promises, if its closure is complete in this repository: the only skip test (rule
+        L1)."""
+        name = self._layout.revision_link(repository, digest)
+        head = self._container.head(name, f"look for {repository}@{digest}")
+        if head is None:
             return None
         try:
-            return Descriptor(str(head.metadata["media_type"]), digest, int(head.metadata["size"]))
+            descriptor = Descriptor(str(head.metadata["media_type"]), digest, int(head.metadata["size"]))
         except (KeyError, ValueError):
             return None
+        return Revision(descriptor, _LEFT_OUT not in head.metadata, "subject" in head.metadata)
 
-    def has_subject(self, repository: str, digest: Digest) -> bool:
-        """Whether a manifest of the mirror refers to another: its revision link says so."""
-        head = self._container.head(self._layout.revision_link(repository, digest), _looked_for(repository, digest))
-        return head is not None and "subject" in head.metadata
-
-    def write(
-        self, repository: str, manifest: Manifest, *, verify: Callable[[], None] | None = None, whole: bool = True
-    ) -> None:
+    def write(self, repository: str, manifest: Manifest, *, anew: bool = False, whole: bool = True) -> None:
         """The manifest's bytes, then its revision link. To be called when all that it points at is in the mirror;
-        `whole` is off where a foreign layer was left out of that."""
-        self._blobs.put(manifest.raw, manifest.digest, verify)
+        `whole` is off where a foreign layer was left out of that. With `anew`, bytes that are there are hashed, and
+        replaced if they are wrong."""
+        self._blobs.put(manifest.raw, manifest.digest, anew=anew)
         metadata = {"media_type": manifest.media_type, "size": str(manifest.size)}
         if manifest.subject is not None:
             metadata["subject"] = str(manifest.subject.digest)
@@ -57,7 +68,3 @@ class Manifests:
         asked = f"read {repository}@{descriptor.digest} from the mirror"
         raw = self._blobs.read(descriptor.digest, MAX_MANIFEST_SIZE, asked)
         return parse_manifest(raw, descriptor.media_type, descriptor.digest)
-
-
-def _looked_for(repository: str, digest: Digest) -> str:
-    return f"look for {repository}@{digest}"

@@ -156,7 +156,7 @@ class Referrers:
 
     def _write(self, repository: str, index: Manifest, *, anew: bool) -> None:
         """`anew`: the very same list may be there, and damaged."""
-        self._manifests.write(repository, index, verify=_no_pause if anew else None)
+        self._manifests.write(repository, index, anew=anew)
 
     # what a list has, or had
 
@@ -209,10 +209,6 @@ class Referrers:
             return self._manifests.read(repository, descriptor)
         except (DigestMismatch, Damaged, Malformed):
             return None
-
-
-def _no_pause() -> None:
-    """A list is hashed at one go."""
 
 
 def _index(raw: bytes) -> Manifest:

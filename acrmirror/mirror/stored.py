@@ -4,19 +4,25 @@ import hashlib
 import threading
 from collections.abc import Callable
 
+from acrmirror.cancel import check_bound
 from acrmirror.errors import Cancelled, Unavailable
+from acrmirror.mirror.blocks import Blocks
+from acrmirror.mirror.ingest import Ingest
+from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container
 
 
-class StoredBlob:
+class StoredBlob(Blocks):
     """A blob in the mirror, read at any offset by many threads at once; all read the version that `etag` names."""
 
-    def __init__(self, container: Container, name: str, digest: Digest, etag: str) -> None:
+    def __init__(self, container: Container, name: str, descriptor: Descriptor, etag: str) -> None:
+        super().__init__(descriptor.size)
+        self.descriptor = descriptor
         self.etag = etag
         self._container = container
         self._name = name
-        self._asked = f"read blob {digest} again"
+        self._asked = f"read blob {descriptor.digest} again"
         self._closed = threading.Event()
 
     def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
@@ -33,22 +39,23 @@ class StoredBlob:
         if filled != len(buffer):
             raise Unavailable(self._asked, f"{filled} of {len(buffer)} bytes came", "It will be tried again.")
 
+    def replacement(self, *, resume: bool = True) -> Ingest:
+        """The way in for the blob where these bytes are wrong: it replaces them and no others (If-Match)."""
+        return Ingest(self._container, self._name, self.descriptor, resume=resume, replaces=self.etag)
+
     def close(self) -> None:
         """From any thread: reads under way end soon."""
         self._closed.set()
 
 
-def rehash(
-    container: Container, name: str, digest: Digest, pause: Callable[[], None] | None = None
-) -> tuple[Digest, int, str]:
-    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag. `pause` is called between
-    pieces of it."""
+def rehash(container: Container, name: str, digest: Digest) -> tuple[Digest, int, str]:
+    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag. Raises Cancelled as soon
+    as this thread's job is cancelled."""
     stream = container.stream(name, f"read blob {digest} again")
     hasher = hashlib.new(digest.algorithm)
     size = 0
     for piece in stream.pieces:
-        if pause is not None:
-            pause()
+        check_bound()
         hasher.update(piece)
         size += len(piece)
     return Digest(digest.algorithm, hasher.hexdigest()), size, stream.head.etag

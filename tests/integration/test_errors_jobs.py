@@ -121,7 +121,7 @@ def _(work: Work) -> JobRecord:
 @ends("conflict", "waiting")
 def _(work: Work) -> JobRecord:
     """A tag that somebody moves whenever it is about to be set."""
-    work.monkeypatch.setattr("acrmirror.copying.image.TAG_ROUNDS", 4)
+    work.monkeypatch.setattr("acrmirror.copying.tagging.TAG_ROUNDS", 4)
     _, job = work.push()
     stack, container = work.mirror.stack, work.mirror.container
     link = f"/repositories/{work.repository}/_manifests/tags/latest/current/link"

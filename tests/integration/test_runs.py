@@ -359,7 +359,6 @@ def slow_run(mirror: Mirroring) -> tuple[Run, list[Descriptor]]:
     run = Run(mirror.records, job_for("large", oci_image("large")), 1, Telemetry(None))
     for layer in layers:
         run.progress.plan(layer)
-    run.progress.started -= 600
     run.progress.state(layers[0].digest, "copying")
     run.progress.reading(layers[0].digest)(20_000_000)
     return run, layers

@@ -12,7 +12,7 @@ from azure.storage.blob import ContainerClient
 
 from acrmirror.copying import Context, copy_image
 from acrmirror.errors import Unavailable
-from acrmirror.mirror import CopyTarget, Ingest, Layout, MirrorStore, blocks
+from acrmirror.mirror import Ingest, Layout, MirrorStore, blocks
 from acrmirror.mirror.blobs import Blobs
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
@@ -39,10 +39,8 @@ class Worker(Blobs):
     before_stage: Callable[[int], object] = staticmethod(lambda index: None)
     before_commit: Callable[[], object] = staticmethod(lambda: None)
 
-    def ingest(
-        self, descriptor: Descriptor, *, resume: bool = True, verify: Callable[[], None] | None = None
-    ) -> Ingest | None:
-        way_in = super().ingest(descriptor, resume=resume, verify=verify)
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+        way_in = super().ingest(descriptor, resume=resume)
         if way_in is None or way_in.count == 1:
             return way_in
         way_in.block_size = self.block_size
@@ -62,8 +60,8 @@ class Worker(Blobs):
         return way_in
 
     @property
-    def target(self) -> CopyTarget:
-        return CopyTarget(replace(self.store, blobs=self))
+    def target(self) -> MirrorStore:
+        return replace(self.store, blobs=self)
 
 
 @contextmanager

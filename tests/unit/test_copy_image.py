@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from in_memory import AT, BLOCK, LAYER, Mirror, Registry
 
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.errors import (
@@ -33,7 +32,7 @@ from acrmirror.oci import (
     Descriptor,
 )
 from acrmirror.reference import Digest, Reference
-from acrmirror.registry import ManifestBytes
+from tests.in_memory import AT, BLOCK, LAYER, ManifestBytes, Mirror, Registry
 
 REPOSITORY = "team/app"
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -52,7 +51,7 @@ def mirror() -> Mirror:
 def copy(registry: Registry, mirror: Mirror, digest: Digest | None, tag: str | None = None, **options: Any) -> Copied:
     options.setdefault("threads", 4)
     context = options.pop("context", None) or Context("job", AT, **options)
-    return copy_image(registry, mirror, Reference(REPOSITORY, tag, digest), context)
+    return copy_image(registry, mirror.target, Reference(REPOSITORY, tag, digest), context)
 
 
 def whole(registry: Registry, mirror: Mirror, digest: Digest | None, tag: str | None = None, **options: Any) -> Copied:
@@ -88,7 +87,7 @@ def test_what_points_comes_after_what_it_points_at(registry: Registry, mirror: M
 def test_a_known_blob_still_gets_its_link_in_another_repository(registry: Registry, mirror: Mirror) -> None:
     image = registry.image("one")
     whole(registry, mirror, image.digest)
-    copied = copy_image(registry, mirror, Reference("other", None, image.digest), Context("job", AT))
+    copied = copy_image(registry, mirror.target, Reference("other", None, image.digest), Context("job", AT))
     assert copied.failures == []
     assert mirror.lacks("other") == []
     assert registry.times("blob") == 2
@@ -158,10 +157,10 @@ def test_force_on_a_purged_child_that_is_damaged_fails_its_index_by_name_and_lea
     )
     del registry.manifests[children[1].digest], registry.blobs[lost], mirror.content[lost]
     copied = copy(registry, mirror, root.digest, force=True)
-    assert isinstance(copied.digest_half, NotFound)
-    assert str(children[1].digest) in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, NotFound)
+    assert str(children[1].digest) in str(copied.digest_failure)
     for sibling in (children[0], children[2]):
-        assert mirror.stands(REPOSITORY, sibling.digest) is not None
+        assert mirror.target.manifests.revision(REPOSITORY, sibling.digest) is not None
 
 
 def test_force_with_digest_and_tag_looks_once(registry: Registry, mirror: Mirror) -> None:
@@ -173,7 +172,6 @@ def test_force_with_digest_and_tag_looks_once(registry: Registry, mirror: Mirror
 def test_wrong_bytes_that_are_replaced_are_told(registry: Registry, mirror: Mirror) -> None:
     image = registry.image("one", registry.blob_of(b"x" * 10))
     mirror.content |= {digest: b"wrong" for digest in registry.blobs}
-    mirror.wrong = set(registry.blobs)
     context = Context("job", AT)
     whole(registry, mirror, image.digest, context=context)
     for digest in registry.blobs:
@@ -188,8 +186,8 @@ def test_a_lost_child_fails_its_index_by_name_and_its_siblings_stay(registry: Re
     root = registry.index(lost, kept, tag="v1")
     del registry.manifests[lost.digest]
     copied = copy(registry, mirror, root.digest)
-    assert isinstance(copied.digest_half, NotFound)
-    assert str(lost.digest) in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, NotFound)
+    assert str(lost.digest) in str(copied.digest_failure)
     assert set(mirror.revisions) == {(REPOSITORY, kept.digest)}
     assert mirror.lacks(REPOSITORY) == []
 
@@ -200,8 +198,8 @@ def test_a_lost_layer_fails_its_image_by_name_and_other_images_stay(registry: Re
     root = registry.index(lost, kept)
     del registry.blobs[Digest.parse(layer["digest"])]
     copied = copy(registry, mirror, root.digest)
-    assert isinstance(copied.digest_half, NotFound)
-    assert layer["digest"] in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, NotFound)
+    assert layer["digest"] in str(copied.digest_failure)
     assert set(mirror.revisions) == {(REPOSITORY, kept.digest)}
 
 
@@ -211,8 +209,8 @@ def test_a_child_of_a_refused_kind_fails_its_index_by_name(registry: Registry, m
     registry.manifests[old.digest] = ManifestBytes(body, DOCKER_SCHEMA1_SIGNED)
     kept = registry.image("kept")
     copied = copy(registry, mirror, registry.index(old, kept).digest)
-    assert isinstance(copied.digest_half, Unsupported)
-    assert str(old.digest) in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, Unsupported)
+    assert str(old.digest) in str(copied.digest_failure)
     assert set(mirror.revisions) == {(REPOSITORY, kept.digest)}
 
 
@@ -224,15 +222,15 @@ def test_how_long_a_registry_wants_to_be_left_alone_is_passed_on(
     root = registry.index(child)
     registry.failing[next(iter(registry.blobs))] = kind("read", "no", "Wait.", 77.0)
     copied = copy(registry, mirror, root.digest)
-    assert type(copied.digest_half) is kind
-    assert copied.digest_half.retry_after == 77.0
+    assert type(copied.digest_failure) is kind
+    assert copied.digest_failure.retry_after == 77.0
     assert mirror.revisions == {}
 
 
 def test_a_layer_of_another_size_than_its_manifest_says_is_not_kept(registry: Registry, mirror: Mirror) -> None:
     layer = registry.blob_of(b"a layer") | {"size": 6}
     copied = copy(registry, mirror, registry.image("lie", layer).digest)
-    assert isinstance(copied.digest_half, DigestMismatch)
+    assert isinstance(copied.digest_failure, DigestMismatch)
     assert mirror.revisions == {}
 
 
@@ -240,8 +238,8 @@ def test_two_manifests_that_disagree_about_a_layer_are_malformed(registry: Regis
     layer = registry.blob_of(b"a layer")
     root = registry.index(registry.image("one", layer), registry.image("two", layer | {"size": 999}))
     copied = copy(registry, mirror, root.digest)
-    assert isinstance(copied.digest_half, Malformed)
-    assert layer["digest"] in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, Malformed)
+    assert layer["digest"] in str(copied.digest_failure)
     assert mirror.revisions == {}
 
 
@@ -249,15 +247,15 @@ def test_a_size_that_no_layer_has_is_refused_before_memory_is_taken_for_it(regis
     huge = registry.blob_of(b"a layer") | {"size": MAX_BLOB_SIZE + 1}
     lie, kept = registry.image("lie", huge), registry.image("kept")
     copied = copy(registry, mirror, registry.index(lie, kept).digest)
-    assert isinstance(copied.digest_half, TooLarge)
-    assert huge["digest"] in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, TooLarge)
+    assert huge["digest"] in str(copied.digest_failure)
     assert set(mirror.revisions) == {(REPOSITORY, kept.digest)}
 
 
 def test_size_0_with_another_digest_than_nothings_is_a_lie(registry: Registry, mirror: Mirror) -> None:
     layer = registry.blob_of(b"a layer") | {"size": 0}
     copied = copy(registry, mirror, registry.image("lie", layer).digest)
-    assert isinstance(copied.digest_half, DigestMismatch)
+    assert isinstance(copied.digest_failure, DigestMismatch)
 
 
 def test_indexes_may_nest_so_deep_and_no_deeper(registry: Registry, mirror: Mirror) -> None:
@@ -266,23 +264,23 @@ def test_indexes_may_nest_so_deep_and_no_deeper(registry: Registry, mirror: Mirr
         nested = registry.index(nested)
     whole(registry, mirror, nested.digest)
     copied = copy(registry, Mirror(), registry.index(nested).digest)
-    assert isinstance(copied.digest_half, TooLarge)
+    assert isinstance(copied.digest_failure, TooLarge)
 
 
 def test_an_index_of_more_manifests_than_a_job_may_have_is_refused_unread(registry: Registry, mirror: Mirror) -> None:
     children = [Descriptor(OCI_MANIFEST, Digest.of(str(n).encode()), 7) for n in range(MAX_MANIFESTS + 1)]
     copied = copy(registry, mirror, registry.index(*children).digest)
-    assert isinstance(copied.digest_half, TooLarge)
+    assert isinstance(copied.digest_failure, TooLarge)
     assert registry.times("manifest") == 1
 
 
 def test_an_index_of_more_blobs_than_a_job_may_have_is_refused_before_any_is_read(
     registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("acrmirror.copying.graph.MAX_BLOBS", 7)
+    monkeypatch.setattr("acrmirror.copying.reading.MAX_BLOBS", 7)
     root = registry.index(*[registry.image(f"n{number}") for number in range(4)])
     copied = copy(registry, mirror, root.digest)
-    assert isinstance(copied.digest_half, TooLarge)
+    assert isinstance(copied.digest_failure, TooLarge)
     assert registry.times("blob") == 0
 
 
@@ -291,14 +289,14 @@ def test_what_refers_to_an_image_counts_against_the_same_limits(
     registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
     """Each of them is small; together they are more than one job may have, and the rest is not even asked for."""
-    monkeypatch.setattr(f"acrmirror.copying.graph.{limit}", most)
+    monkeypatch.setattr(f"acrmirror.copying.reading.{limit}", most)
     image = registry.image("one")
     for number in range(20):
         registry.signature(image, f"signature {number}")
     copied = copy(registry, mirror, image.digest)
-    assert copied.digest_half is None
-    assert isinstance(copied.referrers_half, TooLarge)
-    assert str(most) in str(copied.referrers_half)
+    assert copied.digest_failure is None
+    assert isinstance(copied.referrers_failure, TooLarge)
+    assert str(most) in str(copied.referrers_failure)
     assert registry.times("manifest") <= most + 1
     assert (REPOSITORY, image.digest) in mirror.revisions
 
@@ -308,7 +306,7 @@ def test_manifests_that_weigh_too_much_together_are_not_all_held(registry: Regis
     children = [registry.image(f"n{number}", annotations={"text": text}) for number in range(24)]
     root = registry.index(*children)
     copied = copy(registry, mirror, root.digest, threads=2)
-    assert isinstance(copied.digest_half, TooLarge)
+    assert isinstance(copied.digest_failure, TooLarge)
     assert registry.times("manifest") <= MAX_GRAPH_BYTES // len(text) + 4
 
 
@@ -324,7 +322,7 @@ def test_each_digest_is_visited_once(registry: Registry, mirror: Mirror) -> None
 
 def some(registry: Registry, mirror: Mirror, root: Descriptor, *platforms: str) -> Copied:
     copied = copy_platforms(
-        registry, mirror, Reference(REPOSITORY, "v1", root.digest), platforms, Context("job", AT, threads=2)
+        registry, mirror.target, Reference(REPOSITORY, "v1", root.digest), platforms, Context("job", AT, threads=2)
     )
     assert copied.failures == []
     assert mirror.lacks(REPOSITORY) == []
@@ -355,8 +353,8 @@ def test_a_platform_that_is_lost_keeps_the_index_away(registry: Registry, mirror
     root = registry.index(arm, amd, tag="v1", architectures=("arm64", "amd64"))
     del registry.manifests[amd.digest]
     reference = Reference(REPOSITORY, "v1", root.digest)
-    copied = copy_platforms(registry, mirror, reference, ("linux/arm64", "linux/amd64"), Context("job", AT))
-    assert isinstance(copied.digest_half, NotFound)
+    copied = copy_platforms(registry, mirror.target, reference, ("linux/arm64", "linux/amd64"), Context("job", AT))
+    assert isinstance(copied.digest_failure, NotFound)
     assert set(mirror.revisions) == {(REPOSITORY, arm.digest)}
     assert mirror.tags == {}
 
@@ -441,7 +439,7 @@ def test_a_foreign_layer_is_left_out_for_a_404_alone(
     image = registry.image("one", layer)
     registry.failing[Digest.parse(layer["digest"])] = kind("read", "no", "Wait.")
     copied = copy(registry, mirror, image.digest)
-    assert isinstance(copied.digest_half, kind)
+    assert isinstance(copied.digest_failure, kind)
     assert mirror.revisions == {}
 
 
@@ -455,7 +453,7 @@ def test_a_layer_that_one_image_needs_is_not_left_out_for_another(
     root = registry.index(*(reversed(images) if turned else images))
     del registry.blobs[digest]
     copied = copy(registry, mirror, root.digest)
-    assert isinstance(copied.digest_half, NotFound)
+    assert isinstance(copied.digest_failure, NotFound)
     assert (REPOSITORY, images[1].digest) not in mirror.revisions
 
 
@@ -531,7 +529,7 @@ def test_history_has_every_answer_before_the_link_and_whatever_becomes_of_it(
 def test_a_tag_that_never_rests_is_given_up_for_now(
     registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("acrmirror.copying.image.TAG_ROUNDS", 5)
+    monkeypatch.setattr("acrmirror.copying.tagging.TAG_ROUNDS", 5)
     image = registry.image("one", tag="v1")
     whole(registry, mirror, image.digest, "v1")
 
@@ -540,23 +538,23 @@ def test_a_tag_that_never_rests_is_given_up_for_now(
 
     mirror.before_tag = meanwhile
     copied = copy(registry, mirror, image.digest, "v1")
-    assert isinstance(copied.tag_half, Conflict)
-    assert copied.digest_half is None
+    assert isinstance(copied.tag_failure, Conflict)
+    assert copied.digest_failure is None
 
 
 def test_a_digest_that_is_gone_does_not_keep_the_tag_from_being_set(registry: Registry, mirror: Mirror) -> None:
     image = registry.image("one", tag="v1")
     copied = copy(registry, mirror, Digest.of(b"purged"), "v1")
-    assert isinstance(copied.digest_half, NotFound)
-    assert copied.tag_half is None
+    assert isinstance(copied.digest_failure, NotFound)
+    assert copied.tag_failure is None
     assert mirror.tagged(REPOSITORY, "v1") == image.digest
 
 
 def test_a_tag_that_is_gone_does_not_keep_the_digest_away(registry: Registry, mirror: Mirror) -> None:
     image = registry.image("one")
     copied = copy(registry, mirror, image.digest, "deleted")
-    assert copied.digest_half is None
-    assert isinstance(copied.tag_half, NotFound)
+    assert copied.digest_failure is None
+    assert isinstance(copied.tag_failure, NotFound)
     assert (REPOSITORY, image.digest) in mirror.revisions
 
 
@@ -610,8 +608,8 @@ def test_a_referrer_that_can_not_be_had_now_fails_its_third_and_no_other(registr
     signatures = [registry.signature(image, f"signature {number}") for number in range(2)]
     registry.failing[signatures[0].digest] = Unavailable("read", "500", "Wait.")
     copied = copy(registry, mirror, image.digest, "v1")
-    assert isinstance(copied.referrers_half, Unavailable)
-    assert copied.digest_half is copied.tag_half is None
+    assert isinstance(copied.referrers_failure, Unavailable)
+    assert copied.digest_failure is copied.tag_failure is None
     assert listed(mirror, image) == [signatures[1].digest]
 
 
@@ -631,8 +629,8 @@ def test_what_all_referrers_would_meet_ends_the_asking(
     signatures = [registry.signature(image, f"signature {number}").digest for number in range(20)]
     registry.failing.update(dict.fromkeys(signatures, error))
     copied = copy(registry, mirror, image.digest, "v1")
-    assert type(copied.referrers_half) is type(error)
-    assert copied.digest_half is copied.tag_half is None
+    assert type(copied.referrers_failure) is type(error)
+    assert copied.digest_failure is copied.tag_failure is None
     assert len([what for what in registry.asked if what[1] in signatures]) == asked_for
 
 
@@ -723,11 +721,11 @@ def test_cancelling_ends_a_run_in_each_of_its_phases(registry: Registry, mirror:
     if when == "manifests":
         registry.before_manifest = stop
     elif when == "blobs":
-        ingest = mirror.ingest
-        mirror.ingest = lambda *a, **b: (stop(), ingest(*a, **b))[1]  # type: ignore[method-assign,func-returns-value]
+        ingest = mirror.target.blobs.ingest
+        mirror.target.blobs.ingest = lambda *a, **b: (stop(), ingest(*a, **b))[1]  # type: ignore[method-assign,func-returns-value]
     elif when == "links":
-        link = mirror.link
-        mirror.link = lambda *a, **b: (link(*a, **b), stop())[0]  # type: ignore[method-assign,func-returns-value]
+        link = mirror.target.blobs.link
+        mirror.target.blobs.link = lambda *a, **b: (link(*a, **b), stop())[0]  # type: ignore[method-assign,func-returns-value]
     elif when == "tag":
         registry.before_resolve = stop
         mirror.before_tag = lambda: mirror.tags.update({(REPOSITORY, "v1"): object()})  # type: ignore[dict-item]

@@ -13,7 +13,7 @@ from acrmirror.history import Observation, TagEvent
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Reference
-from tests.unit.in_memory import AT, Mirror, Registry
+from tests.in_memory import AT, Mirror, Registry
 
 REPOSITORY = "team/app"
 BEGUN = to_datetime(AT)
@@ -39,7 +39,7 @@ def run(registry: Registry, mirror: Mirror, event: Observation | None, now: date
     """The job of an event, or a job about the tag alone: a pull, a child of a sweep, a question asked again."""
     context = Context("job", AT, threads=2, event=event, now=lambda: now, **options)
     digest = event.digest if event is not None else None
-    return copy_image(registry, mirror, Reference(REPOSITORY, "v1", digest), context)
+    return copy_image(registry, mirror.target, Reference(REPOSITORY, "v1", digest), context)
 
 
 def answers(registry: Registry, descriptor: Descriptor | None) -> None:
@@ -127,8 +127,8 @@ def test_an_event_whose_image_can_not_be_had_yet(registry: Registry, mirror: Mir
     hidden = registry.manifests.pop(b.digest)
     answers(registry, old)
     copied = run(registry, mirror, pushed(b, 2))
-    assert isinstance(copied.digest_half, NotFound)
-    assert (copied.tag_half, copied.provisional) == (None, True)
+    assert isinstance(copied.digest_failure, NotFound)
+    assert (copied.tag_failure, copied.provisional) == (None, True)
     assert mirror.tagged(REPOSITORY, "v1") == (a.digest if known else old.digest)
     assert mirror.tags[REPOSITORY, "v1"].event == pushed(b, 2).event
     registry.manifests[b.digest] = hidden
@@ -153,7 +153,7 @@ def test_a_digest_that_the_registry_names_and_does_not_give_fails_the_tag(regist
     a = registry.image("a", tag="v1")
     registry.failing[a.digest] = Unavailable("read", "it answered 500", "Wait.")
     copied = run(registry, mirror, None)
-    assert isinstance(copied.tag_half, Unavailable)
+    assert isinstance(copied.tag_failure, Unavailable)
     assert mirror.tagged(REPOSITORY, "v1") is None
 
 
@@ -163,8 +163,8 @@ def test_a_tag_that_was_deleted_is_kept_where_it_was_pushed_last(registry: Regis
     answers(registry, None)
     for event in (pushed(b, 2), pushed(a, 1), None):
         copied = run(registry, mirror, event)
-        assert isinstance(copied.tag_half, NotFound)
-        assert (copied.digest_half, copied.provisional) == (None, False)
+        assert isinstance(copied.tag_failure, NotFound)
+        assert (copied.digest_failure, copied.provisional) == (None, False)
         assert mirror.tagged(REPOSITORY, "v1") == b.digest
     assert mirror.tags[REPOSITORY, "v1"].version == 2
 
@@ -172,7 +172,7 @@ def test_a_tag_that_was_deleted_is_kept_where_it_was_pushed_last(registry: Regis
 @pytest.mark.parametrize("now", [SOON, LATE])
 def test_a_deleted_tag_that_was_never_set_is_set_to_its_push(registry: Registry, mirror: Mirror, now: datetime) -> None:
     a = registry.image("a")
-    assert isinstance(run(registry, mirror, pushed(a, 1), now).tag_half, NotFound)
+    assert isinstance(run(registry, mirror, pushed(a, 1), now).tag_failure, NotFound)
     assert mirror.tagged(REPOSITORY, "v1") == a.digest
 
 
@@ -205,16 +205,16 @@ def test_a_tag_whose_name_storage_does_not_keep_leaves_the_image_by_its_digest(
     registry: Registry, mirror: Mirror
 ) -> None:
     a = registry.image("a", tag="v1")
-    keep: Callable[[Reference, Observation], None] = mirror.observe
+    keep: Callable[[Reference, Observation], None] = mirror.target.history.observe
 
     def refuse(reference: Reference, seen: Observation) -> None:
         if reference.tag is not None:
             raise UnkeptName("write the history", "storage does not keep the name", "Give another.")
         keep(reference, seen)
 
-    mirror.observe = refuse  # type: ignore[method-assign]
+    mirror.target.history.observe = refuse  # type: ignore[method-assign]
     copied = run(registry, mirror, pushed(a, 1))
     assert (copied.digest, copied.tagged) == (a.digest, None)
-    assert isinstance(copied.tag_half, UnkeptName)
+    assert isinstance(copied.tag_failure, UnkeptName)
     assert [(it.tag, seen.digest) for it, seen in mirror.history] == [(None, a.digest)]
     assert registry.times("resolve") == 0

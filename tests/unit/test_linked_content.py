@@ -3,30 +3,17 @@
 from typing import Any
 
 import pytest
-from in_memory import AT, BLOCK, LAYER, Mirror, Registry
 
 from acrmirror.copying import Context, Copied, copy_image
 from acrmirror.errors import NotFound, Unavailable
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
+from tests.in_memory import AT, BLOCK, LAYER, Claims, Mirror, Registry
 
 PUBLIC = "public/app"
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 SECRET = b"a layer of secret/app"
 LARGE = SECRET * BLOCK
-
-
-class Free:
-    """Claims that nobody else holds."""
-
-    def acquire(self, digest: Digest) -> "Free":
-        return self
-
-    def renew(self, done: int) -> None:
-        return
-
-    def release(self) -> None:
-        return
 
 
 @pytest.fixture
@@ -40,7 +27,7 @@ def mirror() -> Mirror:
 
 
 def copy(registry: Registry, mirror: Mirror, image: Descriptor, **options: Any) -> Copied:
-    return copy_image(registry, mirror, Reference(PUBLIC, None, image.digest), Context("job", AT, **options))
+    return copy_image(registry, mirror.target, Reference(PUBLIC, None, image.digest), Context("job", AT, **options))
 
 
 def elsewhere(registry: Registry, mirror: Mirror, data: bytes = SECRET, media_type: str = LAYER) -> dict[str, Any]:
@@ -51,7 +38,7 @@ def elsewhere(registry: Registry, mirror: Mirror, data: bytes = SECRET, media_ty
     return listed
 
 
-WAYS: dict[str, dict[str, Any]] = {"plain": {}, "with claims": {"claims": Free()}, "forced": {"force": True}}
+WAYS: dict[str, dict[str, Any]] = {"plain": {}, "with claims": {"claims": Claims()}, "forced": {"force": True}}
 ways = pytest.mark.parametrize("options", WAYS.values(), ids=WAYS)
 sizes = pytest.mark.parametrize("data", [SECRET, LARGE], ids=["one block", "several blocks"])
 
@@ -85,8 +72,8 @@ def test_any_other_blob_of_another_repository_fails_its_manifest(
     else:
         root = registry.index(Descriptor(LAYER, Digest.parse(blob["digest"]), len(data)))
     copied = copy(registry, mirror, root, **options)
-    assert isinstance(copied.digest_half, NotFound)
-    assert blob["digest"] in str(copied.digest_half)
+    assert isinstance(copied.digest_failure, NotFound)
+    assert blob["digest"] in str(copied.digest_failure)
     assert (PUBLIC, Digest.parse(blob["digest"])) not in mirror.links
     assert mirror.revisions == {}
 
@@ -96,7 +83,7 @@ def test_a_manifest_of_another_repository_is_no_blob_of_this_one(registry: Regis
     secret = registry.image("secret")
     mirror.content[secret.digest] = registry.manifests.pop(secret.digest).raw
     root = registry.index(Descriptor("application/vnd.example", secret.digest, secret.size))
-    assert isinstance(copy(registry, mirror, root).digest_half, NotFound)
+    assert isinstance(copy(registry, mirror, root).digest_failure, NotFound)
     assert (PUBLIC, secret.digest) not in mirror.links
 
 
@@ -132,7 +119,7 @@ def test_what_was_moved_before_a_failure_is_not_asked_about_later(registry: Regi
     lost = registry.blob_of(b"comes later")
     image = registry.image("one", registry.blob_of(LARGE), lost)
     registry.failing[Digest.parse(lost["digest"])] = Unavailable("read", "500", "Wait.")
-    assert isinstance(copy(registry, mirror, image, threads=1).digest_half, Unavailable)
+    assert isinstance(copy(registry, mirror, image, threads=1).digest_failure, Unavailable)
     registry.failing.clear()
     assert copy(registry, mirror, image, threads=1).failures == []
     assert registry.times("check") == 0
@@ -152,6 +139,6 @@ def test_a_registry_that_can_not_say_now_leaves_the_question_open(registry: Regi
     layer = elsewhere(registry, mirror, media_type=FOREIGN)
     registry.failing[Digest.parse(layer["digest"])] = Unavailable("look for a blob", "500", "Wait.")
     copied = copy(registry, mirror, registry.image("one", layer))
-    assert isinstance(copied.digest_half, Unavailable)
+    assert isinstance(copied.digest_failure, Unavailable)
     assert mirror.revisions == {}
     assert (PUBLIC, Digest.parse(layer["digest"])) not in mirror.links

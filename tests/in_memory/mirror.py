@@ -1,0 +1,339 @@
+"""A mirror in memory."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from acrmirror.errors import Conflict, Damaged, DigestMismatch, Malformed, TagMoved
+from acrmirror.history import Observation, TagEvent
+from acrmirror.oci import (
+    OCI_INDEX,
+    Descriptor,
+    Manifest,
+    is_referrers_index,
+    merge_referrers,
+    parse_manifest,
+    referrers_index,
+)
+from acrmirror.reference import Digest, Reference
+from tests.in_memory.reading import Reader, Reads
+
+BLOCK = 1000
+ROUNDS = 3
+
+
+@dataclass
+class TagState:
+    digest: Digest | None
+    version: int
+    at: str = ""
+    event: TagEvent | None = None
+
+    @property
+    def sequence(self) -> int:
+        return self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    descriptor: Descriptor
+    whole: bool
+    refers: bool
+
+
+class Mirror:
+    """What is in the mirror, and every write in its order (`writes`); `target` is what a copy writes into.
+
+    `resumes` has an entry for each way in, `verified` each digest whose bytes were read again.
+    """
+
+    def __init__(self) -> None:
+        self.content: dict[Digest, bytes] = {}
+        self.staged: dict[Digest, dict[tuple[int, int, bytes], bytes]] = {}
+        self.links: set[tuple[str, Digest]] = set()
+        self.revisions: dict[tuple[str, Digest], Manifest] = {}
+        self.partial: set[tuple[str, Digest]] = set()
+        self.tags: dict[tuple[str, str], TagState] = {}
+        self.history: list[tuple[Reference, Observation]] = []
+        self.writes: list[tuple[str, Digest]] = []
+        self.resumes: list[bool] = []
+        self.verified: list[Digest] = []
+        self.reads = Reads()
+        self.before_tag: Callable[[], None] = lambda: None
+        self.before_stage: Callable[[Descriptor], None] = lambda descriptor: None
+        self.lock = threading.Lock()
+        self.target = Target(self)
+
+    def wrote(self, kind: str, digest: Digest) -> None:
+        with self.lock:
+            self.writes.append((kind, digest))
+
+    # looking
+
+    def tagged(self, repository: str, tag: str) -> Digest | None:
+        state = self.tags.get((repository, tag))
+        return None if state is None else state.digest
+
+    def lacks(self, repository: str) -> list[Digest]:
+        """What a manifest of the mirror needs, and that is not there."""
+        missing: list[Digest] = []
+        for (name, _), manifest in self.revisions.items():
+            if name == repository:
+                missing += [it.digest for it in manifest.manifests if (name, it.digest) not in self.revisions]
+                missing += [it.digest for it in manifest.blobs if (name, it.digest) not in self.links]
+                missing += [it.digest for it in manifest.blobs if it.digest not in self.content]
+        return missing
+
+
+class Target:
+    def __init__(self, mirror: Mirror) -> None:
+        self.blobs = Blobs(mirror)
+        self.manifests = Manifests(mirror, self.blobs)
+        self.tags = Tags(mirror)
+        self.history = History(mirror)
+        self.referrers = Referrers(mirror, self.manifests, self.tags)
+
+
+class Blocks:
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.block_size = BLOCK
+        self.count = max(1, -(-size // BLOCK))
+
+    def block(self, index: int) -> tuple[int, int]:
+        return index * BLOCK, min(BLOCK, self.size - index * BLOCK)
+
+
+class Ingest(Blocks):
+    """`replaces` are the wrong bytes in its place."""
+
+    def __init__(self, mirror: Mirror, descriptor: Descriptor, resume: bool, replaces: bytes | None) -> None:
+        super().__init__(descriptor.size)
+        self.mends = replaces is not None
+        self._mirror = mirror
+        self._descriptor = descriptor
+        self._replaces = replaces
+        self._known = set(mirror.staged.get(descriptor.digest, ())) if resume and self.count > 1 else set()
+        self._ids: dict[int, tuple[int, int, bytes]] = {}
+        mirror.resumes.append(resume)
+
+    def stage(self, index: int, data: memoryview, running: bytes) -> bool:
+        self._mirror.before_stage(self._descriptor)
+        offset, length = self.block(index)
+        if len(data) != length:
+            raise ValueError(f"block {index} has {length} bytes, not {len(data)}")
+        name = (offset, length, running)
+        self._ids[index] = name
+        if name in self._known:
+            return False
+        with self._mirror.lock:
+            self._mirror.staged.setdefault(self._descriptor.digest, {})[name] = bytes(data)
+        return True
+
+    def put(self, data: memoryview, digest: Digest) -> bool:
+        self._check(digest)
+        if len(data) != self.size:
+            raise ValueError(f"the blob has {self.size} bytes, not {len(data)}")
+        return self._swap(bytes(data))
+
+    def commit(self, digest: Digest, restage: Callable[[list[int]], None]) -> bool:
+        self._check(digest)
+        for _ in range(ROUNDS):
+            staged = self._mirror.staged.get(self._descriptor.digest, {})
+            missing = [index for index in range(self.count) if self._ids[index] not in staged]
+            if not missing:
+                return self._swap(b"".join(staged[self._ids[index]] for index in range(self.count)))
+            if len(self._mirror.content.get(self._descriptor.digest, b"")) == self.size:
+                return False
+            self._known = set()
+            restage(missing)
+        raise Conflict("commit a blob", f"other writers won {ROUNDS} times", "Again.")
+
+    def _check(self, digest: Digest) -> None:
+        if digest != self._descriptor.digest:
+            raise DigestMismatch(
+                f"copy blob {self._descriptor.digest}", f"the bytes hash to {digest}", "Push it again."
+            )
+
+    def _swap(self, data: bytes) -> bool:
+        digest = self._descriptor.digest
+        with self._mirror.lock:
+            there = self._mirror.content.get(digest)
+            if there is not self._replaces:
+                return False
+            assert Digest.of(data, digest.algorithm) == digest, "a commit of other bytes than were hashed"
+            self._mirror.content[digest] = data
+            self._mirror.staged.pop(digest, None)
+            self._mirror.writes.append(("blob", digest))
+        return True
+
+
+class Stored(Blocks, Reader):
+    def __init__(self, mirror: Mirror, descriptor: Descriptor) -> None:
+        there = mirror.content[descriptor.digest]
+        Blocks.__init__(self, descriptor.size)
+        Reader.__init__(self, self._unchanged, descriptor.size, mirror.reads)
+        self._mirror = mirror
+        self._descriptor = descriptor
+        self._there = there
+
+    def _unchanged(self) -> bytes | None:
+        return self._there if self._mirror.content.get(self._descriptor.digest) is self._there else None
+
+    def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
+        self._mirror.verified.append(self._descriptor.digest)
+        super().read_into(offset, buffer, arrived)
+
+    def replacement(self, *, resume: bool = True) -> Ingest:
+        return Ingest(self._mirror, self._descriptor, resume, self._there)
+
+
+class Blobs:
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def has(self, descriptor: Descriptor) -> bool:
+        return self.stored(descriptor) is not None
+
+    def blocks(self, descriptor: Descriptor) -> int:
+        return Blocks(descriptor.size).count
+
+    def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+        there = self._mirror.content.get(descriptor.digest)
+        if there is None:
+            return Ingest(self._mirror, descriptor, resume, None)
+        if len(there) == descriptor.size:
+            return None
+        if descriptor.digest.matches(there):
+            raise Malformed(f"copy blob {descriptor.digest}", f"it has {len(there)} bytes", "Push it again.")
+        return Ingest(self._mirror, descriptor, resume, there)
+
+    def stored(self, descriptor: Descriptor) -> Stored | None:
+        there = self._mirror.content.get(descriptor.digest)
+        return Stored(self._mirror, descriptor) if there is not None and len(there) == descriptor.size else None
+
+    def linked(self, repository: str, digest: Digest) -> bool:
+        return (repository, digest) in self._mirror.links
+
+    def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
+        there = self._mirror.content[descriptor.digest]
+        assert descriptor.digest.matches(there), "a link to what is not there"
+        self._mirror.wrote("link", descriptor.digest)
+        self._mirror.links.add((repository, descriptor.digest))
+
+
+class Manifests:
+    def __init__(self, mirror: Mirror, blobs: Blobs) -> None:
+        self._mirror = mirror
+        self._blobs = blobs
+
+    def revision(self, repository: str, digest: Digest) -> Revision | None:
+        manifest = self._mirror.revisions.get((repository, digest))
+        if manifest is None:
+            return None
+        descriptor = Descriptor(manifest.media_type, digest, manifest.size)
+        whole = (repository, digest) not in self._mirror.partial
+        return Revision(descriptor, whole, manifest.subject is not None)
+
+    def write(self, repository: str, manifest: Manifest, *, anew: bool = False, whole: bool = True) -> None:
+        there = self._mirror.content.get(manifest.digest)
+        if there is None or len(there) != manifest.size or (anew and there != manifest.raw):
+            self._mirror.content[manifest.digest] = manifest.raw
+        self._mirror.wrote("manifest", manifest.digest)
+        place = (repository, manifest.digest)
+        (self._mirror.partial.discard if whole else self._mirror.partial.add)(place)
+        self._mirror.revisions[place] = manifest
+
+    def read(self, repository: str, descriptor: Descriptor) -> Manifest:
+        raw = self._mirror.content.get(descriptor.digest)
+        if raw is None:
+            raise Damaged(f"read {repository}@{descriptor.digest}", "its content is missing", "Pull it with force.")
+        return parse_manifest(raw, descriptor.media_type, descriptor.digest)
+
+
+class Tags:
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def read(self, repository: str, tag: str) -> TagState | None:
+        return self._mirror.tags.get((repository, tag))
+
+    def set(
+        self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any, event: TagEvent | None = None
+    ) -> None:
+        self._mirror.before_tag()
+        self._mirror.wrote("tag", descriptor.digest)
+        try:
+            self.move(repository, tag, descriptor, at, expected, event)
+        except TagMoved:
+            self._mirror.writes.pop()
+            raise
+
+    def move(
+        self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any, event: TagEvent | None = None
+    ) -> None:
+        """As `set`, unseen by the test."""
+        with self._mirror.lock:
+            current = self._mirror.tags.get((repository, tag))
+            if current is not expected:
+                raise TagMoved(f"set tag {repository}:{tag}", "another worker moved it", "Again.")
+            self._mirror.tags[repository, tag] = TagState(
+                descriptor.digest,
+                (current.version if current else 0) + 1,
+                at,
+                TagEvent.newest(event, current.event if current else None),
+            )
+
+
+class History:
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def observe(self, reference: Reference, seen: Observation) -> None:
+        self._mirror.wrote("history", seen.digest)
+        if (reference, seen) not in self._mirror.history:
+            self._mirror.history.append((reference, seen))
+
+
+class Referrers:
+    def __init__(self, mirror: Mirror, manifests: Manifests, tags: Tags) -> None:
+        self._mirror = mirror
+        self._manifests = manifests
+        self._tags = tags
+
+    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
+        tag, more = subject.referrers_tag, tuple(referrers)
+        current = self._tags.read(repository, tag)
+        known = self._list(repository, current)
+        if known is None:
+            return False
+        merged = merge_referrers(known, more)
+        if merged != known:
+            self._tags.move(repository, tag, self._index(repository, merged).descriptor(), at, current)
+        return True
+
+    def keep_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+        current = self._tags.read(repository, tag)
+        return current.digest if current is not None and self._list(repository, current) is not None else None
+
+    def merge_tag(
+        self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any, event: TagEvent | None = None
+    ) -> Digest:
+        known = self._list(repository, expected) or ()
+        lacks = {it.digest for it in known} - {it.digest for it in theirs.manifests}
+        index = self._index(repository, merge_referrers(known, theirs.manifests)) if lacks else theirs
+        self._tags.set(repository, tag, index.descriptor(), at, expected, event)
+        return index.digest
+
+    def _list(self, repository: str, current: TagState | None) -> tuple[Descriptor, ...] | None:
+        """None where the tag is something else."""
+        if current is None or current.digest is None:
+            return ()
+        there = self._mirror.revisions[repository, current.digest]
+        return there.manifests if is_referrers_index(there) else None
+
+    def _index(self, repository: str, entries: tuple[Descriptor, ...]) -> Manifest:
+        index = parse_manifest(referrers_index(entries), OCI_INDEX)
+        self._manifests.write(repository, index)
+        return index
