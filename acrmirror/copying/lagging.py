@@ -43,7 +43,7 @@ class Verdict:
 
 def judge(
     link: Link | None,
-    brought: TagEvent | None,
+    news: TagEvent | None,
     answer: Digest | None,
     now: datetime,
     window: timedelta,
@@ -51,10 +51,10 @@ def judge(
 ) -> Verdict:
     """What becomes of a tag after the registry answered with the digest `answer`, or with 404 (None).
 
-    `brought` is the event of the job that asked, if it has one; `missing` are digests that could not be had for the
+    `news` is the event of the job that asked, if it has one; `missing` are digests that could not be had for the
     mirror. A young event's digest is preferred to the answer; where that is missing, the link stays where it is.
     """
-    event = TagEvent.newest(link.event if link is not None else None, brought)
+    event = TagEvent.newest(link.event if link is not None else None, news)
     if event is None:
         return Verdict(answer, None)
     young = now - to_datetime(event.at) < window

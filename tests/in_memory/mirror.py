@@ -305,33 +305,52 @@ class Referrers:
     def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
         tag, more = subject.referrers_tag, tuple(referrers)
         current = self._tags.read(repository, tag)
-        known = self._list(repository, current)
+        known = self._list(repository, tag, current)
         if known is None:
             return False
         merged = merge_referrers(known, more)
-        if merged != known:
+        damaged = current is not None and self._read(repository, current) is None
+        if {it.digest for it in merged} != {it.digest for it in known} or (damaged and merged):
             self._tags.move(repository, tag, self._index(repository, merged).descriptor(), at, current)
         return True
 
     def keep_tag(self, repository: str, tag: str, at: str) -> Digest | None:
         current = self._tags.read(repository, tag)
-        return current.digest if current is not None and self._list(repository, current) is not None else None
+        known = self._list(repository, tag, current)
+        if not known:
+            return None
+        if current is None or self._read(repository, current) is None:
+            self._tags.move(repository, tag, self._index(repository, known).descriptor(), at, current)
+        return self._mirror.tags[repository, tag].digest
 
     def merge_tag(
         self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any, event: TagEvent | None = None
     ) -> Digest:
-        known = self._list(repository, expected) or ()
+        known = self._list(repository, tag, expected) or ()
         lacks = {it.digest for it in known} - {it.digest for it in theirs.manifests}
         index = self._index(repository, merge_referrers(known, theirs.manifests)) if lacks else theirs
         self._tags.set(repository, tag, index.descriptor(), at, expected, event)
         return index.digest
 
-    def _list(self, repository: str, current: TagState | None) -> tuple[Descriptor, ...] | None:
-        """None where the tag is something else."""
-        if current is None or current.digest is None:
+    def _list(self, repository: str, tag: str, current: TagState | None) -> tuple[Descriptor, ...] | None:
+        """None where the tag is something else. One that is damaged is made anew of what refers to its subject."""
+        if current is None:
             return ()
-        there = self._mirror.revisions[repository, current.digest]
-        return there.manifests if is_referrers_index(there) else None
+        there = self._read(repository, current)
+        if there is not None:
+            return there.manifests if is_referrers_index(there) else None
+        known = [it for (name, _), it in self._mirror.revisions.items() if name == repository and it.subject]
+        return merge_referrers(
+            [it.descriptor() for it in known if it.subject and it.subject.digest.referrers_tag == tag]
+        )
+
+    def _read(self, repository: str, current: TagState) -> Manifest | None:
+        """None where it is damaged."""
+        revision = self._manifests.revision(repository, current.digest) if current.digest is not None else None
+        try:
+            return self._manifests.read(repository, revision.descriptor) if revision is not None else None
+        except (DigestMismatch, Damaged, Malformed):
+            return None
 
     def _index(self, repository: str, entries: tuple[Descriptor, ...]) -> Manifest:
         index = parse_manifest(referrers_index(entries), OCI_INDEX)

@@ -63,18 +63,20 @@ class Registry:
     # pushing
 
     def push(self, body: dict[str, Any], *, tag: str | None = None, media_type: str = "") -> Descriptor:
-        raw = json.dumps(body).encode()
+        return self.push_raw(json.dumps(body).encode(), media_type or str(body["mediaType"]), tag)
+
+    def push_raw(self, raw: bytes, media_type: str, tag: str | None = None) -> Descriptor:
         digest = Digest.of(raw)
-        self.manifests[digest] = ManifestBytes(raw, media_type or str(body["mediaType"]))
+        self.manifests[digest] = ManifestBytes(raw, media_type)
         if tag is not None:
             self.tags[tag] = digest
-        subject = body.get("subject")
-        described = parse_manifest(raw, self.manifests[digest].media_type, digest).descriptor()
-        if subject is not None:
+        manifest = parse_manifest(raw, media_type, digest)
+        described = manifest.descriptor()
+        if manifest.subject is not None:
             entry = {"mediaType": described.media_type, "digest": str(digest), "size": len(raw)}
             more = {"artifactType": described.artifact_type, "annotations": dict(described.annotations)}
             entry |= {key: value for key, value in more.items() if value}
-            self.listed.setdefault(Digest.parse(subject["digest"]), []).append(entry)
+            self.listed.setdefault(manifest.subject.digest, []).append(entry)
         return described
 
     def blob_of(self, data: bytes, media_type: str = LAYER) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class Registry:
         if descriptor.size:
             self._ask("blob", descriptor.digest)
             self._find_blob(repository, descriptor.digest)
-        reader = Reader(lambda: self.blobs[descriptor.digest], descriptor.size, self.reads)
+        reader = Reader(lambda: self.blobs.get(descriptor.digest, b""), descriptor.size, self.reads)
         try:
             yield reader
         finally:

@@ -20,16 +20,6 @@ BEGUN = to_datetime(AT)
 SOON, LATE = BEGUN + timedelta(minutes=1), BEGUN + WINDOW + timedelta(minutes=1)
 
 
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def mirror() -> Mirror:
-    return Mirror()
-
-
 def pushed(descriptor: Descriptor, second: int) -> Observation:
     at = from_datetime(BEGUN + timedelta(seconds=second))
     return Observation(at, descriptor.digest, f"event-{second}", "event")

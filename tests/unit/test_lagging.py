@@ -38,7 +38,7 @@ class Task(NamedTuple):
     """A job: with an event, or a pull, or a question asked again (`about`)."""
 
     name: str
-    brought: TagEvent | None = None
+    news: TagEvent | None = None
     about: str | None = None
 
 
@@ -122,19 +122,19 @@ class Model:
         """What can't be had yet: while replicas are behind, what an event told of whose job has not ended."""
         link = self._things[state.link]
         for number in (task, *state.pending, *(self._things[it].task for it in state.asked)):
-            brought = self._things[number].brought
-            if brought is not None and (link is None or link.digest != brought.digest):
-                yield brought.digest
+            news = self._things[number].news
+            if news is not None and (link is None or link.digest != news.digest):
+                yield news.digest
 
     def _run(self, state: State, task: int, answer: Digest | None, missing: frozenset[Digest]) -> Asked | None:
-        now, brought = NOW[state.phase], self._things[task].brought
-        verdict = self._rule(self._things[state.link], brought, answer, now, WINDOW, missing)
+        now, news = NOW[state.phase], self._things[task].news
+        verdict = self._rule(self._things[state.link], news, answer, now, WINDOW, missing)
         if verdict.digest is None:
             # It answered 404, and nothing is to be written: the job is tried again, as if it had not run.
             return None
         pushed = verdict.event is not None and verdict.digest == verdict.event.digest != answer
         at = verdict.event.at if verdict.event is not None and pushed else from_datetime(now)
-        failed = answer is None or (brought is not None and brought.digest in missing)
+        failed = answer is None or (news is not None and news.digest in missing)
         return Asked(task, verdict, at, failed)
 
     def _written(self, state: State, number: int) -> Iterator[State]:
@@ -160,15 +160,15 @@ def test_no_order_of_events_and_answers_leaves_a_tag_wrong_at_rest(pushes: str) 
 
 def by_its_own_event(
     link: Link | None,
-    brought: TagEvent | None,
+    news: TagEvent | None,
     answer: Digest | None,
     now: datetime,
     window: timedelta,
     missing: object,
 ) -> Verdict:
     """The answer is set, and is doubted only if it differs from the event of the job that asked."""
-    doubted = brought is not None and answer != brought.digest and now - to_datetime(brought.at) < window
-    return Verdict(answer, brought, doubted)
+    doubted = news is not None and answer != news.digest and now - to_datetime(news.at) < window
+    return Verdict(answer, news, doubted)
 
 
 @pytest.mark.parametrize("pushes", ["AB", "ABA", "ABC", "AAB"])

@@ -16,16 +16,6 @@ SECRET = b"a layer of secret/app"
 LARGE = SECRET * BLOCK
 
 
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def mirror() -> Mirror:
-    return Mirror()
-
-
 def copy(registry: Registry, mirror: Mirror, image: Descriptor, **options: Any) -> Copied:
     return copy_image(registry, mirror.target, Reference(PUBLIC, None, image.digest), Context("job", AT, **options))
 
