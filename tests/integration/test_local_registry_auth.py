@@ -155,10 +155,11 @@ def test_lifetimes_are_the_recorded_ones_and_can_be_chosen(
 
     assert lifetime(local_registry.refresh_token()) == 11_700
     assert lifetime(local_registry.access_token("repository:a:pull")) == 4_500
-    short = start_registry("--access-seconds", "1", "--refresh-seconds", "1")
+    # Long enough that a slow machine asks with it in time.
+    short = start_registry("--access-seconds", "5", "--refresh-seconds", "5")
     refresh, access = short.refresh_token(), short.access_token("repository:a:pull")
     assert short.ask("GET", "/v2/a/tags/list", auth=access).status == 404
-    time.sleep(1.1)
+    time.sleep(5.1)
     expired = short.ask("GET", "/v2/a/tags/list", auth=access)
     assert expired.status == 401
     assert (expired.header("WWW-Authenticate") or "").endswith('error="invalid_token"')
