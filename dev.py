@@ -321,7 +321,7 @@ def only_one_at_a_time() -> Iterator[None]:
 def test_arguments(rest: Sequence[str]) -> list[str]:
     """Of pytest. Paths that are given replace the default ones."""
     given = [word for word in rest if not word.startswith("-") and (ROOT / word.partition("::")[0]).exists()]
-    paths = [] if given else ["tests/unit", "tests/infra", "tests/integration"]
+    paths = [] if given else ["tests/unit", "tests/infra", "tests/integration", "standins/tests"]
     # Tests wait for leases and links for a part of their time, so somewhat more of them run than there are cores. Each
     # process begins with a share of its own, so that what a module's tests share is mostly started once.
     processes = max(2, min(8, (os.cpu_count() or 2) * 3 // 2))

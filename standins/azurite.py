@@ -1,8 +1,8 @@
 """Azurite (Blob, Queue and Table Storage) over TLS, taking bearer tokens and no keys.
 
-`python -m standins.azurite --cert FILE [--folder DIR] [--accounts N] [--blob-port 0 …]` starts it from what
-`python3 dev.py` put into `.tools/`. Its ready line: {"blob": "https://127.0.0.1:PORT", "queue": …, "table": …,
-"accounts": [...]}; an account's endpoint is one of those, a slash and its name.
+`python -m standins.azurite --cert FILE [--folder DIR] [--accounts N] [--blob-port 0 …]` starts what `Tools.find` finds.
+Its ready line: {"blob": "https://127.0.0.1:PORT", "queue": …, "table": …, "accounts": [...]}; an account's endpoint is
+one of those, a slash and its name.
 """
 
 from __future__ import annotations
@@ -13,17 +13,26 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from standins.process import die_with_parent, set_death_signal, wait_until_told_to_stop
 
+VARIABLE = "STANDINS_AZURITE"
+"""In the environment: a folder in which `npm install azurite` was run."""
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
+"""Where the repository that this package is kept in has Node and Azurite, with a tools.json that tells their paths."""
+_SCRIPT = Path("node_modules", "azurite", "dist", "src", "azurite.js")
+_REMEDY = (
+    f"Run 'npm install azurite@3.37.0' in a folder and name it in {VARIABLE}, with Node.js 22 or newer on the PATH. "
+    "(In the repository of the stand-ins, 'python3 dev.py tools' installs both.)"
+)
 ACCOUNT = "devstoreaccount1"
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https://\S+)")
 # Azurite's default of 5 s closes idle connections that the SDKs are about to use again; the real service keeps them.
@@ -38,23 +47,36 @@ class NoTools(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What `dev.py` made: the Node that runs, and Azurite's main script."""
+    """The Node that runs, and Azurite's main script."""
 
     node: Path
     azurite: Path
 
     @classmethod
-    def find(cls, folder: Path = TOOLS) -> Tools:
-        """Raises `NoTools` where `dev.py` did not make them yet."""
+    def find(cls, folder: Path = TOOLS, environment: Mapping[str, str] = os.environ) -> Tools:
+        """Those of the folder that STANDINS_AZURITE names; without the variable, those that `folder`'s tools.json tells
+        of. Raises `NoTools`."""
+        if named := environment.get(VARIABLE):
+            return cls._installed(Path(named), environment)
         try:
             found = json.loads((folder / "tools.json").read_text(encoding="utf-8"))
             tools = cls(Path(found["node"]), Path(found["azurite"]))
         except (OSError, ValueError, KeyError):
-            raise NoTools(f"There is no Azurite in {folder}: 'python3 dev.py tools' puts it there.") from None
+            raise NoTools(f"{VARIABLE} is not set, and there is no Azurite in {folder}. {_REMEDY}") from None
         for path in (tools.node, tools.azurite):
             if not path.exists():
-                raise NoTools(f"{path} is gone: 'python3 dev.py tools' puts it back.")
+                raise NoTools(f"{path} is gone. {_REMEDY}")
         return tools
+
+    @classmethod
+    def _installed(cls, folder: Path, environment: Mapping[str, str]) -> Tools:
+        script = folder.resolve() / _SCRIPT
+        if not script.exists():
+            raise NoTools(f"{VARIABLE} names {folder}, and there is no {_SCRIPT} in it. {_REMEDY}")
+        node = shutil.which("node", path=environment.get("PATH"))
+        if node is None:
+            raise NoTools(f"There is no node on the PATH to run {script} with. {_REMEDY}")
+        return cls(Path(node), script)
 
 
 def account_names(count: int) -> list[str]:
@@ -102,12 +124,16 @@ def main() -> None:
         parser.add_argument(f"--{service}-port", type=int, default=0)
     arguments = parser.parse_args()
 
+    try:
+        tools = Tools.find()
+    except NoTools as error:
+        sys.exit(f"Azurite can't start: {error}")
     names = account_names(arguments.accounts)
     # Keys that nobody keeps: Azurite wants one for every account, and everything here comes with a bearer token.
     keys = ";".join(f"{name}:{base64.b64encode(secrets.token_bytes(32)).decode()}" for name in names)
     ports = (arguments.blob_port, arguments.queue_port, arguments.table_port)
     with subprocess.Popen(
-        command(Tools.find(), arguments.cert, arguments.folder, ports),
+        command(tools, arguments.cert, arguments.folder, ports),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

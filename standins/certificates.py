@@ -1,11 +1,13 @@
 """A throwaway certificate authority, so that the local stack runs over TLS as the real services do.
 
 Nothing here is ever installed in the machine's trust store: whoever should trust it is handed `ca.pem`.
+`python -m standins.certificates FOLDER` writes `ca.pem` and `server.pem` there.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +45,14 @@ def make_certificates(folder: Path) -> Certificates:
     with os.fdopen(os.open(made.server, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(certificate.private_key_and_cert_chain_pem.bytes())
     return made
+
+
+def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m standins.certificates FOLDER")
+    made = make_certificates(Path(sys.argv[1]))
+    print(f"{made.ca} is to be trusted, {made.server} is a server's key and chain")
+
+
+if __name__ == "__main__":
+    main()

@@ -56,3 +56,20 @@ class Profile(ABC):
         """What an outside client needs to know of the app beside the addresses of the services."""
         del settings
         return {}
+
+
+class NoApp(Profile):
+    """A registry, storage and identities, with nothing that runs on them."""
+
+    @property
+    def app(self) -> Path:
+        """Raises LookupError."""
+        raise LookupError("there is no app to run: override the fixture app_profile, or give Stack a profile of yours")
+
+    def settings(self, services: Services) -> dict[str, str]:
+        del services
+        return {}
+
+    def resources(self, settings: Mapping[str, str]) -> Resources:
+        del settings
+        return Resources()

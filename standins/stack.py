@@ -154,7 +154,7 @@ class Stack:
         }
 
     def ready(self) -> dict[str, str]:
-        """What an outside client needs, as `dev.py up --json` prints it."""
+        """What an outside client needs, as one JSON object."""
         return {
             "registry": self.registry.host,
             "username": self.registry.username,
@@ -178,7 +178,7 @@ class Stack:
         self.registry.set_grants({self.client_id: registry_grant(policy)})
 
     def stop_registry(self) -> None:
-        """As on the day the registry is gone: what was mirrored must do without it."""
+        """As on the day the registry is gone."""
         self._services.pop("registry").stop()
 
     # Starting and stopping

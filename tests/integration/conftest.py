@@ -1,7 +1,7 @@
 """What several files of integration tests stand on."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,40 +9,11 @@ from azure.storage.blob import ContainerClient
 from command import Command
 from http_api import Caller
 from mirroring import Mirroring, mirroring
-from registry_process import RegistryProcess
 
 from acrmirror.mirror import MirrorStore
 from standins.foundation import Account
 from standins.stack import Stack
 from testkit.stack import CONTAINER
-
-
-@pytest.fixture(scope="session")
-def _registry_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryProcess]:
-    started = RegistryProcess(tmp_path_factory.mktemp("registry"))
-    yield started
-    started.service.stop()
-
-
-@pytest.fixture
-def local_registry(_registry_process: RegistryProcess) -> RegistryProcess:
-    """The local registry with nothing counted, no faults, no grants and no events. Content of other tests stays."""
-    _registry_process.reset()
-    return _registry_process
-
-
-@pytest.fixture
-def start_registry(tmp_path: Path) -> Iterator[Callable[..., RegistryProcess]]:
-    """Starts a registry of the test's own, with these arguments."""
-    started: list[RegistryProcess] = []
-
-    def start(*arguments: str) -> RegistryProcess:
-        started.append(RegistryProcess(tmp_path / str(len(started)), *arguments))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.service.stop()
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 
 from devtools.demo import example, parse, show
 from devtools.screen import Screen
+from standins.plugin import StackMaker
 from standins.stack import Stack
 from testkit.images import Image, NoImage, load_image, multi_arch
-from tests.conftest import StackMaker
 
 
 def demonstrate(stack: Stack, image: Image, output: Path, *arguments: str) -> str:

@@ -7,13 +7,12 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
-from sample_host import sample_host
-
 from devtools.package import ROOT, pack
 from standins.foundation import Foundation
 from standins.functions import isolated
 from standins.functions.process import PACKAGES
 from standins.stack import Stack
+from standins.tests.sample_host import sample_host
 
 APP = """
 import importlib.util

@@ -8,13 +8,13 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from standins.foundation import Foundation
+from standins.plugin import StackMaker
 from standins.process import ServiceFailed, wait_for
 from standins.stack import RESOURCE_ID, Stack
 from testkit.images import oci_image
 from testkit.push import Pusher
 from testkit.reader import MirrorReader, NotServed, verify_tag
 from testkit.stack import mirror_stack
-from tests.conftest import StackMaker
 
 READY = {
     "registry",

@@ -34,10 +34,10 @@ from devtools.deployment import SITE
 from devtools.deployment.scenarios import SCENARIOS, run
 from standins.foundation import Foundation
 from standins.ingestion import AUDIENCE
+from standins.plugin import StackMaker
 from standins.process import Service, wait_for
 from standins.stack import Stack
 from testkit.images import oci_image
-from tests.conftest import StackMaker
 from tests.integration.mirroring import Mirroring, mirroring
 
 DEPLOYED = {

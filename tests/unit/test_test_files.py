@@ -3,11 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("tests/unit", "tests/infra", "tests/integration", "standins/tests")
 
 
 def test_files_that_run_together_have_names_of_their_own() -> None:
-    names = Counter(
-        path.name for part in ("unit", "infra", "integration") for path in TESTS.glob(f"{part}/**/test_*.py")
-    )
+    names = Counter(path.name for folder in FOLDERS for path in (ROOT / folder).glob("**/test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []

@@ -69,9 +69,13 @@ class ConverterRuntime:
     name = "converters"
 
     def __init__(self) -> None:
-        import azure.functions
-        from azure.functions.meta import Datum
-
+        try:
+            import azure.functions
+            from azure.functions.meta import Datum
+        except ImportError as error:
+            raise AppFailed(
+                "Apps run through azure-functions, which is not installed: pip install azure-functions."
+            ) from error
         self._api = azure.functions
         self._datum = Datum
         self._converters: Any = azure.functions.get_binding_registry()  # type: ignore[no-untyped-call]

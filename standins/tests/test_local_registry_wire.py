@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
-from registry_process import (
+
+from standins.tests.registry_process import (
     DOCKER_MANIFEST,
     Answer,
     RegistryProcess,

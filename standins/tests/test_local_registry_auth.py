@@ -12,9 +12,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from registry_process import AUDIENCE, RegistryProcess, digest_of
 
 from standins import guard
+from standins.tests.registry_process import AUDIENCE, RegistryProcess, digest_of
 
 Start = Callable[..., RegistryProcess]
 

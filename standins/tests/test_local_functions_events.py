@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sample_host import RUNTIMES, SampleHost, sample_host
 
 from standins.foundation import Foundation
+from standins.tests.sample_host import RUNTIMES, SampleHost, sample_host
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)

@@ -3,23 +3,15 @@
 import json
 import os
 import signal
-import socket
-import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from socketserver import BaseServer
 
 import pytest
 from azure.storage.blob import ContainerClient
 
-from bench.wire import Connection as BenchConnection
-from bench.wire import Request as BenchRequest
-from bench.wire import Server as BenchServer
 from standins.certificates import Certificates, make_certificates
 from standins.foundation import Account, Foundation
 from standins.functions.server import Response, Server
@@ -33,30 +25,11 @@ from standins.registry.wire import RegistryRequest
 from standins.registry.wire import Response as RegistryResponse
 from standins.relay import Answer, Relay
 from standins.request import Request
-from testkit.stack import CONTAINER
-from tests.interop.tunnels import Tunnels
+from standins.tests.cutting import CUT, MALFORMED, WHOLE, Place, send, serving
+from standins.tests.resources import CONTAINER
 
 ROOT = Path(__file__).parents[2]
 SECRET = b"0" * 64
-
-
-@dataclass(slots=True)
-class Place:
-    """A server's port, and the requests that it took for whole so far: method and body."""
-
-    port: int = 0
-    taken: list[tuple[str, bytes]] = field(default_factory=list)
-
-
-@contextmanager
-def serving(server: BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,))
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager
@@ -119,69 +92,11 @@ def registry(certificates: Certificates) -> Iterator[Place]:
         server.stop()
 
 
-@contextmanager
-def benchmark(certificates: Certificates) -> Iterator[Place]:
-    place = Place()
-
-    def handle(connection: BenchConnection, request: BenchRequest) -> None:
-        place.taken.append((request.method, connection.read()))
-        connection.answer(201)
-
-    server = BenchServer(handle, certificates.server)
-    server.start()
-    place.port = server.port
-    yield place
-
-
 SERVERS: dict[str, Callable[[Certificates], AbstractContextManager[Place]]] = {
     "relay": relay,
     "functions": functions,
     "registry": registry,
-    "bench": benchmark,
 }
-LINE = "PUT /x HTTP/1.1\r\nHost: localhost\r\n"
-SIZED = f"{LINE}Content-Length: 8\r\n\r\n"
-CHUNKED = f"{LINE}Transfer-Encoding: chunked\r\n\r\n"
-CUT = {
-    "in the request's line": "PUT /x HTTP/1.1",
-    "in a header": "PUT /x HTTP/1.1\r\nHost: local",
-    "between headers": LINE,
-    "before the body": SIZED,
-    "in the body": f"{SIZED}1234",
-    "before the first chunk": CHUNKED,
-    "in a chunk's size": f"{CHUNKED}0",
-    "in a chunk": f"{CHUNKED}8\r\n1234",
-    "after a chunk": f"{CHUNKED}4\r\n1234\r\n",
-}
-MALFORMED = {
-    "a length that is no number": f"{LINE}Content-Length: eight\r\n\r\n12345678",
-    "a length below zero": f"{LINE}Content-Length: -8\r\n\r\n12345678",
-    "two lengths": f"{LINE}Content-Length: 8\r\nContent-Length: 4\r\n\r\n12345678",
-    "a chunk's size that is no number": f"{CHUNKED}eight\r\n12345678\r\n0\r\n\r\n",
-    "a chunk's size below zero": f"{CHUNKED}-8\r\n12345678\r\n0\r\n\r\n",
-    "a chunk that is longer than its size": f"{CHUNKED}4\r\n12345678\r\n0\r\n\r\n",
-}
-WHOLE = (f"{SIZED}12345678", f"{CHUNKED}4\r\n1234\r\n4;name=value\r\n5678\r\n0\r\nTrailer: 1\r\n\r\n")
-
-
-def send(port: int, sent: bytes, ca: Path | None) -> bytes:
-    """Sends that and goes away; what is answered until the server goes away as well."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
-        connection = plain
-        if ca is not None:
-            connection = ssl.create_default_context(cafile=str(ca)).wrap_socket(plain, server_hostname="localhost")
-        with connection:
-            connection.sendall(sent)
-            answered = b""
-            try:
-                socket.socket.shutdown(connection, socket.SHUT_WR)  # an SSLSocket's own would end its TLS both ways
-                while piece := connection.recv(1 << 16):
-                    answered += piece
-            except TimeoutError:
-                raise
-            except OSError:
-                pass  # it went away without a farewell
-            return answered
 
 
 @pytest.fixture(scope="module")
@@ -227,16 +142,6 @@ def test_telemetry_that_was_cut_after_its_last_item_is_not_kept(certificates: Ce
         assert not received.exists()
         assert b" 200 " in send(port, f"{head}{len(body)}\r\n\r\n{body}".encode(), certificates.ca)
         assert len(received.read_text().splitlines()) == 1
-
-
-def test_a_tunnel_is_not_dug_for_half_a_request() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as there, Tunnels() as tunnels:
-        there.settimeout(0.5)
-        port = there.getsockname()[1]
-        for sent in (f"CONNECT a.localhost:{port}", f"CONNECT a.localhost:{port} HTTP/1.1\r\nHost: a"):
-            assert send(tunnels.address[1], sent.encode(), None) == b""
-            with pytest.raises(TimeoutError):
-                there.accept()
 
 
 UPLOAD = """

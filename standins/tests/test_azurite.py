@@ -2,8 +2,12 @@
 
 import datetime
 import json
+import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -13,39 +17,39 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 from azure.storage.queue import QueueServiceClient
 
-from standins.azurite import NoTools, Tools
+from standins.azurite import VARIABLE, NoTools, Tools
 from standins.credential import LocalCredential
 from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
 from standins.identity import sign
-from testkit.stack import QUEUES, RESOURCES
+from standins.tests.resources import CONTAINER, QUEUES, RESOURCES, TABLE
 
 
 def test_what_the_deployment_makes_is_there_and_works_with_tokens(account: Account) -> None:
     options = account.client_options
     with BlobServiceClient(account.blob_endpoint, **options) as blobs:
-        blobs.get_blob_client("mirror", "a/b").upload_blob(b"content")
-        assert blobs.get_blob_client("mirror", "a/b").download_blob().readall() == b"content"
+        blobs.get_blob_client(CONTAINER, "a/b").upload_blob(b"content")
+        assert blobs.get_blob_client(CONTAINER, "a/b").download_blob().readall() == b"content"
     with QueueServiceClient(account.queue_endpoint, **options) as queues:
         assert {queue.name for queue in queues.list_queues()} == set(QUEUES)
     with TableServiceClient(endpoint=account.table_endpoint, audience=STORAGE_AUDIENCE, **options) as tables:
-        tables.get_table_client("mirrorjobs").create_entity({"PartitionKey": "p", "RowKey": "r"})
+        tables.get_table_client(TABLE).create_entity({"PartitionKey": "p", "RowKey": "r"})
 
 
 def test_a_user_delegation_sas_is_signed_without_any_account_key(account: Account) -> None:
     now = datetime.datetime.now(datetime.UTC)
     end = now + datetime.timedelta(minutes=5)
     with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
-        blobs.get_blob_client("mirror", "signed").upload_blob(b"content")
+        blobs.get_blob_client(CONTAINER, "signed").upload_blob(b"content")
         key = blobs.get_user_delegation_key(now, end)
         signature = generate_blob_sas(
             account.name,
-            "mirror",
+            CONTAINER,
             "signed",
             user_delegation_key=key,
             permission=BlobSasPermissions(read=True),
             expiry=end,
         )
-        url = f"{blobs.get_blob_client('mirror', 'signed').url}?{signature}"
+        url = f"{blobs.get_blob_client(CONTAINER, 'signed').url}?{signature}"
     with urlopen(url, context=ssl.create_default_context(cafile=account.ca)) as response:
         assert response.read() == b"content"
 
@@ -80,7 +84,7 @@ def test_an_expired_token_is_refused(account: Account) -> None:
 
 
 def test_nobody_is_trusted_without_the_throwaway_ca(account: Account) -> None:
-    options = {"credential": account.identity.credential(), "retry_total": 0}
+    options: dict[str, Any] = {"credential": account.identity.credential(), "retry_total": 0}
     with BlobServiceClient(account.blob_endpoint, **options) as blobs, pytest.raises(ServiceRequestError, match="SSL"):
         list(blobs.list_containers())
 
@@ -89,16 +93,44 @@ def test_a_folder_keeps_its_data_from_one_run_to_the_next(tmp_path: Path) -> Non
     with Foundation(tmp_path / "first", data=tmp_path / "data") as first:
         account = first.account().deploy(RESOURCES)
         with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
-            blobs.get_blob_client("mirror", "kept").upload_blob(b"content")
+            blobs.get_blob_client(CONTAINER, "kept").upload_blob(b"content")
     with Foundation(tmp_path / "second", data=tmp_path / "data") as second:
         account = second.account()
         with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
-            assert blobs.get_blob_client("mirror", "kept").download_blob().readall() == b"content"
+            assert blobs.get_blob_client(CONTAINER, "kept").download_blob().readall() == b"content"
 
 
 def test_missing_tools_are_told_with_the_command_that_makes_them(tmp_path: Path) -> None:
     with pytest.raises(NoTools, match=r"python3 dev\.py tools"):
-        Tools.find(tmp_path)
+        Tools.find(tmp_path, {})
     (tmp_path / "tools.json").write_text(json.dumps({"node": "/gone/node", "azurite": "/gone/azurite.js"}))
     with pytest.raises(NoTools, match="gone"):
-        Tools.find(tmp_path)
+        Tools.find(tmp_path, {})
+
+
+def test_a_folder_of_the_users_own_is_taken_as_npm_leaves_it(tmp_path: Path) -> None:
+    environment = {VARIABLE: str(tmp_path), "PATH": str(tmp_path)}
+    with pytest.raises(NoTools, match=r"no node_modules/azurite/dist/src/azurite\.js in it\. Run 'npm install azurite"):
+        Tools.find(tmp_path, environment)
+    script = tmp_path / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    script.parent.mkdir(parents=True)
+    script.touch()
+    with pytest.raises(NoTools, match=r"no node on the PATH"):
+        Tools.find(tmp_path, environment)
+    node = tmp_path / "node"
+    node.touch(mode=0o755)
+    assert Tools.find(tmp_path, environment) == Tools(node, script)
+
+
+def test_who_has_no_azurite_is_told_how_to_get_it(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "standins.azurite", "--cert", tmp_path / "server.pem"],
+        env={**os.environ, VARIABLE: str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"Azurite can't start: {VARIABLE} names {tmp_path}, and there is no ")
+    assert "npm install azurite" in ended.stderr

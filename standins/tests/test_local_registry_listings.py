@@ -9,7 +9,16 @@ from azure.containerregistry import ArtifactManifestOrder, ArtifactTagOrder, Con
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
-from registry_process import OCI_INDEX, OCI_MANIFEST, Answer, RegistryProcess, descriptor, digest_of, image_manifest
+
+from standins.tests.registry_process import (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Answer,
+    RegistryProcess,
+    descriptor,
+    digest_of,
+    image_manifest,
+)
 
 
 def pages(registry: RegistryProcess, path: str) -> Iterator[Answer]:

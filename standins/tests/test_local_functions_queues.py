@@ -5,11 +5,12 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sample_host import RUNTIMES, SampleHost, pause, sample_host, seconds_between
 
 from standins.foundation import Foundation
+from standins.tests.sample_host import RUNTIMES, SampleHost, pause, sample_host, seconds_between
 
 
 def running_on(host: SampleHost, message: str) -> int:
@@ -200,7 +201,7 @@ def test_with_scale_groups_each_function_has_instances_of_its_own(foundation: Fo
 def test_past_the_function_timeout_the_worker_is_killed_and_the_message_released(
     foundation: Foundation, tmp_path: Path
 ) -> None:
-    timeout = {"AzureFunctionsJobHost__functionTimeout": "00:00:02"}
+    timeout: dict[str, Any] = {"AzureFunctionsJobHost__functionTimeout": "00:00:02"}
     with sample_host(foundation, tmp_path, **timeout) as host:
         before = host.worker()["pid"]
         host.send(sleep=60)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from registry_process import (
+
+from standins.tests.registry_process import (
     OCI_CONFIG,
     OCI_INDEX,
     OCI_LAYER,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from registry_process import Answer, RegistryProcess, digest_of, eventually
+
+from standins.tests.registry_process import Answer, RegistryProcess, digest_of, eventually
 
 Rule = dict[str, Any]
 

@@ -64,7 +64,7 @@ def run_dead(message: func.QueueMessage) -> None:
 def on_event(event: func.EventGridEvent) -> None:
     kind = type(event).__name__
     data = event.get_json()
-    when = event.time if kind == "CloudEvent" else event.event_time
+    when = getattr(event, "time" if kind == "CloudEvent" else "event_time")
     record(did="event", kind=kind, id=event.id, data=data, time=str(when))
     obey(data or {})
     record(did="event end", id=event.id)

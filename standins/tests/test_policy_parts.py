@@ -15,16 +15,16 @@ PLACES = Places("/s/accounts/one", "/s/accounts/two", "/s/accounts/two", "/s/reg
 REQUESTS = {
     "blob POST /?restype=service&comp=userdelegationkey": ("Get User Delegation Key", ""),
     "blob GET /?comp=list": ("List Containers", ""),
-    "blob GET /mirror?restype=container&comp=list": ("List Blobs", "mirror"),
-    "blob PUT /mirror?restype=container": ("Create Container", "mirror"),
-    "blob HEAD /mirror?restype=container": ("Get Container Properties", "mirror"),
-    "blob PUT /mirror/a/b": ("Put Blob", "mirror"),
-    "blob PUT /mirror/a/b?comp=block&blockid=x": ("Put Block", "mirror"),
-    "blob PUT /mirror/a/b?comp=blocklist": ("Put Block List", "mirror"),
-    "blob GET /mirror/a/b?comp=blocklist": ("Get Block List", "mirror"),
-    "blob GET /mirror/a/b?sv=1&sig=x": ("Get Blob", "mirror"),
-    "blob HEAD /mirror/a/b": ("Get Blob Properties", "mirror"),
-    "blob DELETE /mirror/a/b": ("Delete Blob", "mirror"),
+    "blob GET /content?restype=container&comp=list": ("List Blobs", "content"),
+    "blob PUT /content?restype=container": ("Create Container", "content"),
+    "blob HEAD /content?restype=container": ("Get Container Properties", "content"),
+    "blob PUT /content/a/b": ("Put Blob", "content"),
+    "blob PUT /content/a/b?comp=block&blockid=x": ("Put Block", "content"),
+    "blob PUT /content/a/b?comp=blocklist": ("Put Block List", "content"),
+    "blob GET /content/a/b?comp=blocklist": ("Get Block List", "content"),
+    "blob GET /content/a/b?sv=1&sig=x": ("Get Blob", "content"),
+    "blob HEAD /content/a/b": ("Get Blob Properties", "content"),
+    "blob DELETE /content/a/b": ("Delete Blob", "content"),
     "queue PUT /jobs": ("Create Queue", "jobs"),
     "queue GET /jobs?comp=metadata": ("Get Queue Metadata", "jobs"),
     "queue POST /jobs/messages?visibilitytimeout=1": ("Put Message", "jobs"),
@@ -68,12 +68,12 @@ def test_a_header_makes_another_operation_of_the_same_request() -> None:
     entity = "/jobs(PartitionKey='p',RowKey='r')"
     assert asked(f"table PATCH {entity}", headers(if_match="*")) == ("Merge Entity", "jobs")
     assert asked(f"table PUT {entity}", headers(if_match='W/"1"')) == ("Update Entity", "jobs")
-    assert asked("blob PUT /mirror/a", headers(x_ms_copy_source="https://x")) == ("Copy Blob", "mirror")
+    assert asked("blob PUT /content/a", headers(x_ms_copy_source="https://x")) == ("Copy Blob", "content")
 
 
 @pytest.mark.parametrize(
     "request_line",
-    ["blob PUT /mirror/a?comp=snapshot", "blob POST /?comp=batch", "queue PUT /jobs?comp=acl", "table POST /$batch"],
+    ["blob PUT /content/a?comp=snapshot", "blob POST /?comp=batch", "queue PUT /jobs?comp=acl", "table POST /$batch"],
 )
 def test_what_is_not_known_is_not_guessed(request_line: str) -> None:
     assert asked(request_line) is None
@@ -86,14 +86,14 @@ def granting(scope: str, *actions: str) -> Policy:
 def test_a_role_covers_its_scope_and_what_is_below() -> None:
     operation = ALL["Put Blob"]
     write = f"{BLOBS}/containers/blobs/write"
-    for scope in ("/s", "/s/accounts/one", "/S/Accounts/ONE/blobServices/default/containers/mirror/"):
-        assert granting(scope, write).allows(operation, "mirror"), scope
+    for scope in ("/s", "/s/accounts/one", "/S/Accounts/ONE/blobServices/default/containers/content/"):
+        assert granting(scope, write).allows(operation, "content"), scope
     for scope in ("/s/accounts/two", "/s/accounts/on", "/s/accounts/one/blobServices/default/containers/mirro"):
-        assert not granting(scope, write).allows(operation, "mirror"), scope
+        assert not granting(scope, write).allows(operation, "content"), scope
 
 
 def test_a_role_at_a_container_does_not_reach_the_account() -> None:
-    container = "/s/accounts/one/blobServices/default/containers/mirror"
+    container = "/s/accounts/one/blobServices/default/containers/content"
     key = f"{BLOBS}/generateUserDelegationKey/action"
     assert not granting(container, key).allows(ALL["Get User Delegation Key"])
     assert granting("/s/accounts/one", key).allows(ALL["Get User Delegation Key"])

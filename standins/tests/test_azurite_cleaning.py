@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 
 from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
 from standins.process import Service, wait_for
-from testkit.stack import CONTAINER, RESOURCES
+from standins.tests.resources import CONTAINER, RESOURCES
 
 CLEANING = 6  # seconds between two clean-ups, in place of ten minutes
 BLOBS = 2000

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from registry_process import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, RegistryProcess, eventually
+
+from standins.tests.registry_process import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, RegistryProcess, eventually
 
 Reply = tuple[int, Any]
 

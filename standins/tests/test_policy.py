@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
@@ -12,7 +13,7 @@ from azure.storage.queue import QueueClient
 from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
 from standins.policy import Grant, Places, Policy, Seen
 from standins.policy.server import Layer
-from testkit.stack import CONTAINER, QUEUES, TABLE
+from standins.tests.resources import CONTAINER, QUEUES, TABLE
 
 PLACES = Places("/blobs", "/queues", "/tables", "/registry")
 EVERYTHING = Grant("Owner of data", "/", ("*",))
@@ -31,8 +32,8 @@ def granted(*actions: str) -> Policy:
 
 
 def refused(error: HttpResponseError) -> tuple[int | None, str]:
-    assert error.response is not None
-    return error.status_code, error.response.headers["x-ms-error-code"]
+    response: Any = error.response
+    return error.status_code, response.headers["x-ms-error-code"]
 
 
 REFUSED = (403, "AuthorizationPermissionMismatch")

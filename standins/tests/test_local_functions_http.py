@@ -5,10 +5,10 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from sample_host import RUNTIMES, SampleHost, answer, sample_host
 
 from standins import guard
 from standins.foundation import Foundation
+from standins.tests.sample_host import RUNTIMES, SampleHost, answer, sample_host
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)

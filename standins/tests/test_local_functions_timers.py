@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from sample_host import RUNTIMES, sample_host
-
 from standins.foundation import Foundation
+from standins.tests.sample_host import RUNTIMES, sample_host
 
 
 def test_a_timer_runs_on_time_on_one_instance_and_others_by_hand(foundation: Foundation, tmp_path: Path) -> None:

@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sample_host import RUNTIMES, SAMPLE, sample_host
 
 from standins import guard
 from standins.foundation import Foundation
 from standins.functions.metadata import parse_functions
 from standins.process import Service, ServiceFailed, wait_for
+from standins.tests.sample_host import RUNTIMES, SAMPLE, sample_host
 
-HTTP_OUT = {"direction": "OUT", "type": "http", "name": "$return"}
+HTTP_OUT: dict[str, object] = {"direction": "OUT", "type": "http", "name": "$return"}
 
 
 def http(route: str, level: str = "ANONYMOUS", **more: object) -> list[dict[str, object]]:
@@ -88,7 +89,8 @@ def test_the_control_api_wants_its_token_and_is_off_without_one(foundation: Foun
         assert host.ask("GET", "/_local/workers").status == 401
         assert host.ask("GET", "/_local/workers", x_standins_token="of the test").status == 200
         assert host.ask("GET", "/_local/nothing", x_standins_token="of the test").status == 404
-    with sample_host(foundation, tmp_path, **{guard.VARIABLE: ""}) as host:
+    no_token: dict[str, Any] = {guard.VARIABLE: ""}
+    with sample_host(foundation, tmp_path, **no_token) as host:
         assert host.ask("GET", "/_local/workers", x_standins_token="").status == 404
 
 
