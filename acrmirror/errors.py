@@ -61,6 +61,10 @@ class Unavailable(Transient):
     code = "unavailable"
 
 
+class StorageMissing(Unavailable):
+    """The container, table or queue itself is not there: a deployment makes it."""
+
+
 class DigestMismatch(Transient):
     """The bytes do not hash to their digest. A few more attempts rule out damage in transit."""
 

@@ -4,19 +4,25 @@ from azure.core.credentials import TokenCredential
 
 from acrmirror.storage.container import PUT_LIMIT, Container, Content, Head, Item, Page, Stream
 from acrmirror.storage.outcome import Lost, Outcome, Written
+from acrmirror.storage.queue import Depth, Queue
 from acrmirror.storage.signing import SignedUrl
+from acrmirror.storage.table import Entity, Table
 
 __all__ = [
     "PUT_LIMIT",
     "Container",
     "Content",
+    "Depth",
+    "Entity",
     "Head",
     "Item",
     "Lost",
     "Outcome",
     "Page",
+    "Queue",
     "SignedUrl",
     "Stream",
+    "Table",
     "TokenCredential",
     "Written",
 ]

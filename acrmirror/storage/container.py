@@ -71,8 +71,8 @@ class Page:
 class Container:
     """Blobs by name. Thread-safe; close it when done.
 
-    In every method `asked` is what an error says was asked. All raise Denied, Throttled and Unavailable, the latter
-    also where the container itself is missing; a blob that is missing is a value.
+    In every method `asked` is what an error says was asked. All raise Denied, Throttled and Unavailable; where the
+    container itself is missing, StorageMissing. A blob that is missing is a value.
     """
 
     def __init__(self, service: BlobServiceClient, name: str) -> None:

@@ -13,7 +13,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from acrmirror.errors import Denied, Throttled, Unavailable
+from acrmirror.errors import Denied, StorageMissing, Throttled, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,10 @@ def error_code(error: HttpResponseError) -> str:
 
 
 def is_absent(error: HttpResponseError, place: Place) -> bool:
-    """Whether the container, table or queue itself is not there."""
-    return error_code(error) in place.absent
+    """Whether the container, table or queue itself is not there. Of some answers the SDK gives no code, only the
+    text."""
+    code = error_code(error)
+    return code in place.absent if code else any(it in str(error) for it in place.absent)
 
 
 def is_lost(error: HttpResponseError, place: Place) -> bool:
@@ -54,7 +56,8 @@ def is_lost(error: HttpResponseError, place: Place) -> bool:
 def explained(asked: str, place: Place) -> Iterator[None]:
     """Turns the SDKs' exceptions into the mirror's. `asked` says what was asked.
 
-    The SDKs have already retried what is worth retrying at once. Raises Denied, Throttled or Unavailable.
+    The SDKs have already retried what is worth retrying at once. Raises Denied, Throttled, Unavailable or
+    StorageMissing.
     """
     try:
         yield
@@ -74,7 +77,7 @@ def explained(asked: str, place: Place) -> Iterator[None]:
 def _answered(asked: str, error: HttpResponseError, place: Place) -> Denied | Throttled | Unavailable:
     status = error.status_code or 0
     if is_absent(error, place):
-        return Unavailable(
+        return StorageMissing(
             asked,
             f"storage has no {place}",
             f"Create it (the deployment does), or correct the setting that names it. {_AGAIN}",
