@@ -14,6 +14,7 @@ from azure.data.tables import TableClient
 
 from acrmirror.jobs import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.moments import to_datetime
+from acrmirror.storage import Table
 from standins.foundation import STORAGE_AUDIENCE
 from standins.stack import Stack
 
@@ -45,7 +46,7 @@ class Activity:
         self._stack = stack
         table = stack.ready()["records_table"]
         client = TableClient(stack.table_endpoint, table, audience=STORAGE_AUDIENCE, **stack.account.client_options)
-        self._records = JobRecords(client)
+        self._records = JobRecords(Table(client))
         self._changes = 0
         self._events: dict[str, str] = {}
         self._jobs: dict[str, tuple[object, ...]] = {}

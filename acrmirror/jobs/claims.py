@@ -10,18 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
-from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.data.tables import TableClient, TableEntity
-
 from acrmirror.cancel import unbound
-from acrmirror.errors import Malformed, MirrorError
+from acrmirror.errors import Malformed, MirrorError, Transient
 from acrmirror.jobs.records import JobRecord, JobRecords
-from acrmirror.jobs.table import explained, read, write
 from acrmirror.reference import Digest
+from acrmirror.storage import Entity, Lost, Table
 from acrmirror.work.job import Job
 
 PARTITION = "claim"
@@ -38,11 +34,7 @@ UNKNOWN_AFTER = timedelta(hours=1)
 """After which the timer removes a claim of a job that has no record."""
 LOOKED_AT = 1000
 """Claims that the timer looks at each time."""
-_BOUNDS: dict[str, Any] = {
-    "retry_total": 0,
-    "connection_timeout": RELEASE_SECONDS,
-    "read_timeout": RELEASE_SECONDS,
-}
+_ASKED = "keep a claim"
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +61,7 @@ class TableClaims:
     this process's own monotonic clock (rule W2).
     """
 
-    def __init__(self, table: TableClient, stale_seconds: float = 60.0, records: JobRecords | None = None) -> None:
+    def __init__(self, table: Table, stale_seconds: float = 60.0, records: JobRecords | None = None) -> None:
         self._table = table
         self._stale = stale_seconds
         self._records = records
@@ -86,10 +78,10 @@ class TableClaims:
         be deleted is logged, and left to `sweep`."""
 
         def delete() -> None:
-            where = f"PartitionKey eq '{PARTITION}' and job eq @job"
-            for held in self._table.query_entities(where, parameters={"job": job}, **_BOUNDS):
-                if before is None or str(held.get("turn", "")) < before:
-                    _delete(self._table, str(held["RowKey"]), _etag(held))
+            where, asked = f"PartitionKey eq '{PARTITION}' and job eq @job", f"look for claims of {job}"
+            for held in self._table.query(where, {"job": job}, asked, within=RELEASE_SECONDS):
+                if before is None or str(held.fields.get("turn", "")) < before:
+                    _delete(self._table, held.row, held.etag)
 
         _insist(delete, f"The claims that {job} left were not deleted")
 
@@ -97,9 +89,9 @@ class TableClaims:
         """Deletes a claim if that run holds it; whether it is known not to be there any more."""
 
         def delete() -> None:
-            held = read(self._table, PARTITION, key, **_BOUNDS)
-            if held is not None and held.get("run") == run:
-                _delete(self._table, key, _etag(held))
+            held = self._table.get(PARTITION, key, _ASKED, within=RELEASE_SECONDS)
+            if held is not None and held.fields.get("run") == run:
+                _delete(self._table, key, held.etag)
 
         return _insist(delete, f"The claim on {key} was not released")
 
@@ -107,57 +99,54 @@ class TableClaims:
         """Deletes claims whose run is over and that nobody cleared; returns how many. Raises Unavailable, Denied."""
         now = now or datetime.now(UTC)
         where = f"PartitionKey eq '{PARTITION}' and Timestamp lt @before"
-        with explained(self._table, "delete the claims that runs left"):
-            found = self._table.query_entities(where, parameters={"before": now - LEFT_AFTER})
-            left = [held for held in islice(found, LOOKED_AT) if self._is_left(held, now)]
-            return sum(_delete(self._table, str(held["RowKey"]), _etag(held)) for held in left)
+        found = self._table.query(where, {"before": now - LEFT_AFTER}, "delete the claims that runs left")
+        left = [held for held in islice(found, LOOKED_AT) if self._is_left(held, now)]
+        return sum(_delete(self._table, held.row, held.etag) for held in left)
 
-    def _is_left(self, held: TableEntity, now: datetime) -> bool:
-        job = str(held.get("job") or "")
+    def _is_left(self, held: Entity, now: datetime) -> bool:
+        job = str(held.fields.get("job") or "")
         record = self._records.get(job) if job and self._records is not None else None
         if record is not None:
             return _ended(record, held)
-        written = held.metadata["timestamp"]
-        return written is not None and now - written > UNKNOWN_AFTER
+        return held.written is not None and now - held.written > UNKNOWN_AFTER
 
     def acquire(self, digest: Digest, holder: Holder | None = None) -> "TableClaim | None":
         """The claim, or None while another holds it."""
         if time.monotonic() < self._without_until:
-            return TableClaim(None, {}, "", self._stale)
+            return TableClaim(None, "", {}, "", self._stale)
         key = _key(digest)
-        entity: dict[str, object] = {"PartitionKey": PARTITION, "RowKey": key, "holder": uuid4().hex, "done": 0}
+        fields: dict[str, object] = {"holder": uuid4().hex, "done": 0}
         if holder is not None:
-            entity |= {"job": holder.job, "run": holder.run, "turn": holder.turn}
+            fields |= {"job": holder.job, "run": holder.run, "turn": holder.turn}
         try:
-            return self._insert(key, entity) or self._take_over(key, entity, holder)
-        except (AzureError, Malformed) as error:
+            return self._insert(key, fields) or self._take_over(key, fields, holder)
+        except (Transient, Malformed) as error:
             _log.warning("The claim on %s can't be kept (%s): copying unclaimed", digest, type(error).__name__)
             self._without_until = time.monotonic() + UNCLAIMED_SECONDS
-            return TableClaim(None, entity, "", self._stale, asked=True)
+            return TableClaim(None, key, fields, "", self._stale, asked=True)
 
-    def _insert(self, key: str, entity: dict[str, object]) -> "TableClaim | None":
-        made = write(self._table, entity, None)
-        if made is None:
+    def _insert(self, key: str, fields: dict[str, object]) -> "TableClaim | None":
+        made = self._table.swap(PARTITION, key, fields, None, _ASKED)
+        if isinstance(made, Lost):
             return None
         self._forget(key)
-        return TableClaim(self._table, entity, made, self._stale)
+        return TableClaim(self._table, key, fields, made.etag, self._stale)
 
-    def _take_over(self, key: str, entity: dict[str, object], holder: Holder | None) -> "TableClaim | None":
-        held = read(self._table, PARTITION, key)
+    def _take_over(self, key: str, fields: dict[str, object], holder: Holder | None) -> "TableClaim | None":
+        held = self._table.get(PARTITION, key, _ASKED)
         if held is None:
-            return self._insert(key, entity)
-        etag = _etag(held)
-        if held.get("holder") == entity["holder"]:
+            return self._insert(key, fields)
+        if held.fields.get("holder") == fields["holder"]:
             # It was made, and only the answer was lost.
-            return TableClaim(self._table, entity, etag, self._stale)
-        if not (self._is_over(held, holder) or self._is_stale(key, etag)):
+            return TableClaim(self._table, key, fields, held.etag, self._stale)
+        if not (self._is_over(held, holder) or self._is_stale(key, held.etag)):
             return None
-        taken = write(self._table, entity, etag)
+        taken = self._table.swap(PARTITION, key, fields, held.etag, _ASKED)
         self._forget(key)
-        if taken is None:
+        if isinstance(taken, Lost):
             return None
         _log.info("Took over the claim on %s", key)
-        return TableClaim(self._table, entity, taken, self._stale)
+        return TableClaim(self._table, key, fields, taken.etag, self._stale)
 
     def _is_stale(self, key: str, etag: str) -> bool:
         now = time.monotonic()
@@ -171,16 +160,16 @@ class TableClaims:
                 return False
         return now - since >= self._stale
 
-    def _is_over(self, held: TableEntity, holder: Holder | None) -> bool:
+    def _is_over(self, held: Entity, holder: Holder | None) -> bool:
         """Whether the run that holds it is known to have ended. One that has not after all loses its claim and nothing
         else: what it stages is what its successor stages."""
-        job = str(held.get("job") or "")
+        job = str(held.fields.get("job") or "")
         if not job:
             return False
-        if holder is not None and held.get("run") == holder.run:
+        if holder is not None and held.fields.get("run") == holder.run:
             # A run asks once at a time for each blob: it was taken, and only the answer was lost.
             return True
-        if holder is not None and job == holder.job and str(held.get("turn", "")) < holder.turn:
+        if holder is not None and job == holder.job and str(held.fields.get("turn", "")) < holder.turn:
             return True
         if self._records is None:
             return False
@@ -233,12 +222,20 @@ class TableClaim:
     """One claim held. Renewed at most once in a quarter of the time after which it would be stale."""
 
     def __init__(
-        self, table: TableClient | None, entity: dict[str, object], etag: str, stale: float, *, asked: bool = False
+        self,
+        table: Table | None,
+        key: str,
+        fields: dict[str, object],
+        etag: str,
+        stale: float,
+        *,
+        asked: bool = False,
     ) -> None:
         self._table = table
         self._is_gone = table is None and not asked
         self._when_gone: Callable[[], None] = lambda: None
-        self._entity = entity
+        self._key = key
+        self._fields = fields
         self._etag = etag
         self._pause = stale / 4
         self._renewed = time.monotonic()
@@ -257,26 +254,26 @@ class TableClaim:
         with self._lock:
             if self._table is None or time.monotonic() - self._renewed < self._pause:
                 return
-            if done <= int(str(self._entity["done"])):
+            if done <= int(str(self._fields["done"])):
                 return
-            self._entity["done"] = done
+            self._fields["done"] = done
             self._renewed = time.monotonic()
             try:
-                moved = write(self._table, self._entity, self._etag)
-            except AzureError:
+                moved = self._table.swap(PARTITION, self._key, self._fields, self._etag, _ASKED)
+            except Transient:
                 return
-            if moved is None:
+            if isinstance(moved, Lost):
                 self._table = None
             else:
-                self._etag = moved
+                self._etag = moved.etag
 
     def release(self) -> None:
         with self._lock:
             if self._table is None:
                 return
             try:
-                gone = _delete(self._table, str(self._entity["RowKey"]), self._etag)
-            except (AzureError, MirrorError) as error:
+                gone = _delete(self._table, self._key, self._etag)
+            except MirrorError as error:
                 gone = False
                 _log.info("A claim was not released (%s): the end of its run tries again", type(error).__name__)
             if gone:
@@ -284,20 +281,12 @@ class TableClaim:
             self._table = None
 
 
-def _delete(table: TableClient, key: str, etag: str) -> bool:
+def _delete(table: Table, key: str, etag: str) -> bool:
     """Deletes a claim; False if it is not as it was read: another has it, or the answer to a renewal was lost. Raises
-    AzureError."""
-    try:
-        # Also by a job that is cancelled, which must not wait for it.
-        with unbound():
-            table.delete_entity(PARTITION, key, etag=etag, match_condition=MatchConditions.IfNotModified, **_BOUNDS)
-    except ResourceNotFoundError:
-        return True
-    except HttpResponseError as error:
-        if error.status_code != 412:
-            raise
-        return False
-    return True
+    what storage does."""
+    # Also by a job that is cancelled, which must not wait for it.
+    with unbound():
+        return table.delete(PARTITION, key, etag, "delete a claim", within=RELEASE_SECONDS)
 
 
 def _insist(delete: Callable[[], None], problem: str) -> bool:
@@ -307,21 +296,17 @@ def _insist(delete: Callable[[], None], problem: str) -> bool:
             with unbound():
                 delete()
             return True
-        except (AzureError, MirrorError) as error:
+        except MirrorError as error:
             if not left:
                 _log.warning("%s (%s): the timer does that later", problem, type(error).__name__)
         time.sleep(PAUSE_SECONDS)
     return False
 
 
-def _ended(record: JobRecord, held: TableEntity) -> bool:
+def _ended(record: JobRecord, held: Entity) -> bool:
     """Whether the run that holds a claim is over, as far as its job's record knows."""
-    return record.state != "running" or record.fields.get("run") != held.get("run")
+    return record.state != "running" or record.fields.get("run") != held.fields.get("run")
 
 
 def _key(digest: Digest) -> str:
     return f"{digest.algorithm}-{digest.encoded}"
-
-
-def _etag(entity: TableEntity) -> str:
-    return str(entity.metadata["etag"])

@@ -1,20 +1,17 @@
 """Which pull of an image is under way, so that the same one asked again finds it."""
 
 import hashlib
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from azure.data.tables import TableClient, TableEntity
 
 from acrmirror.errors import Conflict, Malformed
 from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
-from acrmirror.jobs.table import explained, read, write
+from acrmirror.storage import Entity, Lost, Table
 from acrmirror.work.job import Job
 
 ROUNDS = 8
 PARTITION = "pull"
+_ASKED = "look for a pull under way"
 UNRECORDED = timedelta(minutes=10)
 """How long an entry without a record of its job is good for: whoever wrote it is about to send the job, or died before.
 Whoever comes later sends the same job."""
@@ -35,7 +32,7 @@ class Flights:
     """One entry an image and manner of pulling it, in the table of the records. Entries stay; the next pull of the
     same image takes its entry over."""
 
-    def __init__(self, table: TableClient, records: JobRecords) -> None:
+    def __init__(self, table: Table, records: JobRecords) -> None:
         self._table = table
         self._records = records
 
@@ -43,7 +40,7 @@ class Flights:
         """The flight of what `job` asks for. Of callers at the same moment exactly one gets its own job."""
         key = _key(job)
         for _ in range(ROUNDS):
-            entry = self._entry(key)
+            entry = self._table.get(PARTITION, key, _ASKED)
             if entry is not None:
                 there = _job_of(entry)
                 record = self._records.get(there.id) if there is not None else None
@@ -53,31 +50,23 @@ class Flights:
                 return Flight(job, True)
         raise Conflict(f"pull {job.reference}", "others kept asking for the same", "Ask again.")
 
-    def _entry(self, key: str) -> TableEntity | None:
-        with self._explained():
-            return read(self._table, PARTITION, key)
-
-    def _take(self, key: str, job: Job, entry: TableEntity | None) -> bool:
-        entity = {"PartitionKey": PARTITION, "RowKey": key, "job": job.id, "message": job.to_json()}
-        with self._explained():
-            return write(self._table, entity, str(entry.metadata["etag"]) if entry is not None else None) is not None
-
-    def _explained(self) -> AbstractContextManager[None]:
-        return explained(self._table, "look for a pull under way")
+    def _take(self, key: str, job: Job, entry: Entity | None) -> bool:
+        fields = {"job": job.id, "message": job.to_json()}
+        outcome = self._table.swap(PARTITION, key, fields, entry.etag if entry is not None else None, _ASKED)
+        return not isinstance(outcome, Lost)
 
 
-def _under_way(entry: Any, record: JobRecord | None) -> bool:
+def _under_way(entry: Entity, record: JobRecord | None) -> bool:
     if record is None:
-        written: datetime = entry.metadata["timestamp"]
-        return datetime.now(UTC) - written < UNRECORDED
+        return entry.written is not None and datetime.now(UTC) - entry.written < UNRECORDED
     if record.fields.get("cancel_requested"):
         return False
     return record.state not in FINAL_STATES and record.state != "interrupted"
 
 
-def _job_of(entry: Any) -> Job | None:
+def _job_of(entry: Entity) -> Job | None:
     try:
-        return Job.from_json(str(entry.get("message", "")))
+        return Job.from_json(str(entry.fields.get("message", "")))
     except Malformed:
         # Of a version that kept the id alone.
         return None

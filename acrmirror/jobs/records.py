@@ -10,17 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from azure.core.credentials import TokenCredential
-from azure.core.pipeline import PipelineResponse
-from azure.data.tables import EntityProperty, TableClient, TableEntity
-
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.jobs.table import explained, fitting, read, write
+from acrmirror.jobs.properties import fitting
 from acrmirror.moments import from_datetime, to_datetime
-from acrmirror.transport import make_transport
+from acrmirror.storage import Entity, Lost, Table, TokenCredential
 from acrmirror.work.job import children_moment, job_id
 
-STORAGE_AUDIENCE = "https://storage.azure.com"
 FINAL_STATES = frozenset({"done", "incomplete", "failed", "gone", "cancelled"})
 """`queued`, `running` and `waiting` (for its next attempt) are the others; `interrupted` is how a record reads whose
 run has not been heard of for `SILENT_AFTER`."""
@@ -93,7 +88,7 @@ class JobRecord:
 class JobRecords:
     """The table of records, newest first by their ids."""
 
-    def __init__(self, table: TableClient) -> None:
+    def __init__(self, table: Table) -> None:
         self.table = table
 
     @classmethod
@@ -101,18 +96,7 @@ class JobRecords:
         cls, endpoint: str, table: str, credential: TokenCredential, trust_bundle: Path | None = None
     ) -> "JobRecords":
         """`endpoint` is the table service's URL. The table is made by the deployment."""
-        client = TableClient(
-            endpoint,
-            table,
-            credential=credential,
-            transport=make_transport(trust_bundle, 32),
-            # Without it the client takes an endpoint that is no *.table.core.windows.net for Cosmos DB.
-            audience=STORAGE_AUDIENCE,
-            retry_total=3,
-            retry_backoff_factor=0.5,
-            raw_response_hook=_without_wait,
-        )
-        return cls(client)
+        return cls(Table.open(endpoint, table, credential, trust_bundle=trust_bundle))
 
     def close(self) -> None:
         self.table.close()
@@ -122,8 +106,7 @@ class JobRecords:
         return self.write(job.id, JobRecord.of(job).fields, None) is not None
 
     def get(self, identity: str) -> JobRecord | None:
-        with explained(self.table, f"read the record {identity}"):
-            found = read(self.table, _partition(identity), identity)
+        found = self.table.get(_partition(identity), identity, f"read the record {identity}")
         return _record(found) if found is not None else None
 
     def newest(
@@ -139,9 +122,8 @@ class JobRecords:
             if value is not None:
                 where.append(f"{name} eq @{name}")
                 parameters[name] = value
-        with explained(self.table, "list the records"):
-            for entity in self.table.query_entities(" and ".join(where), parameters=parameters):
-                yield _record(entity)
+        for entity in self.table.query(" and ".join(where), parameters, "list the records"):
+            yield _record(entity)
 
     def states_of_children(self, identity: str) -> dict[str, int]:
         """How many of the jobs that a sweep asked for are in each state. Their ids begin with the hour of the sweep,
@@ -156,10 +138,9 @@ class JobRecords:
                 "last": f"{moment}.",
                 "parent": identity,
             }
-            with explained(self.table, f"count what {identity} asked for"):
-                for entity in self.table.query_entities(where, parameters=parameters, select=select):
-                    state = _record(entity).state
-                    counts[state] = counts.get(state, 0) + 1
+            for entity in self.table.query(where, parameters, f"count what {identity} asked for", select=select):
+                state = _record(entity).state
+                counts[state] = counts.get(state, 0) + 1
         return counts
 
     def unfinished(self, since: datetime) -> Iterator[JobRecord]:
@@ -168,9 +149,8 @@ class JobRecords:
         states = " or ".join(f"state eq '{state}'" for state in ("queued", "waiting", "running"))
         where = f"PartitionKey ge 'job-' and PartitionKey le @oldest and ({states})"
         parameters = {"oldest": _partition(job_id(since, ""))}
-        with explained(self.table, "look for jobs under way"):
-            for entity in self.table.query_entities(where, parameters=parameters, select=UNFINISHED_FIELDS):
-                yield _record(entity)
+        for entity in self.table.query(where, parameters, "look for jobs under way", select=UNFINISHED_FIELDS):
+            yield _record(entity)
 
     def change(self, identity: str, fields: dict[str, Any], *, unless_final: bool = False) -> JobRecord | None:
         """Merges `fields` into a record, whoever else writes it; makes it if it is missing.
@@ -188,10 +168,10 @@ class JobRecords:
     def write(self, identity: str, fields: dict[str, Any], expected: JobRecord | None) -> str | None:
         """One conditional write: the new ETag, or None if the record is not `expected` any more. Text that no property
         takes is cut."""
-        with explained(self.table, f"write the record {identity}"):
-            return write(
-                self.table, _entity(identity, fields), expected.etag if expected is not None else None, merge=True
-            )
+        version = expected.etag if expected is not None else None
+        asked = f"write the record {identity}"
+        outcome = self.table.swap(_partition(identity), identity, fitting(fields), version, asked, merge=True)
+        return None if isinstance(outcome, Lost) else outcome.etag
 
 
 def error_fields(error: MirrorError | None) -> dict[str, str]:
@@ -208,27 +188,13 @@ AGAIN = {"cancel_requested": False, "finished": "", "next_attempt": "", "run": "
 """What a record says anew of a job that a person has sent again."""
 
 
-def _without_wait(response: PipelineResponse[Any, Any]) -> None:
-    """The client would sleep for as long as an answer says, inside the run."""
-    response.http_response.headers.pop("Retry-After", None)
-
-
-def _entity(identity: str, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"PartitionKey": _partition(identity), "RowKey": identity} | fitting(fields)
-
-
 def _partition(identity: str) -> str:
     """About a day's jobs share one, and partitions sort newest first as ids do."""
     return f"job-{identity[:5]}"
 
 
-def _record(entity: TableEntity) -> JobRecord:
-    fields = {
-        key: value.value if isinstance(value, EntityProperty) else value
-        for key, value in entity.items()
-        if key not in ("PartitionKey", "RowKey")
-    }
-    return JobRecord(str(entity["RowKey"]), fields, str(entity.metadata["etag"]))
+def _record(entity: Entity) -> JobRecord:
+    return JobRecord(entity.row, dict(entity.fields), entity.etag)
 
 
 def _now() -> str:

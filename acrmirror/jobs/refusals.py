@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from azure.data.tables import TableClient
-
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.jobs.table import cut, explained, fitting, read, write
+from acrmirror.jobs.properties import cut, fitting
 from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.storage import Lost, Table
 
 PARTITION, ROW = "events", "refused"
 KEPT = 20
@@ -39,7 +38,7 @@ class Refusal:
 class Refusals:
     """The newest refused events, the last one first. Thread-safe."""
 
-    def __init__(self, table: TableClient) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def add(self, event: str, error: MirrorError) -> None:
@@ -66,19 +65,18 @@ class Refusals:
         raise Conflict("write down a refused event", "other writers kept changing the list", "The log has it.")
 
     def _read(self) -> tuple[list[Refusal], str | None]:
-        with explained(self._table, "read the list of refused events"):
-            entity = read(self._table, PARTITION, ROW)
+        entity = self._table.get(PARTITION, ROW, "read the list of refused events")
         if entity is None:
             return [], None
-        known = [Refusal(**it) for it in json.loads(str(entity.get("events") or "[]"))]
+        known = [Refusal(**it) for it in json.loads(str(entity.fields.get("events") or "[]"))]
         oldest = datetime.now(UTC) - KEPT_FOR
-        return [it for it in known if to_datetime(it.first) > oldest], str(entity.metadata["etag"])
+        return [it for it in known if to_datetime(it.first) > oldest], entity.etag
 
     def _write(self, refused: list[Refusal], etag: str | None) -> bool:
         """One conditional write of as many of the first as fit; False if another was faster."""
         fields = fitting({"events": [asdict(it) for it in refused]})
-        with explained(self._table, "write the list of refused events"):
-            return write(self._table, {"PartitionKey": PARTITION, "RowKey": ROW} | fields, etag) is not None
+        outcome = self._table.swap(PARTITION, ROW, fields, etag, "write the list of refused events")
+        return not isinstance(outcome, Lost)
 
 
 def _again(new: Refusal, known: list[Refusal]) -> Refusal:

@@ -80,7 +80,7 @@ class Container:
         self._client = service.get_container_client(name)
         self._signer = Signer(service, name)
         absent = frozenset({"ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound"})
-        self._place = Place("container", name, "Storage Blob Data Contributor", absent)
+        self._place = Place("container", name, "Storage Blob Data Contributor", absent, throttles=True)
 
     @classmethod
     def open(

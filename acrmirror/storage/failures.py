@@ -19,12 +19,13 @@ from acrmirror.errors import Denied, StorageMissing, Throttled, Unavailable
 @dataclass(frozen=True, slots=True)
 class Place:
     """What is asked, as errors name it: `kind` is `container`, `table` or `queue`. The identity needs `role` on it.
-    `absent` are the error codes that say that it is not there."""
+    `absent` are the error codes that say that it is not there. With `throttles`, 429 and 503 are told as Throttled."""
 
     kind: str
     name: str
     role: str
     absent: frozenset[str] = frozenset()
+    throttles: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".strip()
@@ -80,11 +81,11 @@ def _answered(asked: str, error: HttpResponseError, place: Place) -> Denied | Th
         return StorageMissing(
             asked,
             f"storage has no {place}",
-            f"Create it (the deployment does), or correct the setting that names it. {_AGAIN}",
+            f"Create the {place} (the deployment does), or correct the setting that names it. {_AGAIN}",
         )
     if status in (401, 403):
         return _denied(asked, error, place)
-    if status in (429, 503):
+    if place.throttles and status in (429, 503):
         return Throttled(asked, f"storage is busy ({status})", _AGAIN)
     if isinstance(error, ResourceNotFoundError):
         return Unavailable(asked, "storage says that it is gone", _AGAIN)

@@ -27,8 +27,8 @@ class Depth:
 class Queue:
     """Messages in, and how many wait. Thread-safe; close it when done.
 
-    In every method `asked` is what an error says was asked. All raise Denied, Throttled and Unavailable; where the
-    queue itself is missing, StorageMissing.
+    In every method `asked` is what an error says was asked. All raise Denied and Unavailable; where the queue
+    itself is missing, StorageMissing.
     """
 
     def __init__(self, client: QueueClient) -> None:

@@ -16,7 +16,7 @@ from acrmirror.storage.failures import Place, explained
 KEY_LIFETIME = timedelta(hours=2)
 SKEW = timedelta(minutes=5)
 """How far clocks may be apart: URLs begin to be good a bit before now."""
-_ACCOUNT = Place("storage account", "", "Storage Blob Delegator")
+_ACCOUNT = Place("storage account", "", "Storage Blob Delegator", throttles=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ class Table:
     """Entities by partition and row. Thread-safe; close it when done.
 
     In every method `asked` is what an error says was asked; with `within`, the request is tried once, and storage has
-    that many seconds to take the connection and as many to answer. All raise Denied, Throttled and Unavailable; where
-    the table itself is missing, StorageMissing. An entity that is missing is a value.
+    that many seconds to take the connection and as many to answer. All raise Denied and Unavailable; where the
+    table itself is missing, StorageMissing. An entity that is missing is a value.
     """
 
     def __init__(self, client: TableClient) -> None:

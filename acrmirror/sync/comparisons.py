@@ -1,17 +1,15 @@
 """When everything was compared last, and which sweep is to do it next: one entity in the table of the records."""
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from azure.data.tables import TableClient
-
 from acrmirror.errors import Conflict
-from acrmirror.jobs.table import explained, read, write
 from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.storage import Lost, Table
 
 PARTITION, ROW = "comparison", "everything"
+_ASKED = "look when everything was compared"
 ROUNDS = 8
 
 
@@ -35,18 +33,16 @@ class Compared:
 class Comparisons:
     """Thread-safe, and safe for several instances: each write is conditional. Raises Unavailable and Denied."""
 
-    def __init__(self, table: TableClient) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
 
     def read(self) -> Compared | None:
         """None before the timer has ever looked, and no comparison was complete."""
-        with self._explained():
-            entity = read(self._table, PARTITION, ROW)
+        entity = self._table.get(PARTITION, ROW, _ASKED)
         if entity is None:
             return None
-        since, asked, whole = (_time(entity.get(name)) for name in ("since", "asked", "whole"))
-        etag = str(entity.metadata["etag"])
-        return Compared(since or whole or _EVER, entity.get("sweep") or None, asked, whole, etag)
+        since, asked, whole = (_time(entity.fields.get(name)) for name in ("since", "asked", "whole"))
+        return Compared(since or whole or _EVER, entity.fields.get("sweep") or None, asked, whole, entity.etag)
 
     def begin(self, now: datetime) -> Compared:
         """What there is, or the first entry."""
@@ -74,12 +70,8 @@ class Comparisons:
         raise Conflict("note when everything was compared", "others kept changing it", "It will be tried again.")
 
     def _write(self, fields: dict[str, Any], known: Compared | None) -> bool:
-        entity = {"PartitionKey": PARTITION, "RowKey": ROW} | fields
-        with self._explained():
-            return write(self._table, entity, known.etag if known is not None else None, merge=True) is not None
-
-    def _explained(self) -> AbstractContextManager[None]:
-        return explained(self._table, "look when everything was compared")
+        version = known.etag if known is not None else None
+        return not isinstance(self._table.swap(PARTITION, ROW, fields, version, _ASKED, merge=True), Lost)
 
 
 _EVER = to_datetime("2000-01-01T00:00:00Z")

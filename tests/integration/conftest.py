@@ -14,6 +14,7 @@ from acrmirror.mirror import MirrorStore
 from standins.foundation import Account
 from standins.stack import Stack
 from testkit.stack import CONTAINER
+from tests.integration.entities import remove_entity
 
 
 @pytest.fixture
@@ -68,5 +69,5 @@ def bare_mirror(bare_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         for queue in opened.queues:
             queue.clear_messages()
         for claim in opened.claims():
-            opened.records.table.delete_entity(claim)
+            remove_entity(opened.records.table, claim.partition, claim.row)
         yield opened

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from azure.data.tables import TableEntity
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from acrmirror.jobs import FINAL_STATES, JobRecord, JobRecords
 from acrmirror.reference import Digest
+from acrmirror.storage import Entity
 from standins.stack import Stack
 from testkit.images import Image
 from testkit.push import Pusher
 from testkit.reader import MirrorReader
 from testkit.stack import CONTAINER, QUEUES, TABLE
+from tests.integration.entities import claims_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,9 @@ class Mirroring:
         names = set(self.reader.names(f"docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/"))
         return Digest.parse(self.reader.resolve(repository, tag)) if names else None
 
-    def claims(self, *jobs: str) -> list[TableEntity]:
+    def claims(self, *jobs: str) -> list[Entity]:
         """Claims on layers that runs of these jobs hold; all there are, if none is named."""
-        rows = self.records.table.query_entities("PartitionKey eq 'claim'")
-        return [row for row in rows if not jobs or row.get("job") in jobs]
+        return [it for it in claims_in(self.records.table) if not jobs or it.fields.get("job") in jobs]
 
     def waiting_messages(self) -> int:
         return sum(int(it.get_queue_properties().approximate_message_count or 0) for it in self.queues)

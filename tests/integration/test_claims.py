@@ -6,15 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from azure.data.tables import TableEntity
 
 from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
+from acrmirror.storage import Entity
 from acrmirror.work import Job
 from standins.foundation import Account
 from testkit.images import oci_image
 from testkit.stack import TABLE
+from tests.integration.entities import claims_in, table_client
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for
 
@@ -30,8 +31,8 @@ def records(account: Account) -> Iterator[JobRecords]:
     opened.close()
 
 
-def rows(records: JobRecords) -> list[TableEntity]:
-    return list(records.table.query_entities("PartitionKey eq 'claim'"))
+def rows(records: JobRecords) -> list[Entity]:
+    return claims_in(records.table)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_later_run_of_the_same_job_takes_its_claim_at_once(records: JobRecords
     claim = TableClaims(records.table).of(later).acquire(LAYER)
     assert claim is not None
     dead.release()
-    assert [row["run"] for row in rows(records)] == ["next"]
+    assert [row.fields["run"] for row in rows(records)] == ["next"]
     claim.release()
     assert rows(records) == []
 
@@ -105,10 +106,13 @@ def test_a_claim_of_a_job_without_a_record_is_left_to_go_stale(records: JobRecor
     assert other.acquire(LAYER) is not None
 
 
-def test_a_claim_whose_table_goes_away_is_renewed_and_released_without_an_error(records: JobRecords) -> None:
+def test_a_claim_whose_table_goes_away_is_renewed_and_released_without_an_error(
+    records: JobRecords, account: Account
+) -> None:
     claim = TableClaims(records.table, 0.4).acquire(LAYER)
     assert claim is not None
-    records.table.delete_table()
+    with table_client(account, TABLE) as client:
+        client.delete_table()
     time.sleep(0.2)
     claim.renew(1)
     claim.release()
@@ -129,14 +133,14 @@ def test_a_claim_that_cannot_be_renewed_for_now_ends_no_copy(
 def test_a_claim_that_is_released_while_another_looks_at_it_is_taken(records: JobRecords) -> None:
     claim = TableClaims(records.table).acquire(LAYER)
     assert claim is not None
-    read = records.table.get_entity
+    read = records.table.get
 
-    def meanwhile(*key: str) -> TableEntity:
-        records.table.get_entity = read  # type: ignore[method-assign]
+    def meanwhile(*key: str) -> Entity | None:
+        records.table.get = read  # type: ignore[method-assign]
         claim.release()
         return read(*key)
 
-    records.table.get_entity = meanwhile  # type: ignore[method-assign,assignment]
+    records.table.get = meanwhile  # type: ignore[method-assign,assignment]
     taken = TableClaims(records.table).acquire(LAYER)
     assert taken is not None
     taken.release()

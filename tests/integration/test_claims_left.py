@@ -14,6 +14,7 @@ from standins.foundation import Account, Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
 from testkit.stack import TABLE
+from tests.integration.entities import claims_in
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, table_answering
 
@@ -119,7 +120,7 @@ def records(account: Account) -> Iterator[JobRecords]:
 
 
 def left(records: JobRecords) -> list[str]:
-    return [str(row["RowKey"]) for row in records.table.query_entities("PartitionKey eq 'claim'")]
+    return [it.row for it in claims_in(records.table)]
 
 
 def test_a_run_takes_what_it_holds_already_though_it_does_not_know(records: JobRecords) -> None:

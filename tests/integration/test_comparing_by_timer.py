@@ -19,6 +19,7 @@ from standins.foundation import Foundation
 from standins.relay import Answer
 from standins.stack import Stack
 from testkit.images import oci_image, signature
+from tests.integration.entities import put_entity, remove_entity
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 from tests.integration.running import app_of, sent
@@ -41,7 +42,7 @@ def now() -> datetime:
 
 
 def forget(mirror: Mirroring) -> None:
-    mirror.records.table.delete_entity("comparison", "everything")
+    remove_entity(mirror.records.table, "comparison", "everything")
 
 
 def sweeps(mirror: Mirroring) -> list[JobRecord]:
@@ -222,9 +223,8 @@ def test_the_timer_alone_brings_what_no_event_told_of(make_stack: Callable[..., 
         mirror.wait(lambda: call("GET", "health").json["compared"] is not None, 60, "the first comparison")
         image = mirror.push("missed/app", oci_image("missed", tag="v1"))
         mirror.push("missed/app", signature("missed", image.root))
-        entity = mirror.records.table.get_entity("comparison", "everything")
         long_ago = {name: "2026-01-01T00:00:00.000000000Z" for name in ("asked", "whole")}
-        mirror.records.table.update_entity({**entity, **long_ago})
+        put_entity(mirror.records.table, "comparison", "everything", long_ago)
         mirror.wait(lambda: mirror.tagged("missed/app", "v1") == image.root.digest, 60, "what was missed")
         mirror.wait(
             lambda: mirror.tagged("missed/app", image.root.digest.referrers_tag) is not None, 60, "its signature"

@@ -17,6 +17,7 @@ from acrmirror.jobs.refusals import KEPT
 from acrmirror.telemetry import Telemetry
 from standins.stack import RESOURCE_ID
 from testkit.images import oci_image
+from tests.integration.entities import entity_of, put_entity
 from tests.integration.error_rows import rows
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, next_message, sent
@@ -25,7 +26,7 @@ from tests.integration.running import app_of, next_message, sent
 @pytest.fixture
 def mirror(bare_mirror: Mirroring) -> Mirroring:
     """Without what other tests had refused."""
-    bare_mirror.records.table.upsert_entity({"PartitionKey": "events", "RowKey": "refused", "events": "[]"})
+    put_entity(bare_mirror.records.table, "events", "refused", {"events": "[]"})
     return bare_mirror
 
 
@@ -135,7 +136,7 @@ def test_refused_events_that_do_not_fit_leave_out_the_oldest(mirror: Mirroring) 
     events = [it.event for it in refusals.recent()]
     assert events == [f"heavy-{number}" for number in range(KEPT - 1, KEPT - 1 - len(events), -1)]
     assert 5 < len(events) < KEPT
-    stored = mirror.records.table.get_entity("events", "refused")["events"]
+    stored = entity_of(mirror.records.table, "events", "refused").fields["events"]
     assert len(stored.encode("utf-16-le")) <= 64 * 1024
 
 
@@ -152,10 +153,9 @@ def test_an_event_is_refused_by_its_cause_also_where_no_table_can_be_written(mir
 def test_a_refused_event_is_forgotten_after_a_day(mirror: Mirroring) -> None:
     refusals = Refusals(mirror.records.table)
     refusals.add("old", MirrorError("take event 'old'", "it is none", "Look."))
-    entity = mirror.records.table.get_entity("events", "refused")
-    (old,) = json.loads(entity["events"])
+    (old,) = json.loads(entity_of(mirror.records.table, "events", "refused").fields["events"])
     day_ago = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
-    mirror.records.table.upsert_entity(dict(entity) | {"events": json.dumps([old | {"first": day_ago}])})
+    put_entity(mirror.records.table, "events", "refused", {"events": json.dumps([old | {"first": day_ago}])})
     assert refusals.recent() == []
 
 

@@ -98,13 +98,13 @@ def test_whoever_finds_an_old_entry_taken_meanwhile_joins_who_took_it(
     flights.board(old)
     records.add(old)
     records.change(old.id, {"state": "done"})
-    write = records.table.update_entity
+    write = records.table.swap
 
     def meanwhile(*given: object, **options: object) -> object:
         monkeypatch.undo()
         assert flights.board(first).mine
         return write(*given, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(records.table, "update_entity", meanwhile)
+    monkeypatch.setattr(records.table, "swap", meanwhile)
     flight = flights.board(second)
     assert (flight.mine, flight.job.id) == (False, first.id)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
-from azure.data.tables import TableEntity
 
 from acrmirror.errors import Denied, MirrorError, NotFound, Unavailable
 from acrmirror.jobs import JobRecords, Recorder, TableClaims
@@ -17,9 +17,11 @@ from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
+from acrmirror.storage import Entity, Outcome
 from acrmirror.work import Job
 from standins.foundation import Account, Foundation
 from testkit.stack import TABLE
+from tests.integration.entities import entity_of, put_entity, table_client
 
 START = datetime(2026, 4, 25, 21, 39, 47, tzinfo=UTC)
 LAYER = Digest.of(b"a layer")
@@ -133,13 +135,14 @@ def test_a_run_that_could_not_take_its_record_at_first_takes_it_later(account: A
     before = Recorder(records, job(1), "an earlier run", 1)
     before.begin()
     before.write({"state": "waiting"})
-    entity = dict(records.table.get_entity(f"job-{job(1).id[:5]}", job(1).id))
+    entity = entity_of(records.table, f"job-{job(1).id[:5]}", job(1).id)
     with records_of(account, "later") as later:
         recorder = Recorder(later, job(1), "this run", 1)
         with pytest.raises(MirrorError):
             recorder.begin()
-        later.table.create_table()
-        later.table.create_entity(entity)
+        with table_client(account, "later") as client:
+            client.create_table()
+        put_entity(later.table, entity.partition, entity.row, entity.fields)
         recorder.look()
         assert not recorder.superseded
         recorder.write({"state": "done"})
@@ -326,16 +329,16 @@ def test_of_two_that_find_a_claim_stale_one_takes_it_over(records: JobRecords) -
     assert dead.acquire(LAYER)
     assert one.acquire(LAYER) is two.acquire(LAYER) is None
     time.sleep(0.7)
-    read = records.table.get_entity
+    read = records.table.get
     taken: list[object] = []
 
-    def meanwhile(*key: str) -> TableEntity:
+    def meanwhile(*key: str) -> Entity | None:
         held = read(*key)
-        records.table.get_entity = read  # type: ignore[method-assign]
+        records.table.get = read  # type: ignore[method-assign]
         taken.append(two.acquire(LAYER))
         return held
 
-    records.table.get_entity = meanwhile  # type: ignore[method-assign,assignment]
+    records.table.get = meanwhile  # type: ignore[method-assign,assignment]
     assert one.acquire(LAYER) is None
     assert taken != [None]
 
@@ -352,17 +355,17 @@ def test_without_a_table_layers_are_copied_unclaimed(account: Account) -> None:
 def test_a_claim_whose_answer_was_lost_is_held_all_the_same(records: JobRecords) -> None:
     """The client asks again after a broken connection, and finds what it wrote itself."""
     claims = TableClaims(records.table)
-    make = records.table.create_entity
+    make = records.table.swap
 
-    def twice(entity: dict[str, object]) -> object:
-        make(entity)
-        return make(entity)
+    def twice(*given: Any) -> Outcome:
+        make(*given)
+        return make(*given)
 
-    records.table.create_entity = twice  # type: ignore[method-assign,assignment]
+    records.table.swap = twice  # type: ignore[method-assign,assignment]
     claim = claims.acquire(LAYER)
     assert claim is not None
     claim.release()
-    records.table.create_entity = make  # type: ignore[method-assign]
+    records.table.swap = make  # type: ignore[method-assign]
     assert claims.acquire(LAYER) is not None
 
 

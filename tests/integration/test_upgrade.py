@@ -16,6 +16,7 @@ from acrmirror.mirror.layout import Layout
 from acrmirror.moments import from_datetime
 from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, job_id
 from testkit.images import Image, oci_image
+from tests.integration.entities import put_row
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, next_message, sent
 
@@ -100,7 +101,7 @@ def test_a_job_that_was_waiting_goes_on_and_its_one_clock_ends_nothing(bare_mirr
     image, at = mirror.push(repository, oci_image(repository)), now(60 * 7)
     message = event_message(repository, image, at, attempt=9, failingSince=at)
     told = {"state": "waiting", "attempt": 9, "run": "x", "deliveries": 1, "error_code": "unavailable"}
-    mirror.records.table.create_entity(asked("event", message["id"], repository, at, **told))
+    put_row(mirror.records.table, asked("event", message["id"], repository, at, **told))
     mirror.stack.registry.set_faults([AWAY])
     with app_of(mirror) as app:
         run(app, message)
@@ -176,14 +177,14 @@ def test_a_sweep_waits_for_its_queue_and_says_so(bare_mirror: Mirroring) -> None
     mirror.push(repository, oci_image(repository, tag="v1"))
     at = now()
     identity = job_id(moment_of(at), "another sweep")
-    mirror.records.table.create_entity(sweep_entity(identity, at, repository))
+    put_row(mirror.records.table, sweep_entity(identity, at, repository))
     message = {"version": 1, "id": identity, "kind": "match", "patterns": [repository], "at": at, "dryRun": False}
     with app_of(mirror) as app:
         with without_backfill_queue(mirror):
             run(app, message)
             told = state_of(mirror, identity)
             assert (told["state"], told["error_code"]) == ("waiting", "unavailable")
-            assert f"there is no queue {BACKFILL_QUEUE}" in told["error_answered"]
+            assert f"storage has no queue {BACKFILL_QUEUE}" in told["error_answered"]
             again = next_of_pushes(mirror)
         run(app, again)
         assert state_of(mirror, identity)["state"] == "done"
@@ -195,10 +196,10 @@ def test_a_sweep_in_the_table_shows_its_jobs_or_that_it_has_none(bare_mirror: Mi
     sweep, childless = (job_id(moment_of(at), f"{name} sweep") for name in ("old", "childless"))
     table = mirror.records.table
     for identity in (sweep, childless):
-        table.create_entity(sweep_entity(identity, at, "upgrade/*") | {"state": "done"})
+        put_row(table, sweep_entity(identity, at, "upgrade/*") | {"state": "done"})
     for number, state in enumerate(("done", "done", "failed", "queued")):
         child = job_id(moment_of(at), f"{sweep} upgrade/app:v{number}")
-        table.create_entity(asked("pull", child, "upgrade/app", at, tag=f"v{number}", parent=sweep, state=state))
+        put_row(table, asked("pull", child, "upgrade/app", at, tag=f"v{number}", parent=sweep, state=state))
     with app_of(mirror) as app:
         api = Api(lambda: app)
         shown = json.loads(api.show_pull(Request("GET", {"id": sweep})).body)

@@ -3,7 +3,6 @@ waits for neither."""
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from testkit.images.build import OCI_CONFIG, PLATFORMS, image_config
 from testkit.images.layers import OCI_TYPES
 from testkit.images.values import entries, entry
 from testkit.reader import verify_tag
+from tests.integration.entities import put_entity
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 
@@ -87,9 +87,8 @@ def test_what_no_event_told_of_comes_and_a_push_meanwhile_waits_for_nothing(
         stack.registry.set_event_manner()
         begun = time.monotonic()
         if by == "the timer":
-            entity: dict[str, Any] = dict(mirror.records.table.get_entity("comparison", "everything"))
             long_ago = dict.fromkeys(("asked", "whole"), "2026-01-01T00:00:00.000000000Z")
-            mirror.records.table.update_entity(entity | long_ago)
+            put_entity(mirror.records.table, "comparison", "everything", long_ago)
         else:
             assert call("POST", "pulls", {"match": ["*"]}).status == 202
         mirror.wait(lambda: len(mirror.jobs()) > TAGS / 2, 120, "the jobs of the sweep")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 APP = Path(__file__).resolve().parents[2] / "acrmirror"
-SDKS = ("azure.storage.blob",)
+SDKS = ("azure.storage", "azure.data")
 
 
 def imported(path: Path) -> Iterator[str]:

@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from azure.data.tables import EdmType
 
 from acrmirror.errors import TooLarge
-from acrmirror.jobs.table import PROPERTY_LIMIT, cut, fitting, weight
+from acrmirror.jobs.properties import PROPERTY_LIMIT, cut, fitting, weight
 
 FACE = "\U0001f600"
 
@@ -58,7 +57,7 @@ def test_what_a_job_is_made_from_is_never_cut(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "stored"),
-    [(7, 7), (True, True), (2**31, (2**31, EdmType.INT64)), (-(2**40), (-(2**40), EdmType.INT64)), (1.5, 1.5)],
+    [(7, 7), (True, True), (2**31, 2**31), (-(2**40), -(2**40)), (1.5, 1.5)],
 )
 def test_numbers_are_numbers(value: Any, stored: Any) -> None:
     assert fitting({"bytes": value}) == {"bytes": stored}
