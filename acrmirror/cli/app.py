@@ -193,7 +193,7 @@ def list_(
     repository: Annotated[str | None, typer.Argument(help="List its tags; all repositories if left out.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List what stands in the mirror."""
+    """List what is in the mirror."""
     with _client(context, output) as client:
         if repository is None:
             names = client.repositories()

@@ -1,4 +1,4 @@
-"""Job records in Table Storage: what was asked for and where it stands.
+"""Job records in Table Storage: what was asked for and how far it is.
 
 The records say how things went; the mirror itself never depends on them.
 """

@@ -170,7 +170,7 @@ class Runner:
 
     def _finished(self, job: Job, run: Run, fields: dict[str, Any]) -> bool:
         """Writes the final record. Where that can't be done now, the job runs once more by a delayed message: what it
-        came to has to be in a record, and what stands is skipped. Raises once that was waited out for long enough."""
+        came to has to be in a record; what is mirrored is skipped. Raises once that was waited out for long enough."""
         try:
             run.finish(fields)
         except MirrorError as error:
@@ -203,13 +203,13 @@ def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
 
 
 def _told(decision: Final, copied: Copied) -> MirrorError:
-    """A tag that is gone while its image stands is told as just that."""
+    """A tag that is gone while its image is in the mirror is told as just that."""
     error = decision.error
     if decision.state == "gone" and copied.digest is not None and copied.tag_gone and error is copied.tag_failure:
         return NotFound(
             error.asked,
             "the tag is gone at the registry (deleted, or never there)",
-            f"Nothing is to be done: the image stands in the mirror as {copied.digest}.",
+            f"Nothing is to be done: the image is in the mirror as {copied.digest}.",
         )
     if decision.state == "gone":
         return NotFound(

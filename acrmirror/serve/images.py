@@ -247,5 +247,5 @@ class Images:
         return platform_of(raw) if raw is not None else None
 
 
-def _not_here(name: str, why: str = "it does not stand there") -> NotHere:
+def _not_here(name: str, why: str = "it is missing there") -> NotHere:
     return NotHere(f"look for {name} in the mirror", why, "Pull it: POST /api/pulls.")

@@ -1,4 +1,4 @@
-"""What stands in the mirror, on the page."""
+"""What is in the mirror, on the page."""
 
 import re
 import uuid
@@ -80,9 +80,9 @@ def test_an_image_shows_platforms_layers_referrers_and_history(
 
 def test_a_link_to_what_is_not_there_says_so(status: Watched) -> None:
     for address, told in (
-        ("#/image/nowhere/app:1", "does not stand"),
+        ("#/image/nowhere/app:1", "is missing there"),
         ("#/image/..%2Fpulls", "it is no image"),
-        ("#/images/nowhere/app", "does not stand"),
+        ("#/images/nowhere/app", "is missing there"),
         ("#/job/8204456366608-76ad9328fefb", "no record"),
     ):
         status.go(address)

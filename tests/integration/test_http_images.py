@@ -1,4 +1,4 @@
-"""What stands in the mirror, over HTTP."""
+"""What is in the mirror, over HTTP."""
 
 import base64
 import ssl
