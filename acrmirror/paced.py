@@ -4,12 +4,9 @@ import ssl
 import time
 from typing import Any
 
+from acrmirror.deadlines import LEAST_PROGRESS, READ_TIMEOUT
 from acrmirror.errors import TooLarge
 
-READ_TIMEOUT = 20.0
-"""Seconds without a byte."""
-LEAST_PROGRESS = 64 * 1024
-"""Bytes of an answer that have to arrive within that time, again and again until it is whole."""
 FULL_RECORD = 16 * 1024
 """Bytes of content in a TLS record at most (RFC 8446, 5.1), which is what one read gives."""
 

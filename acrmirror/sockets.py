@@ -7,8 +7,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from acrmirror.cancel import Cancel, bound_cancel
-
-CONNECT_TIMEOUT = 10.0
+from acrmirror.deadlines import CONNECT_TIMEOUT
 
 
 def shut(connection: socket.socket) -> None:

@@ -13,15 +13,14 @@ from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 
 from acrmirror.cancel import Cancel, bound_cancel, pause
+from acrmirror.deadlines import ANSWER_SECONDS, CONNECT_TIMEOUT, READ_TIMEOUT
 from acrmirror.errors import Malformed, TooLarge
-from acrmirror.paced import READ_TIMEOUT, PacedSocket, too_large
-from acrmirror.sockets import CONNECT_TIMEOUT, Pool, shut
+from acrmirror.paced import PacedSocket, too_large
+from acrmirror.sockets import Pool, shut
 
 MIB = 1024 * 1024
 ANSWER_LIMIT = 16 * MIB
 """Bytes of an answer at most, unless another limit is given: storage lists 5,000 blobs in less than half of it."""
-ANSWER_SECONDS = 120.0
-"""Within which an answer of the SDKs has to be whole, however steadily it comes."""
 ERROR_LIMIT = 64 * 1024
 """Bytes of an error's body that are read; of a longer one the status is enough."""
 ENVELOPE = MIB

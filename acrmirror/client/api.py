@@ -14,14 +14,13 @@ from urllib3.util import Retry, Timeout
 from acrmirror.bounds import check_json
 from acrmirror.client.content import ImageContent
 from acrmirror.client.failures import problem
+from acrmirror.deadlines import ANSWER_SECONDS
 from acrmirror.errors import Malformed, Misconfigured, TooLarge, Unavailable
 from acrmirror.paced import PacedSocket, too_large
 
 CONNECTIONS = 16
 ANSWER_LIMIT = 16 * 1024 * 1024
 """Bytes of an answer: an image's content has 8 MiB of manifests as base64, and 2,000 links."""
-ANSWER_SECONDS = 120.0
-"""Within which an answer has to be whole, however steadily it comes."""
 ERROR_LIMIT = 64 * 1024
 PAGES = 20_000
 PIECE = 64 * 1024

@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping
 from email.message import Message
 
-from acrmirror.paced import READ_TIMEOUT
-from acrmirror.sockets import CONNECT_TIMEOUT, connect, shut
+from acrmirror.deadlines import CONNECT_TIMEOUT, READ_TIMEOUT
+from acrmirror.sockets import connect, shut
 
 HEAD_LIMIT = 64 * 1024
 DRAIN_LIMIT = 64 * 1024

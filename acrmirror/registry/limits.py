@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from acrmirror.transport import ANSWER_SECONDS
+from acrmirror.deadlines import ANSWER_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

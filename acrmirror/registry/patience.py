@@ -3,8 +3,8 @@
 import random
 import time
 
+from acrmirror.deadlines import LEAST_PROGRESS
 from acrmirror.errors import MirrorError, Throttled, Unavailable
-from acrmirror.paced import LEAST_PROGRESS
 
 LONGEST_PAUSE = 5.0
 

@@ -19,8 +19,8 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import HttpRequest, HttpResponse
 
+from acrmirror.deadlines import READ_TIMEOUT
 from acrmirror.oci import MAX_MANIFEST_SIZE
-from acrmirror.paced import READ_TIMEOUT
 from acrmirror.reference import Digest
 from acrmirror.registry.connections import Connections
 from acrmirror.registry.failures import network_failure, unreadable
