@@ -158,9 +158,10 @@ def wait_until_mirrored(stack: Stack, activity: Activity, pushed: Pushed, screen
     with screen.step(f"{expected} events, one for each manifest, become jobs; the app mirrors"):
         with screen.bar("mirroring", pushed.image.size) as advance:
             while True:
+                # Before the news: no job that has ended by these is left out of those.
+                records = activity.records(pushed.repository)
                 for line in activity.news():
                     screen.say(str(line), line.mark)
-                records = activity.records(pushed.repository)
                 advance(sum(int(record.fields.get("bytes_done", 0)) for record in records))
                 if len(records) >= expected and all(record.state in FINAL_STATES for record in records):
                     break
