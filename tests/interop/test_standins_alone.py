@@ -56,7 +56,13 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     made = Fresh(folder)
     made.run(
-        "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", f"{folder / 'source'}[pytest]"
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        f"{folder / 'source'}[functions,pytest]",
     )
     return made
 
@@ -114,7 +120,40 @@ def test_without_azurite_it_says_how_to_get_it(fresh: Fresh, tmp_path: Path) -> 
     assert "Traceback" not in said
 
 
+APP = """
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+@app.route(route="hello", auth_level=func.AuthLevel.FUNCTION)
+def hello(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("hello")
+"""
+CONFTEST = """
+from pathlib import Path
+
+import pytest
+from standins.profile import Profile, Resources
+
+
+class Hello(Profile):
+    app = Path(__file__).parent / "app"
+
+    def settings(self, services):
+        return {}
+
+    def resources(self, settings):
+        return Resources(containers=("content",))
+
+
+@pytest.fixture(scope="session")
+def app_profile():
+    return Hello()
+"""
 USES = """
+from urllib.request import Request, urlopen
+
 from azure.storage.blob import BlobServiceClient
 from standins.profile import Resources
 
@@ -128,13 +167,23 @@ def test_storage(account):
 
 def test_registry(registry):
     assert registry.requests() == []
+
+
+def test_an_app(stack):
+    request = Request(f"{stack.functions.url}/api/hello", headers={"x-functions-key": stack.functions.function_key})
+    with urlopen(request) as answer:
+        assert answer.read() == b"hello"
 """
 
 
-def test_pytest_finds_the_fixtures(fresh: Fresh, tmp_path: Path) -> None:
+def test_pytest_finds_the_fixtures_and_runs_an_app(fresh: Fresh, tmp_path: Path) -> None:
     tools = json.loads((ROOT / ".tools" / "tools.json").read_text())
     azurite = Path(tools["azurite"]).parents[4]
     path = f"{Path(tools['node']).parent}{os.pathsep}{os.environ['PATH']}"
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "function_app.py").write_text(APP)
+    (tmp_path / "app" / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_uses.py").write_text(USES)
     said = fresh.run("-m", "pytest", "-q", tmp_path, STANDINS_AZURITE=str(azurite), PATH=path)
-    assert "2 passed" in said
+    assert "3 passed" in said
