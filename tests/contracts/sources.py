@@ -201,7 +201,7 @@ class SourceContract:
 
     def test_a_referrer_comes_with_its_type_and_annotations(self, bed: SourceBed) -> None:
         subject = image(bed, b"subject")
-        more = {"artifactType": "application/vnd.test", "annotations": {"key": "value"}}
+        more: dict[str, Any] = {"artifactType": "application/vnd.test", "annotations": {"key": "value"}}
         image(bed, b"signature", subject=subject, **more)
         (found,) = bed.source.referrers(bed.repository, subject.digest, unexpected)
         assert (found.artifact_type, dict(found.annotations)) == ("application/vnd.test", {"key": "value"})

@@ -14,12 +14,18 @@ from tests.integration.mirroring import Mirroring, mirroring
 
 NOT_FOUND_SECONDS = 6
 RETRY_SECONDS = 10
+RECHECK_SECONDS = "2,4"
+"""The lag window is over, as by default, once a job is `gone`: nothing is asked again then."""
 
 
 @pytest.fixture(scope="module")
 def hasty(foundation: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose app waits seconds where it would wait minutes and hours."""
-    settings = {"MIRROR_NOT_FOUND_SECONDS": str(NOT_FOUND_SECONDS), "MIRROR_RETRY_SECONDS": str(RETRY_SECONDS)}
+    settings = {
+        "MIRROR_NOT_FOUND_SECONDS": str(NOT_FOUND_SECONDS),
+        "MIRROR_RETRY_SECONDS": str(RETRY_SECONDS),
+        "MIRROR_RECHECK_SECONDS": RECHECK_SECONDS,
+    }
     with mirror_stack(
         foundation=foundation, folder=tmp_path_factory.mktemp("hasty"), workers=2, settings=settings
     ) as stack:

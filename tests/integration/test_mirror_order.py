@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from acrmirror.mirror import MirrorStore
+from acrmirror.mirror.blocks import BLOCK_SIZE
 from acrmirror.mirror.rebuilding import last_in_mirror
 from acrmirror.reference import Digest
 from standins.stack import Stack
@@ -48,13 +50,19 @@ def rebuilt(mirror: Mirroring, repository: str, tag: str) -> Digest | None:
         return last.seen.digest if last is not None else None
 
 
-def test_five_platforms_on_eight_workers_read_each_layer_once(mirror: Mirroring) -> None:
-    image = mirror.push("once", multi_arch("once", 5, shared_layers=(400_000, 300_000)))
+def large(image: Image) -> set[str]:
+    """Layers of several blocks: only these are claimed (rule W2)."""
+    return {str(it.descriptor.digest) for it in image.blobs if it.descriptor.size > BLOCK_SIZE}
+
+
+def test_five_platforms_on_eight_workers_read_each_large_layer_once(mirror: Mirroring) -> None:
+    image = mirror.push("once", multi_arch("once", 5, shared_layers=(9_000_000, 8_500_000)))
     assert len(image.manifests) == 6
     jobs = mirror.wait_for(6, "once")
     assert {job.state for job in jobs} == {"done"}, mirror.tell()
     opened = [it["digest"] for it in mirror.stack.registry.requests(kind="blob", method="GET") if it["status"] != 401]
-    assert sorted(opened) == sorted(str(blob.descriptor.digest) for blob in image.blobs)
+    assert set(opened) == {str(blob.descriptor.digest) for blob in image.blobs}
+    assert [count for digest, count in Counter(opened).items() if digest in large(image)] == [1, 1]
 
 
 def test_a_known_image_costs_at_most_three_calls(mirror: Mirroring) -> None:
@@ -128,7 +136,7 @@ def test_an_older_answer_does_not_move_a_tag_from_where_an_event_put_it(make_sta
 
 
 def test_jobs_that_share_layers_in_opposite_orders_end(mirror: Mirroring) -> None:
-    sizes = [2_000_000 + 1000 * number for number in range(6)]
+    sizes = [8_500_000 + 1000 * number for number in range(6)]
     forward = oci_image("opposite", layers=sizes)
     blobs = [blob for blob in forward.blobs]
     backward = reordered(forward)
@@ -140,7 +148,8 @@ def test_jobs_that_share_layers_in_opposite_orders_end(mirror: Mirroring) -> Non
     jobs = mirror.wait_for(2, "opposite")
     assert {job.state for job in jobs} == {"done"}
     opened = [it["digest"] for it in mirror.stack.registry.requests(kind="blob", method="GET") if it["status"] != 401]
-    assert len(opened) == len(set(opened)) == len(blobs)
+    assert len(set(opened)) == len(blobs)
+    assert [count for digest, count in Counter(opened).items() if digest in large(forward)] == [1] * 6
 
 
 def reordered(image: Image) -> Image:

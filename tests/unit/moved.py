@@ -52,7 +52,7 @@ def run(registry: Registry, mirror: Mirror, descriptors: list[Descriptor], **opt
     return context
 
 
-def within(seconds: float, work: Callable[[], None]) -> None:
+def within(seconds: float, work: Callable[[], object]) -> None:
     """Fails instead of hanging: a stalled pool would never come back."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

@@ -4,6 +4,7 @@ import hashlib
 import random
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_no_pool_stalls_whatever_the_order_in_which_reads_end() -> None:
     for threads in (1, 2, 3, 4):
         registry = of(contents, lambda offset: time.sleep(0.02 if offset == 0 else 0))
         mirror = Mirror()
-        within(20, lambda registry=registry, mirror=mirror, n=threads: run(registry, mirror, descriptors, threads=n))
+        within(20, partial(run, registry, mirror, descriptors, threads=threads))
         assert mirror.content == contents
 
 
