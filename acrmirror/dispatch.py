@@ -4,7 +4,7 @@ from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
 from acrmirror.sync.runner import SweepRunner
-from acrmirror.work import Job, Sweep
+from acrmirror.work import Job, Sweep, read_task
 
 
 class Dispatch:
@@ -22,24 +22,26 @@ class Dispatch:
         often puts it into the poison queue.
         """
         try:
-            task = Sweep.from_json(message) or Job.from_json(message)
+            task = read_task(message)
         except Malformed as error:
             self._burial.bury_unreadable(message, error)
             return
-        if isinstance(task, Sweep):
-            self._sweeps.run(task, deliveries)
-        else:
-            self._runner.run(task, deliveries)
+        match task:
+            case Job():
+                self._runner.run(task, deliveries)
+            case Sweep():
+                self._sweeps.run(task, deliveries)
 
     def bury(self, message: str) -> None:
         """Takes a message of a poison queue into its record. Raises where that can't be written: then the platform
         delivers it again."""
         try:
-            task = Sweep.from_json(message) or Job.from_json(message)
+            task = read_task(message)
         except Malformed as error:
             self._burial.bury_unreadable(message, error)
             return
-        if isinstance(task, Sweep):
-            self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
-        else:
-            self._burial.bury(task)
+        match task:
+            case Job():
+                self._burial.bury(task)
+            case Sweep():
+                self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))

@@ -12,9 +12,10 @@ from typing import Any, Self
 
 from azure.data.tables import TableClient
 
-from acrmirror.jobs import FINAL_STATES, JobRecord, JobRecords
+from acrmirror.jobs import JobRecord, JobRecords
 from acrmirror.moments import to_datetime
 from acrmirror.storage import Table
+from acrmirror.work import FINAL_STATES
 from standins.foundation import STORAGE_AUDIENCE
 from standins.stack import Stack
 

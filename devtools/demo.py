@@ -17,8 +17,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import FINAL_STATES, JobRecord
+from acrmirror.jobs import JobRecord
 from acrmirror.reference import check_repository, check_tag
+from acrmirror.work import FINAL_STATES
 from devtools.activity import Activity, seconds_between, size
 from devtools.screen import Advance, Screen
 from standins.process import ServiceFailed, end_by_signals

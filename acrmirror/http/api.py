@@ -17,11 +17,12 @@ from acrmirror.http.openapi import document
 from acrmirror.http.paths import read_path
 from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
-from acrmirror.jobs import FINAL_STATES, JobRecord
+from acrmirror.jobs import JobRecord
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.platforms import parse_platform
 from acrmirror.serve.images import Images
 from acrmirror.sync.sweeps import Sweeps
+from acrmirror.work import FINAL_STATES
 
 FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0

@@ -11,8 +11,8 @@ from pydantic.json_schema import models_json_schema
 from acrmirror.http import models
 from acrmirror.http.problems import RETRY_STATUSES, TITLES
 from acrmirror.http.values import JSON, PROBLEM
-from acrmirror.jobs.pulls import ID_GRAMMAR
 from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
+from acrmirror.work.ids import ID_GRAMMAR
 
 _Schema = dict[str, Any]
 _Answer = type[BaseModel] | tuple[type[BaseModel], ...]

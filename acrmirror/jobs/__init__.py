@@ -5,13 +5,12 @@ from acrmirror.jobs.claims import HeldClaims, Holder, TableClaims
 from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.recorder import Recorder
-from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
+from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.jobs.refusals import Refusal, Refusals
 from acrmirror.jobs.underway import UnderWay
 from acrmirror.storage import Depth
 
 __all__ = [
-    "FINAL_STATES",
     "CheckRecorder",
     "Depth",
     "Flight",

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.checks import CheckRecorder
 from acrmirror.jobs.claims import TableClaims
-from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords, error_fields
+from acrmirror.jobs.records import JobRecord, JobRecords, error_fields
 from acrmirror.moments import from_datetime
 from acrmirror.reference import shown
 from acrmirror.telemetry import Telemetry
-from acrmirror.work.job import Job, job_id
+from acrmirror.work import FINAL_STATES
+from acrmirror.work.ids import JobId
+from acrmirror.work.job import Job
 
 DIED = "its worker died or failed unexpectedly too often"
 LOOK = "Look into the function's log for the time of its runs, then retry it from its record"
@@ -59,7 +61,7 @@ class Burial:
 
     def bury_unreadable(self, message: str, why: Malformed) -> None:
         """A message that is no job gets a record of its own, with the message in its notes."""
-        identity = job_id(datetime.now(UTC), message)
+        identity = JobId.of(datetime.now(UTC), message)
         _log.error("A message that is no job was in a queue, kept as %s: %s", identity, why)
         ended = {"state": "failed", "kind": "unreadable"} | error_fields(why)
         self._records.change(identity, ended | {"notes": [shown(message, 4000)]})

@@ -4,7 +4,8 @@ from typing import Any
 
 from acrmirror.errors import Conflict
 from acrmirror.jobs.recorder import Recorder
-from acrmirror.jobs.records import FINAL_STATES, WRITE_ROUNDS, JobRecord, JobRecords
+from acrmirror.jobs.records import WRITE_ROUNDS, JobRecord, JobRecords
+from acrmirror.work import FINAL_STATES
 from acrmirror.work.job import Job
 
 OUTCOME = (

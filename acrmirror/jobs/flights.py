@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import Conflict, Malformed
-from acrmirror.jobs.records import FINAL_STATES, JobRecord, JobRecords
+from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.storage import Entity, Lost, Table
+from acrmirror.work import FINAL_STATES
 from acrmirror.work.job import Job
+from acrmirror.work.task import read_task
 
 ROUNDS = 8
 PARTITION = "pull"
@@ -66,10 +68,11 @@ def _under_way(entry: Entity, record: JobRecord | None) -> bool:
 
 def _job_of(entry: Entity) -> Job | None:
     try:
-        return Job.from_json(str(entry.fields.get("message", "")))
+        task = read_task(str(entry.fields.get("message", "")))
     except Malformed:
         # Of a version that kept the id alone.
         return None
+    return task if isinstance(task, Job) else None
 
 
 def _key(job: Job) -> str:

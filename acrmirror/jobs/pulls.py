@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +11,15 @@ from typing import Any, cast, get_args
 from uuid import uuid4
 
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotHere, RegistryDenied, WrongState
-from acrmirror.jobs import FINAL_STATES, Flights, JobQueue, JobRecord, JobRecords
+from acrmirror.jobs import Flights, JobQueue, JobRecord, JobRecords
 from acrmirror.jobs.records import AGAIN, error_fields
 from acrmirror.moments import from_datetime
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest, Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from acrmirror.work import Job
+from acrmirror.work import FINAL_STATES, Job
+from acrmirror.work.ids import JobId
 from acrmirror.work.job import Kind
 from acrmirror.work.sweep import KIND as MATCH
 from acrmirror.work.sweep import Sweep
@@ -28,8 +28,6 @@ ROUNDS = 8
 GRACE_SECONDS = 2.0
 """How long whoever asks for what another is just asking for waits for the record, before sending the job as well."""
 GRACE_POLL_SECONDS = 0.1
-ID_GRAMMAR = r"[0-9]{13}-[0-9a-f]{12}"
-_ID = re.compile(ID_GRAMMAR, re.ASCII)
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +107,7 @@ class Pulls:
 
     def get(self, identity: str) -> JobRecord:
         """Raises NotHere."""
-        record = self._records.get(identity) if _ID.fullmatch(identity) else None
+        record = self._records.get(identity) if JobId.is_one(identity) else None
         if record is None:
             raise NotHere(
                 f"look for the pull {shown(identity)}", "there is no record of it", "List the pulls: GET /api/pulls."
@@ -126,7 +124,7 @@ class Pulls:
 
     def page(self, count: int, *, state: str | None, repository: str | None, after: str | None) -> RecordPage:
         """Records of every kind of job, newest first. Raises WrongState for an `after` that is no id."""
-        if after is not None and not _ID.fullmatch(after):
+        if after is not None and not JobId.is_one(after):
             raise WrongState(
                 f"go on with the pulls behind {shown(after)}",
                 "that is not the id of one",
@@ -156,9 +154,8 @@ class Pulls:
                 )
             fields: dict[str, Any] = {"cancel_requested": True}
             if record.state != "running":
-                why = Cancelled(
-                    f"mirror {record.fields.get('repository')}", "a person cancelled it", "Ask for it again."
-                )
+                what = record.fields.get("repository") or "what its patterns choose"
+                why = Cancelled(f"mirror {what}", "a person cancelled it", "Ask for it again.")
                 fields |= {"state": "cancelled", "finished": _now()} | error_fields(why)
             if self._records.write(identity, fields, record):
                 _log.info("Cancelled %s", identity)
@@ -199,7 +196,7 @@ def sweep_of(record: JobRecord) -> Sweep:
     """The sweep behind a record of kind `match`."""
     fields = record.fields
     patterns = tuple(json.loads(fields["patterns"]))
-    return Sweep(record.id, patterns, str(fields["at"]), bool(fields.get("dry_run")), record.retries)
+    return Sweep(JobId(record.id), patterns, str(fields["at"]), bool(fields.get("dry_run")), record.retries)
 
 
 def job_of(record: JobRecord) -> Job:
@@ -211,7 +208,7 @@ def job_of(record: JobRecord) -> Job:
             f"retry the pull {record.id}", "it never was a job that can be run", "Ask for the image by its name."
         )
     return Job(
-        record.id,
+        JobId(record.id),
         cast(Kind, kind),
         Reference(str(fields["repository"]), fields.get("tag") or None, Digest.parse(digest) if digest else None),
         str(fields["at"]),
@@ -219,7 +216,7 @@ def job_of(record: JobRecord) -> Job:
         event_id=fields.get("event_id") or None,
         force=bool(fields.get("force")),
         platforms=tuple(json.loads(fields.get("platforms") or "[]")),
-        parent=fields.get("parent") or None,
+        parent=JobId(fields["parent"]) if fields.get("parent") else None,
         retries=record.retries,
     )
 

@@ -14,11 +14,9 @@ from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.properties import fitting
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.storage import Entity, Lost, Table, TokenCredential
-from acrmirror.work.job import children_moment, job_id
+from acrmirror.work.ids import DAY_DIGITS, JobId
+from acrmirror.work.state import FINAL_STATES, UNFINISHED_STATES
 
-FINAL_STATES = frozenset({"done", "incomplete", "failed", "gone", "cancelled"})
-"""`queued`, `running` and `waiting` (for its next attempt) are the others; `interrupted` is how a record reads whose
-run has not been heard of for `SILENT_AFTER`."""
 UNHEARD_AFTER = timedelta(seconds=60)
 """How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
 SILENT_AFTER = timedelta(seconds=45)
@@ -131,7 +129,7 @@ class JobRecords:
         counts: dict[str, int] = {}
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
         select = ["PartitionKey", "RowKey", "state", "heartbeat"]
-        for moment in sorted({children_moment(identity), identity.partition("-")[0]}):
+        for moment in sorted({JobId(identity).hour, JobId(identity).moment}):
             parameters = {
                 "partition": _partition(moment),
                 "first": f"{moment}-",
@@ -146,9 +144,9 @@ class JobRecords:
     def unfinished(self, since: datetime) -> Iterator[JobRecord]:
         """Records of jobs asked for since then that have not ended, with the properties that say what they copy and
         when they were last heard of. It reads what it passes over, too: about a day's records share a partition."""
-        states = " or ".join(f"state eq '{state}'" for state in ("queued", "waiting", "running"))
+        states = " or ".join(f"state eq '{state}'" for state in UNFINISHED_STATES)
         where = f"PartitionKey ge 'job-' and PartitionKey le @oldest and ({states})"
-        parameters = {"oldest": _partition(job_id(since, ""))}
+        parameters = {"oldest": _partition(JobId.of(since, ""))}
         for entity in self.table.query(where, parameters, "look for jobs under way", select=UNFINISHED_FIELDS):
             yield _record(entity)
 
@@ -190,7 +188,7 @@ AGAIN = {"cancel_requested": False, "finished": "", "next_attempt": "", "run": "
 
 def _partition(identity: str) -> str:
     """About a day's jobs share one, and partitions sort newest first as ids do."""
-    return f"job-{identity[:5]}"
+    return f"job-{identity[:DAY_DIGITS]}"
 
 
 def _record(entity: Entity) -> JobRecord:

@@ -95,8 +95,9 @@ class Table:
         """Entities that the filter `where` takes, in the order of their keys, read page by page as they are asked for;
         with `select`, only these properties of them (the keys have to be among these)."""
         options: dict[str, Any] = {"select": list(select)} if select is not None else {}
+        plain = {name: str(it) if isinstance(it, str) else it for name, it in parameters.items()}
         with self._explained(asked):
-            for found in self._client.query_entities(where, parameters=dict(parameters), **options, **_bounds(within)):
+            for found in self._client.query_entities(where, parameters=plain, **options, **_bounds(within)):
                 yield _entity(found)
 
     def swap(
@@ -111,7 +112,9 @@ class Table:
     ) -> Outcome:
         """Writes an entity in place of the version `expected`, an ETag; with None, only if it is missing. With `merge`,
         properties that `fields` does not name stay."""
-        entity = {"PartitionKey": partition, "RowKey": row} | {name: _typed(it) for name, it in fields.items()}
+        entity = {"PartitionKey": str(partition), "RowKey": str(row)} | {
+            name: _typed(it) for name, it in fields.items()
+        }
         with self._explained(asked):
             try:
                 if expected is None:
@@ -155,7 +158,10 @@ def _bounds(within: float | None) -> dict[str, Any]:
 
 
 def _typed(value: Any) -> Any:
-    """A bare integer is sent as one of 32 bits, which the bytes of a large image are not."""
+    """A bare integer is sent as one of 32 bits, which the bytes of a large image are not. Of text the SDK takes `str`
+    alone, and no type over it."""
+    if isinstance(value, str):
+        return str(value)
     return (value, EdmType.INT64) if isinstance(value, int) and abs(value) >= 2**31 else value
 
 

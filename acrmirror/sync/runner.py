@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from acrmirror.copying import Cancel
 from acrmirror.errors import Cancelled, Denied, Incomplete, MirrorError, NotFound, Transient, Unavailable
-from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecords, Recorder
+from acrmirror.jobs import JobQueue, JobRecords, Recorder
 from acrmirror.jobs.records import error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.jobs.run import CANCELLED
@@ -20,7 +20,7 @@ from acrmirror.settings import Settings
 from acrmirror.sync.comparisons import Comparisons
 from acrmirror.sync.sweeping import Sweeping
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import Sweep
+from acrmirror.work import FINAL_STATES, Sweep
 from acrmirror.work.sweep import KIND
 
 _log = logging.getLogger(__name__)

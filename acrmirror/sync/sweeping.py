@@ -18,7 +18,7 @@ from acrmirror.errors import (
     Transient,
     Unavailable,
 )
-from acrmirror.jobs import FINAL_STATES, JobQueue, JobRecords, UnderWay
+from acrmirror.jobs import JobQueue, JobRecords, UnderWay
 from acrmirror.mirror.listing import Listing
 from acrmirror.patterns import Patterns
 from acrmirror.reference import REPOSITORY_LIMIT, Digest, check_repository
@@ -26,7 +26,7 @@ from acrmirror.registry import Registry
 from acrmirror.registry.values import ListedManifest
 from acrmirror.sync.comparing import Comparison, Lack, Mirrored, edges_from
 from acrmirror.sync.tally import Tally
-from acrmirror.work import Job, Sweep
+from acrmirror.work import FINAL_STATES, Job, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing; what asks for more patience than 30 gets 30."""

@@ -8,12 +8,12 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import MirrorError, NotCompared
-from acrmirror.jobs import FINAL_STATES, JobRecords, TableClaims
+from acrmirror.jobs import JobRecords, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.sync.comparisons import Compared, Comparisons
 from acrmirror.sync.sweeps import Sweeps
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import Sweep, job_id
+from acrmirror.work import FINAL_STATES, JobId, Sweep
 
 EVERYTHING = ("*",)
 SLACK = timedelta(minutes=5)
@@ -60,7 +60,7 @@ class Timer:
         at = self._due(known, now)
         if at is None:
             return
-        sweep = Sweep(job_id(at, "compare everything"), EVERYTHING, from_datetime(at))
+        sweep = Sweep(JobId.of(at, "compare everything"), EVERYTHING, from_datetime(at))
         if self._records.get(sweep.id) is None:
             self._sweeps.send(sweep)
             _log.info("Enqueued %s: everything was compared last at %s", sweep.id, known.whole or "no time")

@@ -1,15 +1,14 @@
 """A job: one reference to bring into the mirror, as it travels through the queue."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, cast, get_args
 
-from acrmirror.errors import Malformed
 from acrmirror.moments import from_datetime, nine_digits, to_datetime
-from acrmirror.reference import Digest, Reference, shown
+from acrmirror.reference import Digest, Reference
 from acrmirror.work.failing import Failing, written
+from acrmirror.work.ids import JobId
 
 JOB_QUEUE = "mirror-jobs"
 DEAD_QUEUE = "mirror-jobs-poison"
@@ -19,22 +18,6 @@ DEAD_BACKFILL_QUEUE = "mirror-backfill-poison"
 """Sweeps and the jobs that they ask for have a queue of their own, so that no push waits behind them (rule W7)."""
 
 Kind = Literal["event", "deletion", "pull"]
-
-_LAST_MILLISECOND = 9_999_999_999_999
-_HOUR = 3_600_000
-
-
-def job_id(at: datetime, seed: str) -> str:
-    """An id that sorts newest first, and is the same for the same seed and time."""
-    milliseconds = int(at.timestamp() * 1000)
-    return f"{_LAST_MILLISECOND - milliseconds:013d}-{hashlib.sha256(seed.encode()).hexdigest()[:12]}"
-
-
-def children_moment(sweep: str) -> str:
-    """How the ids of the jobs begin that a sweep asks for, by the id of that sweep: with the hour in which it was asked
-    for, so that sweeps of the same hour have the same name for the same copy (rule W7)."""
-    milliseconds = _LAST_MILLISECOND - int(sweep.partition("-")[0])
-    return f"{_LAST_MILLISECOND - milliseconds // _HOUR * _HOUR:013d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +33,7 @@ class Job:
     the record counts is left to the later one.
     """
 
-    id: str
+    id: JobId
     kind: Kind
     reference: Reference
     at: str
@@ -64,7 +47,7 @@ class Job:
     force: bool = False
     check: int = 0
     platforms: tuple[str, ...] = ()
-    parent: str | None = None
+    parent: JobId | None = None
     retries: int = 0
     about: str | None = None
     ended: str = "done"
@@ -74,7 +57,7 @@ class Job:
         """A pull asked for now; `seed` sets it apart from others of the same millisecond."""
         now = datetime.now(UTC)
         moment = from_datetime(now)
-        identity = job_id(now, f"{seed} {reference}")
+        identity = JobId.of(now, f"{seed} {reference}")
         return cls(identity, "pull", reference, moment, moment, force=force, platforms=platforms)
 
     @classmethod
@@ -88,7 +71,7 @@ class Job:
         size: int | None = None,
     ) -> Self:
         """The same event delivered twice makes the same job."""
-        identity = job_id(to_datetime(at), f"{event_id} {reference}")
+        identity = JobId.of(to_datetime(at), f"{event_id} {reference}")
         received = from_datetime(datetime.now(UTC))
         return cls(identity, kind, reference, at, received, event_id, media_type, size)
 
@@ -164,47 +147,40 @@ class Job:
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Raises Malformed (InvalidReference among it) for what `to_json` never wrote."""
-        try:
-            fields = json.loads(text)
-            if fields["version"] != 1 or fields["kind"] not in get_args(Kind):
-                raise ValueError("another version or kind")
-            digest = fields.get("digest")
-            about = fields.get("about")
-            if about is None and not digest and fields.get("check") and fields["kind"] == "event":
-                # A recheck of an older version, which sent them only for a tag that contradicted the job's own event.
-                about = fields["at"]
-            return cls(
-                id=_text(fields["id"]),
-                kind=cast(Kind, fields["kind"]),
-                reference=Reference(
-                    _text(fields["repository"]), fields.get("tag"), Digest.parse(_text(digest)) if digest else None
-                ),
-                at=nine_digits(_text(fields["at"])),
-                received=nine_digits(_text(fields["received"])),
-                event_id=fields.get("eventId"),
-                media_type=fields.get("mediaType"),
-                size=fields.get("size"),
-                attempt=int(fields.get("attempt", 0)),
-                # Messages of older versions have one clock for all kinds (`failingSince`). Which failure set it going
-                # is not known, so that each kind begins anew.
-                failing=Failing.read(fields.get("failures")),
-                fresh=bool(fields.get("fresh")),
-                force=bool(fields.get("force")),
-                check=int(fields.get("check", 0)),
-                platforms=tuple(_text(it) for it in fields.get("platforms", ())),
-                parent=fields.get("parent"),
-                retries=int(fields.get("retries", 0)),
-                about=nine_digits(_text(about)) if about else None,
-                ended=_text(fields.get("ended", "done")),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise Malformed(
-                f"read a job from the queue: {shown(text)}",
-                f"it is no job ({error})",
-                "Only the app writes this queue.",
-            ) from error
+    def of_fields(cls, fields: dict[str, Any]) -> Self:
+        """From the fields of a message. Raises ValueError, KeyError, TypeError, AttributeError or InvalidReference for
+        what `to_json` never wrote."""
+        if fields["version"] != 1 or fields["kind"] not in get_args(Kind):
+            raise ValueError("another version or kind")
+        digest = fields.get("digest")
+        about = fields.get("about")
+        if about is None and not digest and fields.get("check") and fields["kind"] == "event":
+            # A recheck of an older version, which sent them only for a tag that contradicted the job's own event.
+            about = fields["at"]
+        return cls(
+            id=JobId(_text(fields["id"])),
+            kind=cast(Kind, fields["kind"]),
+            reference=Reference(
+                _text(fields["repository"]), fields.get("tag"), Digest.parse(_text(digest)) if digest else None
+            ),
+            at=nine_digits(_text(fields["at"])),
+            received=nine_digits(_text(fields["received"])),
+            event_id=fields.get("eventId"),
+            media_type=fields.get("mediaType"),
+            size=fields.get("size"),
+            attempt=int(fields.get("attempt", 0)),
+            # Messages of older versions have one clock for all kinds (`failingSince`). Which failure set it going
+            # is not known, so that each kind begins anew.
+            failing=Failing.read(fields.get("failures")),
+            fresh=bool(fields.get("fresh")),
+            force=bool(fields.get("force")),
+            check=int(fields.get("check", 0)),
+            platforms=tuple(_text(it) for it in fields.get("platforms", ())),
+            parent=JobId(fields["parent"]) if fields.get("parent") else None,
+            retries=int(fields.get("retries", 0)),
+            about=nine_digits(_text(about)) if about else None,
+            ended=_text(fields.get("ended", "done")),
+        )
 
 
 def _text(value: object) -> str:

@@ -1,16 +1,15 @@
 """A sweep: one job that lists the registry and asks for what the mirror lacks."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from acrmirror.errors import Malformed
 from acrmirror.moments import from_datetime, nine_digits
-from acrmirror.reference import Digest, Reference, shown
+from acrmirror.reference import Digest, Reference
 from acrmirror.work.failing import Failing, written
-from acrmirror.work.job import Job, children_moment, job_id
+from acrmirror.work.ids import JobId
+from acrmirror.work.job import Job
 
 KIND = "match"
 
@@ -20,7 +19,7 @@ class Sweep:
     """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits). `retries`, `attempt` and
     `failing` are as for a `Job`."""
 
-    id: str
+    id: JobId
     patterns: tuple[str, ...]
     at: str
     dry_run: bool = False
@@ -31,15 +30,13 @@ class Sweep:
     @classmethod
     def now(cls, patterns: tuple[str, ...], seed: str, *, dry_run: bool) -> Self:
         moment = datetime.now(UTC)
-        return cls(job_id(moment, f"{seed} {patterns}"), patterns, from_datetime(moment), dry_run)
+        return cls(JobId.of(moment, f"{seed} {patterns}"), patterns, from_datetime(moment), dry_run)
 
     def job(self, reference: Reference, digest: Digest, number: int | str = 0) -> Job:
         """The pull of one image that the sweep asks for. It is named by what it copies, within the hour, and not by the
         sweep: however many sweeps find the same lacking, it is one job (rule W7). `number` counts those that have
         ended by then, and did not bring it; or sets the job apart in another way."""
-        seed = hashlib.sha256(f"{reference} {digest} {number}".encode()).hexdigest()[:12]
-        identity = f"{children_moment(self.id)}-{seed}"
-        return Job(identity, "pull", reference, self.at, self.at, parent=self.id)
+        return Job(self.id.child(f"{reference} {digest} {number}"), "pull", reference, self.at, self.at, parent=self.id)
 
     def own_job(self, reference: Reference, digest: Digest) -> Job:
         """As `job`, but of this sweep alone: one each time that a person has sent it again."""
@@ -80,27 +77,14 @@ class Sweep:
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
     @classmethod
-    def from_json(cls, text: str) -> Self | None:
-        """None for a message that is no sweep. Raises Malformed."""
-        try:
-            fields = json.loads(text)
-            if not isinstance(fields, dict) or fields.get("kind") != KIND:
-                return None
-            patterns = tuple(str(it) for it in fields["patterns"])
-            return cls(
-                str(fields["id"]),
-                patterns,
-                nine_digits(str(fields["at"])),
-                bool(fields.get("dryRun")),
-                int(fields.get("retries", 0)),
-                int(fields.get("attempt", 0)),
-                Failing.read(fields.get("failures")),
-            )
-        except (ValueError, RecursionError):
-            return None
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Malformed(
-                f"read a job from the queue: {shown(text)}",
-                f"it is no job ({error})",
-                "Only the app writes this queue.",
-            ) from error
+    def of_fields(cls, fields: dict[str, Any]) -> Self:
+        """From the fields of a message. Raises ValueError, KeyError or TypeError for what `to_json` never wrote."""
+        return cls(
+            JobId.read(fields["id"]),
+            tuple(str(it) for it in fields["patterns"]),
+            nine_digits(str(fields["at"])),
+            bool(fields.get("dryRun")),
+            int(fields.get("retries", 0)),
+            int(fields.get("attempt", 0)),
+            Failing.read(fields.get("failures")),
+        )

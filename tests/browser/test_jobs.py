@@ -10,7 +10,8 @@ from watching import Open, Watched
 
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work.job import Job, job_id
+from acrmirror.work import JobId
+from acrmirror.work.job import Job
 from testkit.images import oci_image
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
@@ -156,7 +157,7 @@ def test_jobs_are_filtered_and_paged(status: Watched, mirror: Mirroring, reposit
         reference = Reference(repository, f"v{number:02}")
         moment = begun + timedelta(seconds=number)
         asked = from_datetime(moment)
-        job = Job(job_id(moment, repository), "pull", reference, asked, asked)
+        job = Job(JobId.of(moment, repository), "pull", reference, asked, asked)
         mirror.records.add(job)
         mirror.records.change(job.id, {"state": "gone" if number % 3 else "done"})
     page = status.page

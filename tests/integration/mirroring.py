@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-from acrmirror.jobs import FINAL_STATES, JobRecord, JobRecords
+from acrmirror.jobs import JobRecord, JobRecords
 from acrmirror.reference import Digest
 from acrmirror.storage import Entity
+from acrmirror.work import FINAL_STATES
 from standins.stack import Stack
 from testkit.images import Image
 from testkit.push import Pusher

@@ -218,3 +218,11 @@ def test_a_second_message_of_a_job_that_is_being_run_ends_at_once(mirror: Mirror
         first.join(30)
     record = record_of(mirror, job.id)
     assert (record.state, record.fields["run"]) == ("done", run)
+
+
+def test_a_sweep_that_is_cancelled_while_it_waits_is_told_without_an_image(mirror: Mirroring) -> None:
+    with app_of(mirror) as app:
+        asked = app.sweeps.ask(["asked/*"], dry_run=False)
+        record = app.pulls.cancel(asked.id)
+    assert record.state == "cancelled"
+    assert record.fields["error_asked"] == "mirror what its patterns choose"

@@ -14,9 +14,9 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.app import App
-from acrmirror.jobs import FINAL_STATES, Holder, JobRecord, TableClaims
+from acrmirror.jobs import Holder, JobRecord, TableClaims
 from acrmirror.moments import from_datetime
-from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Job, Sweep
+from acrmirror.work import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Job, Sweep
 from standins.stack import RESOURCE_ID
 from testkit.images import Image, oci_image
 from testkit.reader import verify_repository

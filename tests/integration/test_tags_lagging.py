@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from acrmirror.jobs import FINAL_STATES, JobQueue
+from acrmirror.jobs import JobQueue
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.rebuilding import last_in_mirror
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job
+from acrmirror.work import FINAL_STATES, Job
 from standins.stack import Stack
 from testkit.images import Image, StoredManifest, oci_image
 from testkit.stack import CONTAINER

@@ -14,7 +14,7 @@ from acrmirror.http import Request
 from acrmirror.http.api import Api
 from acrmirror.mirror.layout import Layout
 from acrmirror.moments import from_datetime
-from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, job_id
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, JobId
 from testkit.images import Image, oci_image
 from tests.integration.entities import put_row
 from tests.integration.mirroring import Mirroring
@@ -36,7 +36,7 @@ def event_message(repository: str, image: Image, at: str, **more: Any) -> dict[s
     """A push in the queue; a recheck has `check`, and no `digest` where it is of the tag alone."""
     return {
         "version": 1,
-        "id": job_id(moment_of(at), f"event-{repository}"),
+        "id": JobId.of(moment_of(at), f"event-{repository}"),
         "kind": "event",
         "repository": repository,
         "tag": image.tag,
@@ -158,8 +158,8 @@ def test_a_job_of_a_sweep_waits_also_where_the_queue_of_sweeps_is_not_there_yet(
     mirror, repository = bare_mirror, "upgrade/child"
     mirror.push(repository, oci_image(repository, tag="v1"))
     at = now()
-    parent = job_id(moment_of(at), "a sweep")
-    identity = job_id(moment_of(at), f"{parent} {repository}:v1")
+    parent = JobId.of(moment_of(at), "a sweep")
+    identity = JobId.of(moment_of(at), f"{parent} {repository}:v1")
     message = {"version": 1, "id": identity, "kind": "pull", "repository": repository, "tag": "v1"}
     message |= {"at": at, "received": at, "parent": parent}
     mirror.stack.registry.set_faults([AWAY])
@@ -176,7 +176,7 @@ def test_a_sweep_waits_for_its_queue_and_says_so(bare_mirror: Mirroring) -> None
     mirror, repository = bare_mirror, "upgrade/sweep"
     mirror.push(repository, oci_image(repository, tag="v1"))
     at = now()
-    identity = job_id(moment_of(at), "another sweep")
+    identity = JobId.of(moment_of(at), "another sweep")
     put_row(mirror.records.table, sweep_entity(identity, at, repository))
     message = {"version": 1, "id": identity, "kind": "match", "patterns": [repository], "at": at, "dryRun": False}
     with app_of(mirror) as app:
@@ -193,12 +193,12 @@ def test_a_sweep_waits_for_its_queue_and_says_so(bare_mirror: Mirroring) -> None
 
 def test_a_sweep_in_the_table_shows_its_jobs_or_that_it_has_none(bare_mirror: Mirroring) -> None:
     mirror, at = bare_mirror, now(60 * 30)
-    sweep, childless = (job_id(moment_of(at), f"{name} sweep") for name in ("old", "childless"))
+    sweep, childless = (JobId.of(moment_of(at), f"{name} sweep") for name in ("old", "childless"))
     table = mirror.records.table
     for identity in (sweep, childless):
         put_row(table, sweep_entity(identity, at, "upgrade/*") | {"state": "done"})
     for number, state in enumerate(("done", "done", "failed", "queued")):
-        child = job_id(moment_of(at), f"{sweep} upgrade/app:v{number}")
+        child = JobId.of(moment_of(at), f"{sweep} upgrade/app:v{number}")
         put_row(table, asked("pull", child, "upgrade/app", at, tag=f"v{number}", parent=sweep, state=state))
     with app_of(mirror) as app:
         api = Api(lambda: app)

@@ -3,8 +3,9 @@
 import pytest
 
 from acrmirror.http.api import _pull
-from acrmirror.jobs import FINAL_STATES, JobRecord
+from acrmirror.jobs import JobRecord
 from acrmirror.reference import Reference
+from acrmirror.work import FINAL_STATES
 from acrmirror.work.job import Job
 
 

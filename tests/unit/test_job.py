@@ -7,7 +7,7 @@ import pytest
 
 from acrmirror.errors import Malformed
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job, job_id
+from acrmirror.work import Job, JobId, Sweep, read_task
 from acrmirror.work.failing import Failing
 
 AT = "2026-04-25T21:39:47.276585742Z"
@@ -19,8 +19,38 @@ GOOD = Job.of_event(REFERENCE, "e1", AT).to_json()[:-1]
 
 def test_an_id_sorts_newest_first() -> None:
     now = datetime(2026, 4, 25, tzinfo=UTC)
-    ids = [job_id(now + timedelta(milliseconds=step), "x") for step in (0, 1, 1000, 10**9, 10**11)]
+    ids = [JobId.of(now + timedelta(milliseconds=step), "x") for step in (0, 1, 1000, 10**9, 10**11)]
     assert ids == sorted(ids, reverse=True)
+
+
+def test_an_id_says_when_and_its_hour_names_what_a_sweep_asks_for() -> None:
+    at = datetime(2026, 4, 25, 21, 39, 47, 276_000, tzinfo=UTC)
+    identity = JobId.of(at, "x")
+    assert JobId.is_one(identity)
+    assert identity.asked_at == at
+    later = JobId.of(at + timedelta(minutes=20), "y")
+    assert identity.child("copy") == later.child("copy")
+    assert identity.child("copy").asked_at == at.replace(minute=0, second=0, microsecond=0)
+    assert JobId.of(at + timedelta(minutes=21), "x").child("copy") != identity.child("copy")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "8203961331987", "8203961331987-D0C8D6214121", "8203961331987-d0c8d6214121/", "../x"]
+)
+def test_what_is_no_id(text: str) -> None:
+    assert not JobId.is_one(text)
+
+
+def test_a_sweep_is_read_from_its_message_and_is_no_job() -> None:
+    sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), ("team/*",), AT, retries=2, failing=FAILING)
+    assert read_task(sweep.to_json()) == sweep
+
+
+@pytest.mark.parametrize("fields", [{"id": 7}, {"patterns": None}, {"at": "soon"}, {"retries": "many"}])
+def test_what_is_no_sweep_is_malformed(fields: dict[str, object]) -> None:
+    sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), ("team/*",), AT)
+    with pytest.raises(Malformed):
+        read_task(json.dumps(json.loads(sweep.to_json()) | fields))
 
 
 def test_the_same_event_makes_the_same_job() -> None:
@@ -30,36 +60,36 @@ def test_the_same_event_makes_the_same_job() -> None:
 
 def test_a_job_survives_the_queue() -> None:
     job = Job.of_event(REFERENCE, "e1", AT, "event", "application/json", 12).later(FAILING, fresh=True)
-    assert Job.from_json(job.to_json()) == job
+    assert read_task(job.to_json()) == job
     assert (job.attempt, job.failing) == (1, FAILING)
     check = job.checking_again(None, AT)
-    assert Job.from_json(check.to_json()) == check
+    assert read_task(check.to_json()) == check
     assert (check.reference.digest, check.reference.tag, check.check) == (None, "v1", 1)
     assert (check.attempt, check.failing) == (0, ())
     assert (check.about, check.ended) == (AT, "done")
     check = job.checking_again(REFERENCE.digest)
-    assert Job.from_json(check.to_json()) == check
+    assert read_task(check.to_json()) == check
     assert (check.reference.digest, check.about) == (REFERENCE.digest, None)
     check = job.checking_again(None, AT, "gone").checking_again(None, AT, "done")
-    assert Job.from_json(check.to_json()) == check
+    assert read_task(check.to_json()) == check
     assert (check.about, check.ended, check.check) == (AT, "gone", 2)
 
 
 def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_anew() -> None:
     """It has one clock for all kinds, and what set it going is not known."""
     written = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"attempt": 4, "failingSince": AT}
-    job = Job.from_json(json.dumps(written))
+    job = read_task(json.dumps(written))
     assert (job.attempt, job.failing, job.reference) == (4, (), REFERENCE)
 
 
 def test_a_recheck_of_an_older_version_is_about_its_own_event() -> None:
     """It was sent only for a tag that contradicted that. One for a foreign layer that was not there has a digest."""
     fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"check": 1}
-    assert Job.from_json(json.dumps(fields)).about is None
+    assert read_task(json.dumps(fields)).about is None
     del fields["digest"]
-    assert Job.from_json(json.dumps(fields)).about == AT
-    assert Job.from_json(json.dumps(fields | {"about": DUE})).about == DUE
-    assert Job.from_json(json.dumps(fields | {"kind": "pull"})).about is None
+    assert read_task(json.dumps(fields)).about == AT
+    assert read_task(json.dumps(fields | {"about": DUE})).about == DUE
+    assert read_task(json.dumps(fields | {"kind": "pull"})).about is None
 
 
 @pytest.mark.parametrize(
@@ -84,12 +114,12 @@ def test_a_recheck_of_an_older_version_is_about_its_own_event() -> None:
 )
 def test_what_is_no_job_is_malformed(text: str) -> None:
     with pytest.raises(Malformed):
-        Job.from_json(text)
+        read_task(text)
 
 
 @pytest.mark.parametrize("name", ["id", "repository", "at", "received", "digest"])
 def test_a_message_with_a_number_for_a_text_is_no_job(name: str) -> None:
     fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json())
-    assert Job.from_json(json.dumps(fields)).id == fields["id"]
+    assert read_task(json.dumps(fields)).id == fields["id"]
     with pytest.raises(Malformed, match="a field is no string"):
-        Job.from_json(json.dumps(fields | {name: 8203971343403}))
+        read_task(json.dumps(fields | {name: 8203971343403}))

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from acrmirror.http.models.base import Model, State
-from acrmirror.jobs.pulls import ID_GRAMMAR
 from acrmirror.patterns import PATTERN_GRAMMAR
 from acrmirror.platforms import PLATFORM_GRAMMAR
 from acrmirror.reference import REFERENCE_GRAMMAR
+from acrmirror.work.ids import ID_GRAMMAR
 
 WAIT_LIMIT = 60
 PAGE_LIMIT = 1000

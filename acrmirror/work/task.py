@@ -1,0 +1,23 @@
+"""What a message of the queues may ask for."""
+
+import json
+
+from acrmirror.errors import Malformed
+from acrmirror.reference import shown
+from acrmirror.work.job import Job
+from acrmirror.work.sweep import KIND, Sweep
+
+Task = Job | Sweep
+
+
+def read_task(message: str) -> Task:
+    """Raises Malformed (InvalidReference among it) for what no `to_json` wrote."""
+    try:
+        fields = json.loads(message)
+        if not isinstance(fields, dict):
+            raise ValueError("a message is a JSON object")
+        return Sweep.of_fields(fields) if fields.get("kind") == KIND else Job.of_fields(fields)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(
+            f"read a job from the queue: {shown(message)}", f"it is no job ({error})", "Only the app writes this queue."
+        ) from error
