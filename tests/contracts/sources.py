@@ -4,6 +4,7 @@ suite of its content stores: one class of tests, and a bed for each implementati
 import json
 import re
 import threading
+import time
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -52,6 +53,10 @@ class SourceBed(ABC):
     @abstractmethod
     def refuse(self, status: int) -> None:
         """Answers 403, 429 or 503 to everything from now on."""
+
+    @abstractmethod
+    def stall_blobs(self) -> None:
+        """From now on no byte of a blob comes."""
 
     @abstractmethod
     def spoil_manifests(self) -> None:
@@ -178,6 +183,18 @@ class SourceContract:
             reader.close()
             with pytest.raises(Cancelled):
                 reader.read_into(0, memoryview(bytearray(10)), lambda count: None)
+
+    def test_a_read_that_is_blocked_is_cancelled_from_another_thread(self, bed: SourceBed) -> None:
+        known = bed.push_blob(b"x" * 1000)
+        bed.stall_blobs()
+        with bed.source.blob(bed.repository, known) as reader:
+            timer = threading.Timer(0.5, reader.close)
+            timer.start()
+            begun = time.monotonic()
+            with pytest.raises(Cancelled):
+                reader.read_into(0, memoryview(bytearray(1000)), lambda count: None)
+            timer.join()
+        assert time.monotonic() - begun < 5
 
     def test_a_blob_is_looked_for_without_its_bytes(self, bed: SourceBed) -> None:
         known = bed.push_blob(b"x" * 10)

@@ -39,6 +39,9 @@ class RegistryInMemory(SourceBed):
     def refuse(self, status: int) -> None:
         self._registry.refusing = REFUSALS[status]
 
+    def stall_blobs(self) -> None:
+        self._registry.reads.stalls = True
+
     def spoil_manifests(self) -> None:
         for digest, served in self._registry.manifests.items():
             self._registry.manifests[digest] = ManifestBytes(served.raw[:-1] + b" ", served.media_type)

@@ -34,6 +34,9 @@ class RegistryOverHttp(SourceBed):
         for kind in ("manifest", "blob", "referrers"):
             self._misbehave(kind, status=status)
 
+    def stall_blobs(self) -> None:
+        self._misbehave("data", stall_at=0, stall_ms=20_000)
+
     def spoil_manifests(self) -> None:
         self._misbehave("manifest", corrupt=30)
 
@@ -54,5 +57,5 @@ class RegistryOverHttp(SourceBed):
 class TestRegistryOverHttp(SourceContract):
     @pytest.fixture
     def bed(self, bed: Bed) -> Iterator[SourceBed]:
-        with bed.open(patience=1) as source:
+        with bed.open(patience=3) as source:
             yield RegistryOverHttp(bed, source)
