@@ -1,0 +1,34 @@
+"""A mirror as the suites see it, and what may happen to it from outside."""
+
+from abc import ABC, abstractmethod
+
+from acrmirror.copying.ports import Target
+from acrmirror.history import Observation
+from acrmirror.reference import Digest, Reference
+
+
+class TargetBed(ABC):
+    """An empty mirror, and what may happen to it from outside. `block` is the size of its blocks in bytes."""
+
+    target: Target
+    block: int
+
+    @abstractmethod
+    def stored(self, digest: Digest) -> bytes | None:
+        """The bytes at a digest."""
+
+    @abstractmethod
+    def overwrite(self, digest: Digest, data: bytes) -> None:
+        """Puts other bytes at a digest."""
+
+    @abstractmethod
+    def drop_staged(self, digest: Digest) -> None:
+        """Drops the blocks that are staged for a digest at which nothing is."""
+
+    @abstractmethod
+    def damage_tag(self, repository: str, tag: str) -> None:
+        """Makes a tag's link name no digest."""
+
+    @abstractmethod
+    def observed(self, reference: Reference) -> list[Observation]:
+        """What history has of a tag, oldest first."""
