@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from watching import Open, Watched, Windows
 
 from standins.stack import Stack
 from testkit.stack import ROOT
+from tests.browser.watching import Open, Watched, Windows
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring, mirroring
 

@@ -2,9 +2,9 @@
 
 import pytest
 from playwright.sync_api import expect
-from watching import Watched
 
 from standins.stack import Stack
+from tests.browser.watching import Watched
 from tests.integration.http_api import Caller
 
 pytestmark = pytest.mark.browser

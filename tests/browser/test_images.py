@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
-from watching import Open, Watched
 
 from testkit.images import Image, multi_arch, oci_image, sbom, signature, together
+from tests.browser.watching import Open, Watched
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 

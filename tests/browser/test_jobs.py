@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from watching import Open, Watched
 
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.work import JobId
 from acrmirror.work.job import Job
 from testkit.images import oci_image
+from tests.browser.watching import Open, Watched
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 

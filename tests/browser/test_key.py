@@ -2,7 +2,8 @@
 
 import pytest
 from playwright.sync_api import expect
-from watching import Open, Watched
+
+from tests.browser.watching import Open, Watched
 
 pytestmark = pytest.mark.browser
 

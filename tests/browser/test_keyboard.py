@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from watching import Open
 
 from testkit.images import multi_arch
+from tests.browser.watching import Open
 from tests.integration.mirroring import Mirroring
 
 pytestmark = pytest.mark.browser

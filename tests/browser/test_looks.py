@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe, AxeResults
 from playwright.sync_api import Page, expect
-from showcase import IMAGE, Showcase, showcase
-from watching import Watched, Windows
 
 from standins.foundation import Foundation
 from testkit.stack import mirror_stack
+from tests.browser.showcase import IMAGE, Showcase, showcase
+from tests.browser.watching import Watched, Windows
 
 pytestmark = pytest.mark.browser
 

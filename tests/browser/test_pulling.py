@@ -4,10 +4,10 @@ import uuid
 
 import pytest
 from playwright.sync_api import expect
-from watching import Watched
 
 from testkit.images import multi_arch, oci_image
 from testkit.reader import verify_tag
+from tests.browser.watching import Watched
 from tests.integration.mirroring import Mirroring
 
 pytestmark = pytest.mark.browser

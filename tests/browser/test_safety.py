@@ -7,9 +7,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Page, expect
-from watching import Open, Watched
 
 from testkit.images import oci_image, sbom, together
+from tests.browser.watching import Open, Watched
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 

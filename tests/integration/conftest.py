@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from azure.storage.blob import ContainerClient
-from command import Command
-from http_api import Caller
-from mirroring import Mirroring, mirroring
 
 from acrmirror.mirror import MirrorStore
 from standins.foundation import Account
 from standins.stack import Stack
 from testkit.stack import CONTAINER
+from tests.integration.command import Command
 from tests.integration.entities import remove_entity
+from tests.integration.http_api import Caller
+from tests.integration.mirroring import Mirroring, mirroring
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from command import Command
-from mirroring import Mirroring
 from typer.testing import Result
 
 from testkit.images import multi_arch, oci_image
+from tests.integration.command import Command
+from tests.integration.mirroring import Mirroring
 
 MIB = 1024 * 1024
 

@@ -11,10 +11,6 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from command import Command
-from error_rows import command_rows
-from mirroring import Mirroring, mirroring
-from storage_proxy import StorageProxy
 
 from acrmirror.mirror import Layout
 from standins.foundation import Foundation
@@ -22,6 +18,10 @@ from standins.process import wait_for
 from standins.stack import Stack
 from testkit.images import Image, multi_arch, oci_image
 from tests.documentation import table
+from tests.integration.command import Command
+from tests.integration.error_rows import command_rows
+from tests.integration.mirroring import Mirroring, mirroring
+from tests.integration.storage_proxy import StorageProxy
 from tests.programs import as_from_a_terminal
 
 LAYOUT = Layout()

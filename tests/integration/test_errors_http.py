@@ -6,10 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from error_rows import rows
-from http_api import Caller, Got
-from mirroring import Mirroring, mirroring
-from storage_proxy import StorageProxy
 
 from acrmirror.app import App
 from acrmirror.http import Request
@@ -25,6 +21,10 @@ from standins.relay import Answer
 from standins.stack import Stack
 from testkit.images import Image, multi_arch, oci_image
 from testkit.stack import CONTAINER, mirror_stack
+from tests.integration.error_rows import rows
+from tests.integration.http_api import Caller, Got
+from tests.integration.mirroring import Mirroring, mirroring
+from tests.integration.storage_proxy import StorageProxy
 
 LAYOUT = Layout()
 

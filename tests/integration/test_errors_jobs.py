@@ -8,10 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from error_rows import rows
-from mirroring import Mirroring
-from running import app_of, at_work_elsewhere, failing_since, job_for
-from storage_proxy import StorageProxy
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
@@ -23,6 +19,10 @@ from standins.foundation import Foundation
 from testkit.images import Image, multi_arch, oci_image
 from testkit.images.build import SMALL, add_image, add_index
 from testkit.images.values import Draft
+from tests.integration.error_rows import rows
+from tests.integration.mirroring import Mirroring
+from tests.integration.running import app_of, at_work_elsewhere, failing_since, job_for
+from tests.integration.storage_proxy import StorageProxy
 
 MANIFEST = {"kind": "manifest"}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

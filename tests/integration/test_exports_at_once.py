@@ -9,11 +9,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from command import Command
-from mirroring import Mirroring
 
 from acrmirror.reference import Digest
 from testkit.images import Image, oci_image
+from tests.integration.command import Command
+from tests.integration.mirroring import Mirroring
 
 MIB = 1024 * 1024
 ROUNDS = 5

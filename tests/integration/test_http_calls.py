@@ -4,12 +4,12 @@ import runpy
 from functools import cache
 
 import pytest
-from http_api import Caller
-from mirroring import Mirroring
 
 from standins.stack import Stack
 from testkit.images import oci_image
 from testkit.stack import ROOT
+from tests.integration.http_api import Caller
+from tests.integration.mirroring import Mirroring
 
 OPEN = {"live", "status", "status/main.js"}
 """Calls that need no key: that it runs, and the page without anything in it."""

@@ -6,11 +6,11 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from http_api import Caller
-from mirroring import Mirroring
 
 from acrmirror.reference import Digest
 from testkit.images import Image, multi_arch, oci_image, signature, together
+from tests.integration.http_api import Caller
+from tests.integration.mirroring import Mirroring
 
 
 def bring(mirror: Mirroring, call: Caller, repository: str, image: Image, tag: str = "latest") -> Image:

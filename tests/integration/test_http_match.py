@@ -5,11 +5,11 @@ import uuid
 from typing import Any
 
 import pytest
-from http_api import Caller
-from mirroring import Mirroring
 
 from testkit.images import oci_image
 from testkit.reader import verify_tag
+from tests.integration.http_api import Caller
+from tests.integration.mirroring import Mirroring
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from http_api import Caller, Got
-from mirroring import Mirroring
 
 from acrmirror.moments import to_datetime
 from standins.stack import Stack
 from testkit.images import multi_arch, oci_image
 from testkit.reader import verify_tag
+from tests.integration.http_api import Caller, Got
+from tests.integration.mirroring import Mirroring
 
 MIB = 1024 * 1024
 

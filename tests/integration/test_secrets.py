@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from command import Command
-from http_api import Caller
-from mirroring import Mirroring, mirroring
-from storage_proxy import StorageProxy
 
 from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import multi_arch, oci_image, signature, together
+from tests.integration.command import Command
+from tests.integration.http_api import Caller
+from tests.integration.mirroring import Mirroring, mirroring
+from tests.integration.storage_proxy import StorageProxy
 
 LAYER = 32_000
 """Bytes; what is larger is content of images, and no text of the app's."""

@@ -11,7 +11,7 @@ import pytest
 
 from standins.certificates import make_certificates
 from standins.process import Service
-from tools import tool
+from tests.interop.tools import tool
 
 pytestmark = pytest.mark.interop
 

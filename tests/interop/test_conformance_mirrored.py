@@ -11,8 +11,8 @@ from acrmirror.settings import Settings
 from standins.stack import Stack
 from testkit.reader import verify_all
 from tests.integration.mirroring import mirroring
+from tests.interop.tools import tool
 from tests.registries import registry_of
-from tools import tool
 
 pytestmark = pytest.mark.interop
 
