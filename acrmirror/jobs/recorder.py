@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from acrmirror.errors import Conflict
-from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS, JobRecord, JobRecords, Recorded
+from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS, JobRecord, JobRecords
 from acrmirror.moments import from_datetime
+from acrmirror.work.task import Task
 
 
 class Recorder:
@@ -16,7 +17,7 @@ class Recorder:
     `was_done`: the job was done before this run took the record, as when its event comes twice.
     """
 
-    def __init__(self, records: JobRecords, job: Recorded, run: str, deliveries: int) -> None:
+    def __init__(self, records: JobRecords, job: Task, run: str, deliveries: int) -> None:
         self._records = records
         self._job = job
         self._run = run

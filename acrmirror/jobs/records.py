@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.properties import fitting
@@ -16,6 +16,7 @@ from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.storage import Entity, Lost, Table, TokenCredential
 from acrmirror.work.ids import DAY_DIGITS, JobId
 from acrmirror.work.state import FINAL_STATES, UNFINISHED_STATES
+from acrmirror.work.task import Task
 
 UNHEARD_AFTER = timedelta(seconds=60)
 """How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
@@ -28,31 +29,16 @@ UNFINISHED_FIELDS += ["heartbeat", "received", "next_attempt"]
 _log = logging.getLogger(__name__)
 
 
-class Recorded(Protocol):
-    """What a record is of: a job or a sweep."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def retries(self) -> int: ...
-    @property
-    def check(self) -> int: ...
-    @property
-    def asked(self) -> dict[str, Any]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """One record as it was read. `fields` are as in docs/records.md."""
 
-    id: str
+    id: JobId
     fields: dict[str, Any]
     etag: str
 
     @classmethod
-    def of(cls, job: Recorded) -> "JobRecord":
+    def of(cls, job: Task) -> "JobRecord":
         """As it is first written."""
         return cls(job.id, job.asked | {"state": "queued", "retries": job.retries, "heartbeat": _now()}, "")
 
@@ -99,7 +85,7 @@ class JobRecords:
     def close(self) -> None:
         self.table.close()
 
-    def add(self, job: Recorded) -> bool:
+    def add(self, job: Task) -> bool:
         """Writes the record of a job that was just enqueued; False if it is there already."""
         return self.write(job.id, JobRecord.of(job).fields, None) is not None
 
@@ -192,7 +178,7 @@ def _partition(identity: str) -> str:
 
 
 def _record(entity: Entity) -> JobRecord:
-    return JobRecord(entity.row, dict(entity.fields), entity.etag)
+    return JobRecord(JobId(entity.row), dict(entity.fields), entity.etag)
 
 
 def _now() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request, expect
 
 from standins.stack import Stack
 
@@ -33,8 +33,12 @@ class Watched:
         page.on("request", lambda request: watched.requests.append(request))
         page.on("console", watched._listen)
         page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (watched.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", watched._dismiss)
         return watched
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not _ANSWERED.match(message.text):

@@ -178,6 +178,6 @@ def test_what_is_not_bicep_is_not_read(text: str, said: str) -> None:
 )
 def test_what_would_fail_is_impossible_and_says_where(text: str, said: str) -> None:
     file = read(Path("x.bicep"), text)
-    given = {"a": {}} if text.startswith("param") else {}
+    given: dict[str, dict[str, object]] = {"a": {}} if text.startswith("param") else {}
     with pytest.raises(Impossible, match=re.escape(said)):
         deploy(Path("x.bicep"), given, Target(Scope(HERE, "rg")), lambda path: file)

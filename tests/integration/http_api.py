@@ -36,6 +36,6 @@ class Caller:
         request = Request(f"{self.url}/api/{path}", data, headers, method=method)
         try:
             with urlopen(request, timeout=90) as response:
-                return Got(response.status, response.headers, response.read())
+                return Got(response.status, dict(response.headers.items()), response.read())
         except HTTPError as error:
-            return Got(error.code, error.headers, error.read())
+            return Got(error.code, dict(error.headers.items()), error.read())

@@ -15,7 +15,7 @@ from acrmirror.jobs import TableClaims
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
-from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Job
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Job, read_task
 from acrmirror.work.failing import Failing
 from standins.foundation import Foundation
 from standins.relay import Answer
@@ -40,6 +40,12 @@ def table_answering(
         proxy.refuses = refuses
         with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
             yield app, proxy
+
+
+def read_job(message: str) -> Job:
+    task = read_task(message)
+    assert isinstance(task, Job)
+    return task
 
 
 def job_for(repository: str, image: Image, name: str = "event") -> Job:

@@ -39,7 +39,7 @@ def rows(records: JobRecords) -> list[Entity]:
     "later",
     [
         Holder.of(JOB, "next", 2),
-        Holder.of(JOB.later(JOB.at, fresh=False), "next", 1),
+        Holder.of(JOB.later((), fresh=False), "next", 1),
         Holder.of(replace(JOB, retries=1), "next", 1),
     ],
     ids=["delivery", "attempt", "retry"],

@@ -86,7 +86,7 @@ def test_a_claim_whose_answer_a_cancelled_run_did_not_wait_for_is_gone_with_its_
                 waits.set()
                 time.sleep(5)
 
-        proxy._relay.heard = slowly  # type: ignore[assignment]
+        proxy._relay.heard = slowly
         run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         run.start()
         assert waits.wait(20)

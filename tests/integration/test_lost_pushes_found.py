@@ -9,10 +9,10 @@ import pytest
 from acrmirror.app import App
 from acrmirror.jobs import JobRecord
 from acrmirror.reference import Digest
-from acrmirror.work import Job, read_task
+from acrmirror.work import Job
 from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, failing_since, job_for, next_message, sent
+from tests.integration.running import app_of, failing_since, job_for, next_message, read_job, sent
 
 # Every second, however busy the machine is.
 AGES = {"MIRROR_NOT_FOUND_SECONDS": "1", "MIRROR_RECHECK_SECONDS": ",".join(map(str, (*range(1, 120), 600)))}
@@ -65,7 +65,7 @@ def test_a_push_by_digest_is_asked_for_again_too(bare_mirror: Mirroring) -> None
     mirror, repository = bare_mirror, "lost/untagged"
     image = mirror.push(repository, oci_image("lost untagged"))
     job = job_for(repository, image)
-    job = read_task(json.dumps({k: v for k, v in json.loads(job.to_json()).items() if k != "tag"}))
+    job = read_job(json.dumps({k: v for k, v in json.loads(job.to_json()).items() if k != "tag"}))
     with app_of(mirror, **AGES) as app:
         hidden(mirror, image.root.digest)
         lost(mirror, app, job)
@@ -84,7 +84,7 @@ def test_a_tag_that_is_gone_by_then_is_all_that_is_gone(bare_mirror: Mirroring) 
         lost(mirror, app, job)
         mirror.stack.registry.clear_faults()
         mirror.pusher.delete_tag(repository, "latest")
-        check = read_task(json.dumps(next_message(mirror)))
+        check = read_job(json.dumps(next_message(mirror)))
         long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
         app.dispatch.run(check.later(long_ago, fresh=False).to_json(), 1)
     after = record_of(mirror, job)
@@ -101,7 +101,7 @@ def test_it_is_asked_for_until_the_lag_window_is_over_and_stays_gone_if_it_is(ba
     with app_of(mirror, **ages) as app:
         hidden(mirror, image.root.digest, "latest")
         before = lost(mirror, app, job)
-        check = read_task(json.dumps(next_message(mirror, 40)))
+        check = read_job(json.dumps(next_message(mirror, 40)))
         assert check.reference.digest == image.root.digest
         long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
         app.dispatch.run(check.later(long_ago, fresh=False).to_json(), 1)

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from functools import partial
+from operator import ge
 from typing import Any
 
 import pytest
@@ -49,7 +51,7 @@ def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
             repository = f"cut/n{limit}"
             mirror.push(repository, image)
             start = proxy.writes
-            proxy.allows = lambda number, last=start + limit: number <= last
+            proxy.allows = partial(ge, start + limit)
             job = Job.of_event(
                 Reference(repository, image.tag, image.root.digest), f"cut-{limit}", "2026-04-25T21:39:47.000000000Z"
             )

@@ -238,6 +238,7 @@ def test_referrers_are_listed_under_their_subjects_tag(store: MirrorStore) -> No
         assert store.tags.read("team/app", subject.digest.referrers_tag) == once
     tag = store.tags.read("team/app", subject.digest.referrers_tag)
     assert tag is not None
+    assert tag.digest is not None
     index = store.manifests.read("team/app", Descriptor(OCI_INDEX, tag.digest, 0))
     assert [it.digest for it in index.manifests] == sorted((it.digest for it in referrers), key=str)
     assert {it.artifact_type for it in index.manifests} == {"application/vnd.example"}
@@ -265,6 +266,7 @@ def test_merging_in_parallel_loses_no_referrer(store: MirrorStore) -> None:
     assert not failures
     tag = store.tags.read("team/app", subject.referrers_tag)
     assert tag is not None
+    assert tag.digest is not None
     index = store.manifests.read("team/app", Descriptor(OCI_INDEX, tag.digest, 0))
     assert len(index.manifests) == 8
 

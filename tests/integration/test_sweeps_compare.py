@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -155,12 +156,13 @@ def test_an_old_job_is_believed_while_a_message_as_old_waits(bare_mirror: Mirror
     job = job_for(repository, image)
     mirror.queues[0].send_message("e30=")
     oldest = mirror.queues[0].peek_messages(1)[0].inserted_on
+    assert oldest is not None
     with app_of(mirror) as app:
         mirror.records.add(job)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(underway, "PATIENCE", underway.timedelta(0))
+            patch.setattr(underway, "PATIENCE", timedelta(0))
             assert swept(mirror, app, f"{team}/*").fields["match_under_way"] == 1
-            early = (oldest - underway.timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
+            early = (oldest - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
             mirror.records.change(job.id, {"heartbeat": early})
             assert swept(mirror, app, f"{team}/*").fields["match_asked"] == 1
 

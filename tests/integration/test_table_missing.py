@@ -10,7 +10,7 @@ from acrmirror.errors import MirrorError, Misconfigured, Transient, Unavailable
 from acrmirror.jobs import Flights, JobRecord, JobRecords, Recorder, Refusals, TableClaims
 from acrmirror.reference import Reference
 from acrmirror.sync.comparisons import Compared, Comparisons
-from acrmirror.work import Job
+from acrmirror.work import Job, JobId
 from standins.foundation import Account
 from testkit.stack import TABLE
 
@@ -71,7 +71,7 @@ def test_a_race_that_is_lost_is_that_and_no_more(records: JobRecords) -> None:
     assert not records.add(JOB)
     assert records.write(JOB.id, {"state": "done"}, None) is None
     assert records.write(JOB.id, {"state": "done"}, RECORD) is None
-    other = JobRecord("8203958736064-0123456789ab", {}, 'W/"one"')
+    other = JobRecord(JobId("8203958736064-0123456789ab"), {}, 'W/"one"')
     assert records.write(other.id, {"state": "done"}, other) is None
     assert not Comparisons(records.table).ask(KNOWN, "sweep", NOW)
 

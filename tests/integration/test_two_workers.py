@@ -98,6 +98,16 @@ def assert_whole(stack: Stack, repository: str) -> None:
     assert report.is_whole, str(report)
 
 
+def meeting_at(block: int, barrier: threading.Barrier) -> Callable[[int], object]:
+    """Before that block is staged, waits for the other worker."""
+    return lambda index: barrier.wait(60) if index == block else None
+
+
+def tell_and_wait(mine: threading.Event, other: threading.Event) -> None:
+    mine.set()
+    other.wait(60)
+
+
 def test_two_workers_at_once_end_in_one_whole_layer(bare_stack: Stack, pushed: tuple[Reference, Registry]) -> None:
     """Both come to their last block before either stages it, and have staged it before either commits."""
     reference, registry = pushed
@@ -105,7 +115,7 @@ def test_two_workers_at_once_end_in_one_whole_layer(bare_stack: Stack, pushed: t
     with workers(bare_stack, 8, 10) as pair:
         for worker in pair:
             number = -(-SIZE // worker.block_size) - 1
-            worker.before_stage = lambda index, number=number: last.wait(60) if index == number else None
+            worker.before_stage = meeting_at(number, last)
             worker.before_commit = lambda: end.wait(60)
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda worker: copy(registry, worker, reference), pair))
@@ -121,8 +131,8 @@ def test_whoever_commits_first_takes_nothing_of_what_the_other_staged_last(
     first_staged, second_staged, committed = threading.Event(), threading.Event(), threading.Event()
     with workers(bare_stack, *sizes) as (first, second):
         second.before_stage = lambda index: first_staged.wait(60)
-        first.before_commit = lambda: (first_staged.set(), second_staged.wait(60))
-        second.before_commit = lambda: (second_staged.set(), committed.wait(60))
+        first.before_commit = lambda: tell_and_wait(first_staged, second_staged)
+        second.before_commit = lambda: tell_and_wait(second_staged, committed)
         with ThreadPoolExecutor(2) as pool:
             later = pool.submit(copy, registry, second, reference)
             copy(registry, first, reference)

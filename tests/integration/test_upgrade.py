@@ -52,8 +52,8 @@ def event_message(repository: str, image: Image, at: str, **more: Any) -> dict[s
 
 def asked(kind: str, identity: str, repository: str, at: str, **more: Any) -> dict[str, Any]:
     """The entity of a job as it was first written, with neither `heartbeat` nor `retries`."""
-    known = {"kind": kind, "repository": repository, "tag": "", "digest": "", "event_id": "", "at": at, "received": at}
-    known |= {"force": False, "platforms": "[]", "parent": "", "state": "queued"}
+    known: dict[str, Any] = {"kind": kind, "repository": repository, "tag": "", "digest": "", "event_id": ""}
+    known |= {"at": at, "received": at, "force": False, "platforms": "[]", "parent": "", "state": "queued"}
     return {"PartitionKey": f"job-{identity[:5]}", "RowKey": identity} | known | more
 
 

@@ -67,7 +67,7 @@ def pushed(mirror: Mirroring, shape: str) -> tuple[str, Image]:
 
 
 def skopeo(*arguments: str, folder: Path) -> None:
-    command = [tool("skopeo"), "copy", "--insecure-policy", *arguments]
+    command = [str(tool("skopeo")), "copy", "--insecure-policy", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -123,7 +123,7 @@ def test_crane_pushes_an_archive(mirror: Mirroring, export: Export, tmp_path: Pa
     environment = {**os.environ, "SSL_CERT_FILE": str(mirror.stack.ca), "DOCKER_CONFIG": str(tmp_path)}
 
     def crane(*arguments: str) -> str:
-        command = [tool("crane"), *arguments]
+        command = [str(tool("crane")), *arguments]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
         )

@@ -81,7 +81,7 @@ def counted(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) ->
         blobs = running.enter_context(Relay(account.blob_endpoint))
         relayed = RelayedFoundation(foundation, account, blobs)
         folder = tmp_path_factory.mktemp("large")
-        stack = running.enter_context(mirror_stack(foundation=relayed, folder=folder))  # type: ignore[arg-type]
+        stack = running.enter_context(mirror_stack(foundation=relayed, folder=folder))
         yield Counted(stack, blobs, running.enter_context(Relay(stack.functions.url)))
 
 

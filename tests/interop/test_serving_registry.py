@@ -46,7 +46,7 @@ def served(mirror: Mirroring, tmp_path: Path) -> Iterator[str]:
         "REGISTRY_AUTH_HTPASSWD_PATH": str(users),
         "REGISTRY_HTTP_ADDR": address,
     }
-    command = [tool("registry"), "serve", INFRA / "registry" / "config.yml"]
+    command = [str(tool("registry")), "serve", str(INFRA / "registry" / "config.yml")]
     log = tmp_path / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

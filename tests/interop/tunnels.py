@@ -36,7 +36,7 @@ class Tunnels:
 
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.address: tuple[str, int] = self._server.server_address[:2]
+        self.address = ("127.0.0.1", int(self._server.server_address[1]))
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="tunnels")
 

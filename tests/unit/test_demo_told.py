@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from acrmirror.jobs import JobRecord
+from acrmirror.work import JobId
 from devtools.activity import Activity, Line, job_line
 from devtools.demo import Pushed, wait_until_mirrored
 from devtools.screen import Screen
@@ -30,7 +31,7 @@ class Ending(Activity):
     def records(self, repository: str) -> list[JobRecord]:
         self.looks += 1
         state = "queued" if self.looks == 1 else "done"
-        return [JobRecord(tag, {**FIELDS, "tag": tag, "state": state}, "") for tag in ("one", "two")]
+        return [JobRecord(JobId(tag), {**FIELDS, "tag": tag, "state": state}, "") for tag in ("one", "two")]
 
     def news(self) -> list[Line]:
         found = [job_line(record) for record in self.records("team/app")]

@@ -17,6 +17,12 @@ FAILING = (Failing("unavailable", AT, 2, DUE), Failing("not-found", AT, 1, AT))
 GOOD = Job.of_event(REFERENCE, "e1", AT).to_json()[:-1]
 
 
+def read_job(message: str) -> Job:
+    task = read_task(message)
+    assert isinstance(task, Job)
+    return task
+
+
 def test_an_id_sorts_newest_first() -> None:
     now = datetime(2026, 4, 25, tzinfo=UTC)
     ids = [JobId.of(now + timedelta(milliseconds=step), "x") for step in (0, 1, 1000, 10**9, 10**11)]
@@ -78,18 +84,18 @@ def test_a_job_survives_the_queue() -> None:
 def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_anew() -> None:
     """It has one clock for all kinds, and what set it going is not known."""
     written = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"attempt": 4, "failingSince": AT}
-    job = read_task(json.dumps(written))
+    job = read_job(json.dumps(written))
     assert (job.attempt, job.failing, job.reference) == (4, (), REFERENCE)
 
 
 def test_a_recheck_of_an_older_version_is_about_its_own_event() -> None:
     """It was sent only for a tag that contradicted that. One for a foreign layer that was not there has a digest."""
     fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"check": 1}
-    assert read_task(json.dumps(fields)).about is None
+    assert read_job(json.dumps(fields)).about is None
     del fields["digest"]
-    assert read_task(json.dumps(fields)).about == AT
-    assert read_task(json.dumps(fields | {"about": DUE})).about == DUE
-    assert read_task(json.dumps(fields | {"kind": "pull"})).about is None
+    assert read_job(json.dumps(fields)).about == AT
+    assert read_job(json.dumps(fields | {"about": DUE})).about == DUE
+    assert read_job(json.dumps(fields | {"kind": "pull"})).about is None
 
 
 @pytest.mark.parametrize(

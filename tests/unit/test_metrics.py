@@ -57,7 +57,7 @@ def counted(reader: InMemoryMetricReader, *records: Mapping[str, Any], refused: 
     for metric in data.resource_metrics[0].scope_metrics[0].metrics if data else ():
         for point in metric.data.data_points:
             attributes = tuple(sorted((point.attributes or {}).items()))
-            found[metric.name, attributes] = getattr(point, "value", None) or getattr(point, "sum", 0)
+            found[metric.name, attributes] = float(getattr(point, "value", None) or getattr(point, "sum", None) or 0)
     return found
 
 

@@ -80,7 +80,7 @@ def test_operations_have_names_of_their_own() -> None:
 KINDS = {it for it in subclasses(MirrorError) if not it.__module__.startswith("acrmirror.client")} - {InvalidRequest}
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS, key=lambda it: it.__name__))
+@pytest.mark.parametrize("kind", sorted(KINDS, key=str))
 def test_every_error_becomes_a_problem_that_says_what_to_do(kind: type[MirrorError]) -> None:
     made = problem(kind("pull team/app", "it answered 418", "Ask for coffee."))
     body = json.loads(made.body)

@@ -29,7 +29,8 @@ def main(
 
         def blob() -> object:
             with registry.blob(NAME, Descriptor("application/octet-stream", Digest.parse(digest), size)) as reader:
-                return reader.read_into(0, memoryview(bytearray(size)))
+                reader.read_into(0, memoryview(bytearray(size)))
+            return None
 
         calls = {
             "resolve": lambda: registry.resolve(Reference(NAME, "v1")),

@@ -63,8 +63,9 @@ def test_a_body_of_700_mb_is_not_read(serve: Any, manner: str) -> None:
 def test_a_token_of_700_mb_is_not_read(serve: Any, manner: str) -> None:
     def answer(asked: Asked) -> None:
         if asked.path.startswith("/oauth2/"):
-            return getattr(asked, manner)(b'{"access_token":"', b"x")
-        return asked.say(b"", 401, WWW_Authenticate=CHALLENGE.format(host=asked.headers["Host"]))
+            getattr(asked, manner)(b'{"access_token":"', b"x")
+        else:
+            asked.say(b"", 401, WWW_Authenticate=CHALLENGE.format(host=asked.headers["Host"]))
 
     server, ask = serve(answer)
     refused(ask("tags"), "bytes", f"POST {server.host}/oauth2/token")

@@ -9,7 +9,7 @@ from acrmirror.errors import Unavailable
 from acrmirror.registry.without_ranges import BEGINNINGS
 from tests.integration.registry.conftest import Bed, content
 from tests.integration.registry.oddities import odd_host
-from tests.integration.registry.test_registry_source_blobs import pull
+from tests.integration.registry.reading import pull
 
 MIB = 1024 * 1024
 DATA = content(24 * MIB, seed=31)

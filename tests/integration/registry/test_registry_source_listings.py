@@ -83,10 +83,10 @@ def test_listings_follow_every_page(bed: Bed) -> None:
         manifests = {line.digest: line for line in registry.list_manifests("listed/a")}
     assert {tag: line.digest for tag, line in tags.items()} == digests
     assert {digest: line.tags for digest, line in manifests.items()} == {d: (t,) for t, d in digests.items()}
-    for line in (*tags.values(), *manifests.values()):
-        assert line.updated is not None
-        assert line.updated.endswith("Z")
-        assert len(line.updated) == 30
+    for updated in (*(it.updated for it in tags.values()), *(it.updated for it in manifests.values())):
+        assert updated is not None
+        assert updated.endswith("Z")
+        assert len(updated) == 30
 
 
 def test_a_listings_next_page_elsewhere_is_refused_and_nothing_sent_there(bed: Bed, trap: Trap) -> None:
