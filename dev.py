@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parent
 TOOLS = ROOT / ".tools"
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 22  # what Azurite 3.37 asks for
+TELL_EVERY = 20.0
+"""Seconds after which a step of the set-up says that it goes on."""
 STAMP = "made-of.txt"
 PACKAGES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
 # What only checks need, which is large: the demo does without it.
@@ -300,7 +303,17 @@ def step(what: str) -> Iterator[None]:
     """Progress goes to standard error, so that what `up --json` prints is one line."""
     print(f"setting up: {what} …", file=sys.stderr, flush=True)
     begun = time.monotonic()
-    yield
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(TELL_EVERY):
+            print(f"setting up: {what}, for {time.monotonic() - begun:.0f} s so far", file=sys.stderr, flush=True)
+
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
     print(f"setting up: {what}, done in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
 

@@ -36,6 +36,11 @@ What is pushed to the registry stands in the mirror a moment later. Clients have
   crane push image.tar {registry}/team/app:1
   oras push --username {username} --password {password} {registry}/team/notes:1 README.md
 
+The command line of this clone, against this stack:
+
+  export ACRMIRROR_URL={functions} ACRMIRROR_KEY={functions_key} ACRMIRROR_CA={ca}
+  {python} -m acrmirror.cli status
+
 What happens (Ctrl-C ends it all):
 """
 
@@ -76,7 +81,7 @@ def main() -> int:
                 watch(stack, stop)
             else:
                 logs = " ".join(str(log) for log in stack.logs.values())
-                print(PAGE.format(**stack.ready(), logs=logs), flush=True)
+                print(PAGE.format(**stack.ready(), logs=logs, python=sys.executable), flush=True)
                 tell(stack, stop)
                 print("\nStopping.", flush=True)
     except ServiceFailed as error:
