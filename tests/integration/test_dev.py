@@ -115,7 +115,10 @@ def test_a_second_one_in_the_same_clone_waits_for_the_first(clone: ModuleType) -
     ("given", "expected"),
     [
         ([], [*ON_TWO_CORES, "tests/unit", "tests/infra", "tests/integration", "standins/tests"]),
-        (["-k", "registry"], [*ON_TWO_CORES, "tests/unit", "tests/infra", "tests/integration", "standins/tests", "-k", "registry"]),
+        (
+            ["-k", "registry"],
+            [*ON_TWO_CORES, "tests/unit", "tests/infra", "tests/integration", "standins/tests", "-k", "registry"],
+        ),
         (["tests/unit"], [*ON_TWO_CORES, "tests/unit"]),
         (["tests/unit/test_oci.py::test_x", "-n0"], [*ON_TWO_CORES, "tests/unit/test_oci.py::test_x", "-n0"]),
     ],
