@@ -3,6 +3,41 @@
 A message has three parts: what was asked (and of whom), what came back, and what to do about it. None of them ever
 carries a token, a key or a signed URL. `Transient` and `Permanent` say what kind of failure it is; only
 `retrying` turns a class into a retry or a final record.
+
+The classes of this file; other rooms add a few for what only they can meet:
+
+    MirrorError
+        Transient
+            NotFound
+                NotHere
+            Denied
+                RegistryDenied
+            Throttled
+            Unavailable
+                StorageMissing
+            DigestMismatch
+            Damaged
+            Conflict
+                TagMoved
+            ClaimedElsewhere
+        Permanent
+            Malformed
+                TooLarge
+                InvalidReference
+            Unsupported
+            NoSuchPlatform
+            Refused
+                AnotherRegistry
+                Untimely
+            UnkeptName
+            Misconfigured
+            Incomplete
+            DeadJobs
+            RefusedEvents
+            NotCompared
+            WrongState
+            Crashed
+        Cancelled
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """Patterns that choose repositories and tags, such as `team/*`, `!team/tmp-*` and `base/os:v*`.
 
-`*` stands for any characters, slashes among them; a pattern without a tag means all of them. What any pattern chooses
-and none with a `!` before it takes away is meant, whatever their order.
+`*` matches any characters, slashes among them; a pattern without a tag matches all of them. Chosen is what any pattern
+matches and none with a `!` before it, whatever their order.
 """
 
 import re
@@ -51,7 +51,7 @@ class Patterns:
         return cls(plain, chosen, tuple(_parsed(text[1:]) for text in plain if text.startswith("!")))
 
     def may_match(self, repository: str) -> bool:
-        """Whether any tag of the repository could be meant."""
+        """Whether any tag of the repository could be chosen."""
         return any(_fits(it.repository, repository) for it in self._chosen) and not any(
             it.tag is None and _fits(it.repository, repository) for it in self._taken_away
         )
@@ -60,7 +60,7 @@ class Patterns:
         return _any(self._chosen, repository, tag) and not _any(self._taken_away, repository, tag)
 
     def matches_untagged(self, repository: str) -> bool:
-        """Whether manifests without a tag are meant: a pattern without a tag chooses the repository."""
+        """Whether manifests without a tag are chosen: a pattern without a tag matches the repository."""
         return any(it.tag is None and _fits(it.repository, repository) for it in self._chosen) and self.may_match(
             repository
         )
@@ -84,7 +84,7 @@ def _parsed(text: str) -> _Pattern:
     if parts is None:
         raise Malformed(
             f"read the pattern {shown(text)}",
-            "it is no repository with an optional tag in which * stands for any characters",
+            "it is no repository with an optional tag in which * matches any characters",
             "Write it as team/*, team/app:v* or !team/tmp-*.",
         )
     repository, tag = parts.groups()

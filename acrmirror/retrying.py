@@ -58,7 +58,7 @@ class RetryPolicy:
     L9): an outage takes nothing away from what a 404 after it is given, or wrong bytes.
 
     A failure says nothing of one that comes much later: where a run begins long after the attempt was due that
-    followed the last failure of a kind, that kind begins anew. The app stood still meanwhile, or attempts failed for
+    followed the last failure of a kind, that kind begins anew. The app did not run meanwhile, or attempts failed for
     other reasons. Pauses, whoever asked for them, are no such gap; and of the time of a run itself no more than a gap
     counts, since the run got on."""
 

@@ -116,7 +116,7 @@ class Settings:
 class _Reader:
     """Gathers problems instead of stopping at the first, so that they can be corrected in one go.
 
-    A missing or wrong value is stood in for by the default, or by text that never leaves `from_environment`.
+    A missing or wrong value is replaced by the default, or by text that never leaves `from_environment`.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:

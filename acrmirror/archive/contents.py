@@ -25,8 +25,8 @@ class Exported:
     """An image on its way into an archive.
 
     `manifests` has everything that is reachable from `root`, root included. `name` is what docker shall call it
-    (`demo.azurecr.io/team/app:1.2`), `tag` what an OCI layout calls it. `absent` are layers that stand nowhere
-    (foreign ones). `docker` is the image that `docker load` gets, with its config's bytes, if there is one.
+    (`demo.azurecr.io/team/app:1.2`), `tag` what an OCI layout calls it. `absent` are layers that the mirror does
+    not have (foreign ones). `docker` is the image that `docker load` gets, with its config's bytes, if there is one.
     """
 
     root: Manifest
@@ -49,7 +49,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the archive: small ones bring their bytes, a blob's are fetched."""
+    """One file of the archive: small ones have their bytes here, a blob's are fetched."""
 
     name: str
     data: bytes = b""

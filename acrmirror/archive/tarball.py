@@ -128,7 +128,7 @@ def _missing(parts: Sequence[Part], position: _Position) -> Iterator[Range]:
 
 
 def _resume(file: BinaryIO, parts: Sequence[Part], on_bytes: OnBytes | None) -> _Position:
-    """How much of what `file` has is right; the rest is cut off, and the file stands at its end."""
+    """How much of what `file` has is right; the rest is cut off, and the file's position is its end."""
     file.seek(0)
     position = _Position(len(parts))
     right = 0

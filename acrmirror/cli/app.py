@@ -102,13 +102,13 @@ def pull(
         typer.Argument(metavar="IMAGE...", help="Repositories with tags or digests, or patterns such as 'team/*'."),
     ],
     platform: Annotated[list[str] | None, typer.Option(help="Of an index, only the image for this one.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Look at everything again, whatever stands.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Look at all again, even what is in the mirror.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Of patterns, only say what would be asked for.")] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Bring images into the mirror; with a pattern among them, all that they mean and the mirror lacks."""
+    """Copy images into the mirror; with a pattern among them, all that they match and the mirror lacks."""
     many = dry_run or any("*" in it or it.startswith("!") for it in images)
     with _client(context, output) as client:
         if many and (platform or force):

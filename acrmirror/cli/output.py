@@ -121,8 +121,10 @@ def print_job(pull: dict[str, Any]) -> None:
     console.print(f"{safe(pull['id'])}  [bold]{safe(pull['state'])}[/bold]  {safe(_named(pull))}", soft_wrap=True)
     match = pull["match"]
     if match is not None:
+        # An older function app has another name for it.
+        mirrored = match["mirrored"] if "mirrored" in match else match["standing"]
         console.print(
-            f"  {match['listed']} images in {match['repositories']} repositories, {match['standing']} in the mirror, "
+            f"  {match['listed']} images in {match['repositories']} repositories, {mirrored} in the mirror, "
             f"{match.get('under_way', 0)} under way, {match['asked']} "
             f"{'would be' if match['dry_run'] else 'were'} asked for",
             soft_wrap=True,

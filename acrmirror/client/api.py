@@ -65,7 +65,7 @@ class Client:
         return self._call("POST", "pulls", body=asked | ({"platforms": list(platforms)} if platforms else {}))
 
     def match(self, patterns: Sequence[str], *, dry_run: bool = False) -> dict[str, Any]:
-        """Everything that the patterns mean and the mirror lacks."""
+        """Everything that the patterns match and the mirror lacks."""
         return self._call("POST", "pulls", body={"match": list(patterns), "dry_run": dry_run})
 
     def pulls(self, *, state: str | None = None, repository: str | None = None) -> Iterator[dict[str, Any]]:

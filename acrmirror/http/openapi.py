@@ -72,7 +72,7 @@ OPERATIONS = (
         "post",
         "/pulls",
         "askPull",
-        "Bring an image, or many, into the mirror",
+        "Copy an image, or many, into the mirror",
         {200: models.Pull, 202: models.Pull},
         (400, 403, 404, 422, 429, 500, 502, 503),
         bodies=(models.PullRequest, models.MatchRequest),

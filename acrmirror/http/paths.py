@@ -1,7 +1,7 @@
 """Which repository, and which image of it, the path behind /api/images/ names.
 
 Names of repositories contain slashes, so that `team/app` may be a repository or the tag `app` of `team`. A path that
-could be either is the first of its readings whose repository stands. `team/app:1.2`, `team/app@sha256:…`,
+could be either is the first of its readings whose repository is in the mirror. `team/app:1.2`, `team/app@sha256:…`,
 `team/app/sha256:…` and a repository with its slashes written as `%2F` have one reading.
 """
 
@@ -25,13 +25,14 @@ class Place:
     content: bool = False
 
 
-def read_path(path: str, registry: str, stands: Callable[[str], bool]) -> Place:
-    """Raises InvalidReference or Refused for a path that no reading fits; `stands` tells of a repository."""
+def read_path(path: str, registry: str, exists: Callable[[str], bool]) -> Place:
+    """Raises InvalidReference or Refused for a path that no reading fits; `exists` says whether
+    the mirror has a repository."""
     readings = list(_readings(path, registry))
     if len(readings) == 1:
         return readings[0]
     for place in readings:
-        if stands(place.repository):
+        if exists(place.repository):
             return place
     return readings[0]
 

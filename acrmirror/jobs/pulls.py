@@ -51,7 +51,7 @@ class Pulls:
         self._flights = Flights(records.table, records)
 
     def ask(self, image: str, *, platforms: Sequence[str] = (), force: bool = False) -> JobRecord:
-        """The job that brings an image: a new one, or the one that is under way for the same already.
+        """The job that copies an image: a new one, or the one that is under way for the same already.
 
         The registry is asked first: NotFound, RegistryDenied and Throttled come at once, and so does InvalidReference
         or Refused for what no registry needs to be asked about.

@@ -136,8 +136,8 @@ class Runner:
         return copied
 
     def _settle(self, job: Job, run: Run, copied: Copied, failures: list[MirrorError]) -> None:
-        """Brings a run to its end: a next attempt, or a final record."""
-        fields = _brought(job, run, copied)
+        """Ends a run with a next attempt, or a final record."""
+        fields = _outcome(job, run, copied)
         if not failures:
             if self._finished(job, run, fields | {"state": "done", "missing": False} | error_fields(None)):
                 self._checks.ask_again_later(job, copied, "done")
@@ -184,8 +184,8 @@ class Runner:
         return not run.over
 
 
-def _brought(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
-    """What a run came to. One that only asked about the tag again leaves what the job's first run brought."""
+def _outcome(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
+    """What a run came to. One that only asked about the tag again leaves the outcome of the job's first run."""
     fields: dict[str, Any] = {"tagged_digest": str(copied.tagged or "")}
     if run.made_good is not None:
         fields["mirrored_digest"] = str(run.made_good)

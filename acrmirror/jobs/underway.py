@@ -36,7 +36,7 @@ class UnderWay:
         self._oldest: dict[str, datetime] = {}
 
     def job(self, reference: Reference, digest: Digest) -> JobRecord | None:
-        """The job that will bring the reference as the registry has it: one of that digest; or one of that tag, unless
+        """The job that will copy the reference as the registry has it: one of that digest; or one of that tag, unless
         it is running, and may have asked the registry where the tag is before it was moved."""
         with self._lock:
             self._refresh()

@@ -9,7 +9,7 @@ from acrmirror.reference import Digest
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a tag or a digest stands for, and when the registry said so: UTC with nine digits, by its own clock, or by
+    """What a tag or a digest names, and when the registry said so: UTC with nine digits, by its own clock, or by
     this machine's (`clock` is `mirror`) where its time could not be believed."""
 
     descriptor: Descriptor

@@ -56,14 +56,14 @@ class Edges:
 
 
 class Comparison:
-    """One repository, compared. `meant` says which of its tags are wanted; without `untagged`, only tags are."""
+    """One repository, compared. `chosen` says which of its tags are wanted; without `untagged`, only tags are."""
 
     def __init__(
         self,
         repository: str,
         listed: Iterable[ListedManifest],
         mirrored: Mirrored,
-        meant: Callable[[str], bool],
+        chosen: Callable[[str], bool],
         *,
         untagged: bool,
     ) -> None:
@@ -71,8 +71,8 @@ class Comparison:
         self._listed = list(listed)
         self._mirrored = mirrored
         self._untagged = untagged
-        tags = {tag: it.digest for it in self._listed for tag in it.tags if meant(tag)}
-        self._meant = set(tags.values())
+        tags = {tag: it.digest for it in self._listed for tag in it.tags if chosen(tag)}
+        self._chosen = set(tags.values())
         self.tags = len(tags)
         """How many are wanted."""
         self.lacking_tags = [
@@ -85,23 +85,23 @@ class Comparison:
         self, read: Callable[[Iterable[Digest]], Mapping[Digest, Edges]], asked: Collection[Digest]
     ) -> list[Lack]:
         """Manifests without a tag that have to be asked for by themselves. `asked` are the digests of tags that this
-        sweep asks for: their jobs bring what refers to them.
+        sweep asks for: their jobs copy what refers to them.
 
         Left out: the children of an index that the mirror lacks, which come with it (or belong to a tag that is not
-        meant), and what refers to an image whose own job brings it.
+        chosen), and what refers to an image whose own job copies it.
         """
         if not self._untagged:
             return []
-        # What has a tag is compared by that tag, and is not meant if the tag is not.
+        # What has a tag is compared by that tag, and is not chosen if the tag is not.
         candidates = [it.digest for it in self._listed if not it.tags and not self._mirrored.has(it.digest)]
         if not candidates:
             return []
         absent = {it.digest for it in self._listed if it.digest not in self._mirrored.manifests}
-        unmeant = {it.digest for it in self._listed if it.tags and it.digest in absent} - self._meant
+        unchosen = {it.digest for it in self._listed if it.tags and it.digest in absent} - self._chosen
         edges = read(absent.union(candidates))
         covered = {child for it in edges.values() for child in it.children}
         wanted = {it for it in candidates if it not in covered}
-        found = [it for it in candidates if it in wanted and _alone(it, edges, wanted, set(asked), unmeant)]
+        found = [it for it in candidates if it in wanted and _alone(it, edges, wanted, set(asked), unchosen)]
         return [Lack(Reference(self._repository, None, it), it) for it in found]
 
 
@@ -110,15 +110,15 @@ def _alone(
     edges: Mapping[Digest, Edges],
     wanted: Collection[Digest],
     asked: Collection[Digest],
-    unmeant: Collection[Digest],
+    unchosen: Collection[Digest],
 ) -> bool:
-    """Whether it needs a job of its own. A job brings what refers to its image, and not what refers to that in turn."""
+    """Whether it needs a job of its own. A job copies what refers to its image, and not what refers to that in turn."""
     chain = [digest]
     while (subject := edges.get(chain[-1], Edges()).subject) is not None and subject not in chain:
-        if subject in unmeant:
+        if subject in unchosen:
             return False
         if subject in asked:
-            # The first in the chain comes along, the second has a job of its own, which brings the third.
+            # The first in the chain comes along, the second has a job of its own, which copies the third.
             return len(chain) % 2 == 0
         if subject not in wanted:
             break

@@ -192,7 +192,7 @@ class Sweeping:
         self.tally.count(
             manifests=len(listed),
             listed=comparison.tags + len(alone),
-            standing=comparison.tags - len(comparison.lacking_tags),
+            mirrored=comparison.tags - len(comparison.lacking_tags),
         )
         return lacking + self._not_under_way(alone)
 

@@ -11,7 +11,7 @@ SAMPLE = 300
 PROBLEMS_SHOWN = 100
 PROBLEMS_TOLD = 5
 """How many an error names; the notes of the record have more."""
-COUNTS = ("repositories", "manifests", "listed", "standing", "under_way", "asked")
+COUNTS = ("repositories", "manifests", "listed", "mirrored", "under_way", "asked")
 
 
 class Tally:

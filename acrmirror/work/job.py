@@ -1,4 +1,4 @@
-"""A job: one reference to bring into the mirror, as it travels through the queue."""
+"""A job: one reference to copy into the mirror, as it travels through the queue."""
 
 import json
 from dataclasses import dataclass, replace

@@ -35,7 +35,7 @@ class Sweep:
     def job(self, reference: Reference, digest: Digest, number: int | str = 0) -> Job:
         """The pull of one image that the sweep asks for. It is named by what it copies, within the hour, and not by the
         sweep: however many sweeps find the same lacking, it is one job (rule W7). `number` counts those that have
-        ended by then, and did not bring it; or sets the job apart in another way."""
+        ended by then, and did not copy it; or sets the job apart in another way."""
         return Job(self.id.child(f"{reference} {digest} {number}"), "pull", reference, self.at, self.at, parent=self.id)
 
     def own_job(self, reference: Reference, digest: Digest) -> Job:

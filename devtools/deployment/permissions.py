@@ -181,7 +181,7 @@ def table() -> str:
         'role grants was taken down by hand from the documentation: "Azure built-in roles" for the roles,',
         '"Permissions for calling data operations" for storage, and "Azure Container Registry roles directory',
         'reference" for the registry (`devtools/deployment/roles.py`, `standins/policy/operations.py`). Actions',
-        "stand here without their beginning, `Microsoft.Storage/storageAccounts/` and",
+        "are given without their beginning, `Microsoft.Storage/storageAccounts/` and",
         "`Microsoft.ContainerRegistry/registries/`.",
         "",
         "The last column says which rows are held against a run: `tests/interop/test_roles.py` has the app",

@@ -62,7 +62,7 @@ def test_an_image_is_named_in_any_way(mirror: Mirroring, call: Caller, repositor
     assert call("GET", f"images/{path}/content").json["digest"] == str(image.root.digest)
 
 
-def test_a_repository_that_stands_wins_over_a_tag_that_reads_the_same(
+def test_a_repository_that_exists_wins_over_a_tag_that_reads_the_same(
     mirror: Mirroring, call: Caller, repository: str
 ) -> None:
     bring(mirror, call, repository, oci_image(repository, tag="deep"), "deep")

@@ -37,7 +37,7 @@ def ask(call: Caller, *patterns: str, **more: bool) -> str:
     return str(got.json["id"])
 
 
-def test_all_that_is_meant_comes_and_nothing_else(mirror: Mirroring, call: Caller, team: str) -> None:
+def test_all_that_the_patterns_choose_is_copied_and_nothing_else(mirror: Mirroring, call: Caller, team: str) -> None:
     for repository, tags in (("app", ("v1", "v2", "tmp")), ("tmp-x", ("v1",)), ("os", ("v1",))):
         for tag in tags:
             mirror.push(f"{team}/{repository}", oci_image(f"{team}{repository}{tag}", tag=tag))
@@ -67,7 +67,7 @@ def test_asked_again_it_makes_no_job_and_hardly_a_request(mirror: Mirroring, cal
         "repositories": 1,
         "manifests": 12,
         "listed": 12,
-        "standing": 12,
+        "mirrored": 12,
         "under_way": 0,
         "asked": 0,
         "sample": [],

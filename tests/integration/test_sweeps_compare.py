@@ -105,14 +105,14 @@ def test_a_referrer_whose_subject_was_mirrored_before_it_comes(bare_mirror: Mirr
     assert mirror.tagged(repository, image.root.digest.referrers_tag) is not None
 
 
-def test_what_belongs_to_a_tag_that_is_not_meant_is_left_out(bare_mirror: Mirroring, team: str) -> None:
+def test_what_belongs_to_a_tag_that_is_not_chosen_is_left_out(bare_mirror: Mirroring, team: str) -> None:
     mirror, repository = bare_mirror, f"{team}/app"
-    meant = mirror.push(repository, oci_image(team, tag="v1"))
+    chosen = mirror.push(repository, oci_image(team, tag="v1"))
     left_out = mirror.push(repository, multi_arch(f"{team} tmp", 2).tagged("tmp"))
     mirror.push(repository, signature(team, left_out.root))
     mirror.push(repository, oci_image(f"{team} untagged", tag=None))
     with app_of(mirror) as app:
-        assert names(swept(mirror, app, f"{repository}:v*")) == [f"{repository}:{meant.tag}"]
+        assert names(swept(mirror, app, f"{repository}:v*")) == [f"{repository}:{chosen.tag}"]
         mirror.queues[2].clear_messages()
         everything = swept(mirror, app, f"{team}/*", f"!{repository}:tmp")
     assert (everything.fields["match_asked"], everything.fields["match_under_way"]) == (1, 1)

@@ -110,7 +110,7 @@ def test_a_registry_comes_in_linear_time_and_asked_again_cost_next_to_nothing(ma
         asked = [it for it in registry.requests() if it["status"] != 401 and it["kind"] not in ("token", "exchange")]
         print(f"asked again: {again.seconds:.1f} s, {len(asked)} calls")
         assert len(asked) <= TAGS / 100 + 2 * REPOSITORIES
-        assert (again.pull["match"]["standing"], again.pull["match"]["asked"]) == (TAGS, 0)
+        assert (again.pull["match"]["mirrored"], again.pull["match"]["asked"]) == (TAGS, 0)
         assert again.pull["match"]["jobs"] == {}
         assert again.pull["requests"] == len(asked)
 

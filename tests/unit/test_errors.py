@@ -4,6 +4,7 @@ tests/integration/test_errors_*.py, row by row."""
 import re
 from collections.abc import Iterator
 
+from acrmirror import errors
 from acrmirror.cli import app
 from acrmirror.client import ApiProblem
 from acrmirror.errors import MirrorError, TagMoved, Transient
@@ -51,6 +52,19 @@ def test_every_status_of_a_problem_is_in_its_row() -> None:
     told = {code: row.statuses for code, row in rows().items()}
     for code, status in problems.STATUSES.items():
         assert code in NEVER_SEEN or not told[code] or status in told[code], code
+
+
+def drawn(kind: type[MirrorError], depth: int = 1) -> Iterator[str]:
+    """The class and those under it in that module, in the order of their definitions."""
+    yield "    " * depth + kind.__name__
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from drawn(child, depth + 1)
+
+
+def test_the_tree_at_the_top_is_that_of_the_classes() -> None:
+    assert errors.__doc__ is not None
+    assert [line for line in errors.__doc__.splitlines() if line.startswith("    ")] == list(drawn(MirrorError))
 
 
 def test_a_message_has_its_three_parts() -> None:

@@ -10,14 +10,14 @@ REGISTRY = "demo.azurecr.io"
 HEX = "a" * 64
 
 
-def read(path: str, *standing: str) -> tuple[str, str | None, bool]:
-    place: Place = read_path(path, REGISTRY, lambda repository: repository in standing)
+def read(path: str, *existing: str) -> tuple[str, str | None, bool]:
+    place: Place = read_path(path, REGISTRY, lambda repository: repository in existing)
     named = place.reference
     return place.repository, str(named) if isinstance(named, Reference) else None, place.content
 
 
 @pytest.mark.parametrize(
-    ("path", "standing", "meant"),
+    ("path", "existing", "named"),
     [
         ("team/app", [], ("team/app", None, False)),
         ("team/app", ["team"], ("team", "team:app", False)),
@@ -30,14 +30,14 @@ def read(path: str, *standing: str) -> tuple[str, str | None, bool]:
         ("team/app/V1", ["team/app"], ("team/app", "team/app:V1", False)),
     ],
 )
-def test_of_several_readings_the_one_that_stands(
-    path: str, standing: list[str], meant: tuple[str, str | None, bool]
+def test_of_several_readings_the_one_whose_repository_exists(
+    path: str, existing: list[str], named: tuple[str, str | None, bool]
 ) -> None:
-    assert read(path, *standing) == meant
+    assert read(path, *existing) == named
 
 
 @pytest.mark.parametrize(
-    ("path", "meant"),
+    ("path", "named"),
     [
         ("team%2Fapp", ("team/app", None, False)),
         ("team%2fapp/app", ("team/app", "team/app:app", False)),
@@ -52,9 +52,9 @@ def test_of_several_readings_the_one_that_stands(
         (f"{REGISTRY}/team%2Fapp/1", ("team/app", "team/app:1", False)),
     ],
 )
-def test_some_forms_have_one_reading_whatever_stands(path: str, meant: tuple[str, str | None, bool]) -> None:
-    assert read(path) == meant
-    assert read(path, "team", "team/app/1.2", "team/app/content", "team/app/app") == meant
+def test_some_forms_have_one_reading_whatever_exists(path: str, named: tuple[str, str | None, bool]) -> None:
+    assert read(path) == named
+    assert read(path, "team", "team/app/1.2", "team/app/content", "team/app/app") == named
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,12 @@
-"""What a call about one pull tells its caller to do next: ask again in a second, as long as it is not over."""
+"""What a call about one pull tells its caller: to ask again in a second, as long as it is not over; and, of a pull of
+many, how many images are in the mirror already, whichever version wrote its record or answers."""
+
+import json
+from typing import Any
 
 import pytest
 
+from acrmirror.cli.output import print_job
 from acrmirror.http.api import _pull
 from acrmirror.jobs import JobRecord
 from acrmirror.reference import Reference
@@ -27,3 +32,29 @@ def test_what_is_over_is_not(state: str) -> None:
     assert "Retry-After" not in _pull(record(state), 200).headers
     # 202 is the answer to an ask that was taken: a retry of what failed, say.
     assert _pull(record(state), 202).headers["Retry-After"] == "1"
+
+
+def swept(**counts: int) -> dict[str, Any]:
+    """What the API answers of a pull of many with these in its record."""
+    fields = {"kind": "match", "state": "done", "patterns": '["team/*"]', "match_listed": 12, **counts}
+    answer: dict[str, Any] = json.loads(_pull(JobRecord(record("done").id, fields, ""), 200).body)
+    return answer
+
+
+@pytest.mark.parametrize(
+    "counts", [{"match_mirrored": 7}, {"match_standing": 7}, {"match_standing": 9, "match_mirrored": 7}]
+)
+def test_a_record_of_the_version_before_is_shown_as_one_of_this(counts: dict[str, int]) -> None:
+    match = swept(**counts)["match"]
+    assert (match["mirrored"], match["listed"]) == (7, 12)
+    assert "standing" not in match
+
+
+@pytest.mark.parametrize("name", ["mirrored", "standing"])
+def test_the_command_line_shows_an_answer_of_the_version_before_too(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = swept(match_mirrored=7)
+    answer["match"][name] = answer["match"].pop("mirrored")
+    print_job(answer)
+    assert "12 images in 0 repositories, 7 in the mirror" in capsys.readouterr().out

@@ -11,7 +11,7 @@ REGISTRY = "demo.azurecr.io"
 
 
 @pytest.mark.parametrize(
-    ("texts", "repository", "tag", "meant"),
+    ("texts", "repository", "tag", "chosen"),
     [
         (["*"], "any/thing", "v1", True),
         (["team/*"], "team/app/deep", "v1", True),
@@ -27,10 +27,10 @@ REGISTRY = "demo.azurecr.io"
         (["a.b"], "aXb", "v1", False),
     ],
 )
-def test_what_is_meant(texts: list[str], repository: str, tag: str, meant: bool) -> None:
+def test_what_is_chosen(texts: list[str], repository: str, tag: str, chosen: bool) -> None:
     patterns = Patterns.parse(texts, REGISTRY)
-    assert patterns.matches(repository, tag) is meant
-    assert patterns.may_match(repository) or not meant
+    assert patterns.matches(repository, tag) is chosen
+    assert patterns.may_match(repository) or not chosen
 
 
 def test_a_repository_that_is_taken_away_whole_is_not_even_listed() -> None:

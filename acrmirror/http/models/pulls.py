@@ -1,4 +1,4 @@
-"""Jobs and where they stand, made from their records."""
+"""Jobs and how far they are, made from their records."""
 
 import json
 from collections.abc import Iterable
@@ -42,9 +42,9 @@ class Match(Model):
     repositories: Count
     manifests: Annotated[Count, Field(description="Of these repositories, tagged or not: what was compared.")]
     listed: Annotated[
-        Count, Field(description="Tags that the patterns mean, and manifests without one that the mirror lacks.")
+        Count, Field(description="Tags that the patterns match, and manifests without one that the mirror lacks.")
     ]
-    standing: Annotated[Count, Field(description="Of these, as the registry has them already.")]
+    mirrored: Annotated[Count, Field(description="Of these, in the mirror already, as the registry has them.")]
     under_way: Annotated[Count, Field(description="Of these, being copied already, for a push or another pull.")]
     asked: Annotated[Count, Field(description="Of these, asked for; with `dry_run`, what would be.")]
     sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
@@ -77,7 +77,7 @@ class Check(Model):
 
 
 class Pull(Model):
-    """A job and where it stands; jobs of events are listed too."""
+    """A job and how far it is; jobs of events are listed too."""
 
     id: str
     kind: str
@@ -192,8 +192,11 @@ def _loaded(fields: dict[str, Any], key: str, default: Any) -> Any:
 
 
 def _match(fields: dict[str, Any], jobs: dict[str, int] | None) -> Match:
-    keys = ("repositories", "manifests", "listed", "standing", "under_way", "asked")
+    keys = ("repositories", "manifests", "listed", "mirrored", "under_way", "asked")
     counts = {key: _number(fields, f"match_{key}") for key in keys}
+    if "match_mirrored" not in fields:
+        # As the version before wrote it.
+        counts["mirrored"] = _number(fields, "match_standing")
     return Match(
         patterns=_loaded(fields, "patterns", []),
         dry_run=bool(fields.get("dry_run")),

@@ -26,7 +26,7 @@ class Given(BaseModel):
 
 
 class PullRequest(Given):
-    """One image to bring into the mirror."""
+    """One image to copy into the mirror."""
 
     image: Annotated[
         str,
@@ -43,7 +43,7 @@ class PullRequest(Given):
         Field(max_length=20, description="Of an index, only the images for these, such as `linux/arm64`."),
     ] = []
     wait: Annotated[int, Field(ge=0, le=WAIT_LIMIT, description="Seconds to wait for the end of the pull.")] = 0
-    force: Annotated[bool, Field(description="Look at everything again, whatever stands.")] = False
+    force: Annotated[bool, Field(description="Look at everything again, even what is in the mirror.")] = False
 
 
 class MatchRequest(Given):

@@ -1,4 +1,4 @@
-/** What stands in the mirror: repositories, searched by a part of their names, and the tags of one. */
+/** What is in the mirror: repositories, searched by a part of their names, and the tags of one. */
 
 import * as api from "./api.js";
 import { h, slot } from "./dom.js";

@@ -110,8 +110,8 @@ function childrenAreOver({ match }) {
 
 function inMirror(pull) {
   const tagged = pull.tagged_digest && pull.tag ? `${pull.repository}:${pull.tag}` : null;
-  const stands = tagged ?? (pull.mirrored_digest ? `${pull.repository}@${pull.mirrored_digest}` : null);
-  return pull.state === "done" && stands && parseReference(stands) ? imageLink(stands, "See the image") : null;
+  const mirrored = tagged ?? (pull.mirrored_digest ? `${pull.repository}@${pull.mirrored_digest}` : null);
+  return pull.state === "done" && mirrored && parseReference(mirrored) ? imageLink(mirrored, "See the image") : null;
 }
 
 function aboutJob(pull) {
@@ -132,7 +132,7 @@ function aboutJob(pull) {
     ["Platforms", pull.platforms.join(", ")],
     ["Forced", pull.force ? "yes: all is looked at again" : null],
     ["Moved", moved],
-    ["Stood already", skipped > 0 ? counted(skipped, "blob") : null],
+    ["In the mirror already", skipped > 0 ? counted(skipped, "blob") : null],
     ["Manifests", manifests > 0 ? String(manifests) : null],
     ["Referrers", pull.referrers > 0 ? String(pull.referrers) : null],
     ["Asked the registry", pull.requests > 0 ? `${counted(pull.requests, "time")}${kinds ? `: ${kinds}` : ""}` : null],
@@ -180,7 +180,7 @@ function layerRow(first) {
       const whole = layer.state === "done" || layer.state === "skipped";
       bar.className = whole ? "done" : "running";
       bar.value = whole ? 1 : layer.size > 0 ? layer.done / layer.size : 0;
-      state.textContent = layer.state === "skipped" ? "stood already" : layer.state;
+      state.textContent = layer.state === "skipped" ? "in the mirror already" : layer.state;
     },
   };
 }
@@ -208,8 +208,8 @@ function matched(pull, say) {
     facts([
       ["Repositories", match.repositories.toLocaleString("en")],
       ["Manifests compared", match.manifests.toLocaleString("en")],
-      ["Tags meant, and manifests without one", match.listed.toLocaleString("en")],
-      ["In the mirror", match.standing.toLocaleString("en")],
+      ["Tags that match, and manifests without one", match.listed.toLocaleString("en")],
+      ["In the mirror", match.mirrored.toLocaleString("en")],
       ["Under way already", match.under_way > 0 ? match.under_way.toLocaleString("en") : null],
       [match.dry_run ? "Would be asked for" : "Asked for", match.asked.toLocaleString("en")],
       [

@@ -66,7 +66,7 @@ function oneImage(say) {
       h(
         "p",
         { id: "force-help", class: "help" },
-        "Whatever stands in the mirror is hashed anew, and damage put right.",
+        "What is in the mirror already is hashed anew, and damage put right.",
       ),
     ),
     failed.element,

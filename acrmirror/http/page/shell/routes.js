@@ -1,4 +1,4 @@
-/** Addresses within the page: what stands behind the `#`, so that a link to a job or an image works. */
+/** Addresses within the page: what follows the `#`, so that a link to a job or an image works. */
 
 const REPOSITORY = /^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
@@ -18,7 +18,7 @@ export function route(name, rest = "", query = {}) {
   return `#/${[name, ...(rest ? path : [])].join("/")}${search ? `?${search}` : ""}`;
 }
 
-/** What `text` names, null if that is no image: a digest goes before a tag that stands with it. */
+/** What `text` names, null if that is no image: a digest goes before a tag that is given with it. */
 export function parseReference(text) {
   const [named, digest] = text.split("@");
   const colon = named.lastIndexOf(":");
