@@ -7,6 +7,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from urllib3 import HTTPHeaderDict
+
 from standins.stack import Stack
 
 
@@ -14,6 +16,7 @@ from standins.stack import Stack
 class Got:
     status: int
     headers: Mapping[str, str]
+    """Names in any case, as hosts differ in that."""
     raw: bytes
 
     @property
@@ -36,6 +39,6 @@ class Caller:
         request = Request(f"{self.url}/api/{path}", data, headers, method=method)
         try:
             with urlopen(request, timeout=90) as response:
-                return Got(response.status, dict(response.headers.items()), response.read())
+                return Got(response.status, HTTPHeaderDict(response.headers.items()), response.read())
         except HTTPError as error:
-            return Got(error.code, dict(error.headers.items()), error.read())
+            return Got(error.code, HTTPHeaderDict(error.headers.items()), error.read())
