@@ -75,7 +75,8 @@ class Listing:
         names = list(
             self._container.folders(f"{self._layout.repository('/'.join(parts))}/", "list the mirror's repositories")
         )
-        return sorted(it for it in names if not it.startswith("_")), "_manifests" in names
+        # An empty part is in no repository's name, and would lead back to where this is.
+        return sorted(it for it in names if it and not it.startswith("_")), "_manifests" in names
 
     def has_repository(self, repository: str) -> bool:
         folder = f"{self._layout.revisions(repository)}/"

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import Malformed
 from acrmirror.history import Observation
@@ -75,6 +76,15 @@ def test_repositories_are_found_at_any_depth_and_gone_on_from_any(store: MirrorS
     assert list(listing.repositories(after="a/zz")) == ["a-b", "base/os", "z"]
     assert listing.has_repository("a/b")
     assert not listing.has_repository("base")
+
+
+def test_a_path_with_an_empty_part_is_no_repository_and_hides_none(
+    store: MirrorStore, listing: Listing, container: ContainerClient
+) -> None:
+    put(store, "team/app", "one", "v1")
+    for path in ("/stray/_manifests/link", "team//_manifests/link"):
+        container.upload_blob(f"{LAYOUT.repository('')}/{path}", b"written by something else")
+    assert list(listing.repositories()) == ["team/app"]
 
 
 def test_a_prefix_is_not_part_of_names(account: Account, store: MirrorStore) -> None:
