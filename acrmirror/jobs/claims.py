@@ -260,7 +260,7 @@ class TableClaim:
             self._renewed = time.monotonic()
             try:
                 moved = self._table.swap(PARTITION, self._key, self._fields, self._etag, _ASKED)
-            except Transient:
+            except (Transient, Malformed):
                 return
             if isinstance(moved, Lost):
                 self._table = None

@@ -12,12 +12,13 @@ from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.storage import Entity
 from acrmirror.work import Job
-from standins.foundation import Account
+from standins.foundation import Account, Foundation
+from standins.relay import Answer
 from testkit.images import oci_image
 from testkit.stack import TABLE
 from tests.integration.entities import claims_in, table_client
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, job_for
+from tests.integration.running import app_of, job_for, table_answering
 
 LAYER = Digest.of(b"a layer")
 JOB = Job.of_pull(Reference("team/app", "v1"), "first")
@@ -128,6 +129,26 @@ def test_a_claim_that_cannot_be_renewed_for_now_ends_no_copy(
     time.sleep(0.2)
     claim.renew(1)
     unreachable.close()
+
+
+def test_a_claim_whose_renewal_is_answered_with_something_odd_ends_no_copy(
+    bare_mirror: Mirroring, foundation: Foundation
+) -> None:
+    compressed = Answer(200, [("Content-Encoding", "gzip")], b"nobody asked for it")
+
+    def refuses(method: str, path: str) -> Answer | None:
+        return compressed if method in ("PUT", "PATCH") else None
+
+    with table_answering(bare_mirror, foundation, refuses) as (_, proxy):
+        odd = JobRecords.open(proxy.endpoint, TABLE, bare_mirror.stack.identity.credential(), bare_mirror.stack.ca)
+        claim = TableClaims(odd.table, 0.4).acquire(LAYER)
+        assert claim is not None
+        time.sleep(0.2)
+        claim.renew(1)
+        claim.release()
+        odd.close()
+    assert proxy.asked
+    assert bare_mirror.claims() == []
 
 
 def test_a_claim_that_is_released_while_another_looks_at_it_is_taken(records: JobRecords) -> None:
