@@ -47,6 +47,9 @@ class CheckRecorder(Recorder):
             if self.superseded or not facts:
                 return
             current = self._records.get(self._job.id)
+            if current is not None and current.retries > self._job.retries:
+                self.superseded = True
+                return
             # Somebody may have deleted the record since.
             known = {} if current is not None else self._job.asked | {"state": self._ended}
             known |= {"check": self._job.check} | facts | made_good(fields, current)
@@ -59,11 +62,12 @@ class CheckRecorder(Recorder):
 
 
 def made_good(fields: dict[str, Any], current: JobRecord | None) -> dict[str, Any]:
-    """What becomes of the record itself, by a check that ended with the job's own image in the mirror."""
+    """What becomes of the record itself, by a check that ended with the job's own image in the mirror. Nothing, where
+    the job was done, or is not over (its event came again): then its own run tells."""
     state = str(fields.get("state", ""))
     if not fields.get("mirrored_digest") or state not in FINAL_STATES:
         return {}
-    if current is not None and current.state == "done":
+    if current is not None and current.state not in FINAL_STATES - {"done"}:
         return {}
     names = ("state", "finished", "mirrored_digest", *(it for it in OUTCOME if it.startswith("error_")))
     return {name: fields[name] for name in names if name in fields} | {"missing": False, "next_attempt": ""}

@@ -2,10 +2,14 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import JobRecord
+from acrmirror.jobs import CheckRecorder, JobRecord
+from acrmirror.jobs.records import error_fields
 from acrmirror.work import Job
 from testkit.images import multi_arch, oci_image
 from tests.integration.mirroring import Mirroring
@@ -79,6 +83,23 @@ def test_a_check_that_crashed_too_often_is_told_and_leaves_the_push_done(bare_mi
     after = record_of(mirror, job)
     unchanged(before, after)
     assert (after.fields["check_state"], after.fields["check_error_code"]) == ("failed", "crashed")
+
+
+@pytest.mark.parametrize("since", [{"state": "queued", "retries": 1}, {"state": "running", "run": "another"}])
+def test_a_check_says_nothing_over_a_job_that_was_begun_anew_meanwhile(
+    bare_mirror: Mirroring, since: dict[str, Any]
+) -> None:
+    """It found the image, which the job had not; but the record is by now that of a run to come, or under way."""
+    mirror, image = bare_mirror, oci_image("checked/anew")
+    job = job_for("checked/anew", image)
+    mirror.records.change(job.id, JobRecord.of(job).fields | {"state": "gone", "finished": "then"})
+    pen = CheckRecorder(mirror.records, job.checking_again(image.root.digest, ended="gone"), "check", 1)
+    pen.begin()
+    mirror.records.change(job.id, since | {"finished": ""})
+    pen.write({"state": "done", "finished": "now", "mirrored_digest": str(image.root.digest)} | error_fields(None))
+    after = record_of(mirror, job)
+    assert {name: after.fields[name] for name in (*since, "finished")} == since | {"finished": ""}
+    assert "mirrored_digest" not in after.fields
 
 
 def test_an_event_that_comes_twice_leaves_a_push_done_whose_tag_was_deleted_since(bare_mirror: Mirroring) -> None:
