@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from devtools.activity import Activity
+from standins.options import LEASE_SECONDS
 from standins.process import ServiceFailed, StopRequest, end_by_signals
-from standins.stack import LEASE_SECONDS, Stack
+from standins.stack import Stack
 from testkit.stack import mirror_stack
 
 PAUSE = 0.5  # seconds between two looks at what happened

@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Self
 from standins import guard
 from standins.control import FunctionsControl, PolicyControl, RegistryControl
 from standins.foundation import Account, Foundation, IdentityEndpoint
+from standins.options import Options
 from standins.policy import Policy
 from standins.policy.registries import registry_grant
 from standins.process import Service, stop_all
@@ -28,37 +28,12 @@ RESOURCE_ID = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.ContainerRegistry/registries/local"
 )
-LEASE_SECONDS = 600  # as on the platform
 USERNAME = "local"
 # Of an outer stack, or of a real deployment, they must not reach this one's app; nor must the app's own.
 _FOREIGN = (
     "IDENTITY_", "AZURE_", "AzureWebJobs", "AzureFunctionsJobHost__", "MSI_",
     "APPLICATIONINSIGHTS_", "OTEL_",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a stack is started.
-
-    `lease` is how long a queue message of a killed worker stays invisible, in seconds. `settings` are app settings
-    that replace those of the profile. `app` is a folder to run in place of the profile's. A port of 0 is any free one.
-    With `func` the host is Azure's Core Tools; without `functions` there is none, and events are dropped. With a
-    `policy`, storage and registry refuse the app what its roles don't grant.
-    """
-
-    workers: int = 1
-    lease: int = LEASE_SECONDS
-    anonymous: bool = False
-    event_schema: str = "eventgrid"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    app: Path | None = None
-    registry_port: int = 0
-    data_port: int = 0
-    functions_port: int = 0
-    functions: bool = True
-    func: bool = False
-    policy: Policy | None = None
 
 
 class Stack:

@@ -15,17 +15,15 @@ from uuid import uuid4
 
 from acrmirror.cancel import unbound
 from acrmirror.errors import Malformed, MirrorError, Transient
+from acrmirror.jobs.claim import ASKED, PARTITION, RELEASE_SECONDS, TableClaim, delete_claim
 from acrmirror.jobs.records import JobRecord, JobRecords
 from acrmirror.reference import Digest
 from acrmirror.storage import Entity, Lost, Table
 from acrmirror.work.job import Job
 
-PARTITION = "claim"
 UNCLAIMED_SECONDS = 30.0
 """For how long the table is left in peace after it failed: a copy does not wait for it at every layer."""
 SEEN_KEPT = 10_000
-RELEASE_SECONDS = 2.0
-"""For one request that deletes a claim, or looks for one to delete."""
 TRIES, PAUSE_SECONDS = 3, 0.2
 """How often that is tried at the end of a run, and how long it waits in between: about seven seconds at most."""
 LEFT_AFTER = timedelta(minutes=1)
@@ -34,7 +32,6 @@ UNKNOWN_AFTER = timedelta(hours=1)
 """After which the timer removes a claim of a job that has no record."""
 LOOKED_AT = 1000
 """Claims that the timer looks at each time."""
-_ASKED = "keep a claim"
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +78,7 @@ class TableClaims:
             where, asked = f"PartitionKey eq '{PARTITION}' and job eq @job", f"look for claims of {job}"
             for held in self._table.query(where, {"job": job}, asked, within=RELEASE_SECONDS):
                 if before is None or str(held.fields.get("turn", "")) < before:
-                    _delete(self._table, held.row, held.etag)
+                    delete_claim(self._table, held.row, held.etag)
 
         _insist(delete, f"The claims that {job} left were not deleted")
 
@@ -89,9 +86,9 @@ class TableClaims:
         """Deletes a claim if that run holds it; whether it is known not to be there any more."""
 
         def delete() -> None:
-            held = self._table.get(PARTITION, key, _ASKED, within=RELEASE_SECONDS)
+            held = self._table.get(PARTITION, key, ASKED, within=RELEASE_SECONDS)
             if held is not None and held.fields.get("run") == run:
-                _delete(self._table, key, held.etag)
+                delete_claim(self._table, key, held.etag)
 
         return _insist(delete, f"The claim on {key} was not released")
 
@@ -101,7 +98,7 @@ class TableClaims:
         where = f"PartitionKey eq '{PARTITION}' and Timestamp lt @before"
         found = self._table.query(where, {"before": now - LEFT_AFTER}, "delete the claims that runs left")
         left = [held for held in islice(found, LOOKED_AT) if self._is_left(held, now)]
-        return sum(_delete(self._table, held.row, held.etag) for held in left)
+        return sum(delete_claim(self._table, held.row, held.etag) for held in left)
 
     def _is_left(self, held: Entity, now: datetime) -> bool:
         job = str(held.fields.get("job") or "")
@@ -126,14 +123,14 @@ class TableClaims:
             return TableClaim(None, key, fields, "", self._stale, asked=True)
 
     def _insert(self, key: str, fields: dict[str, object]) -> "TableClaim | None":
-        made = self._table.swap(PARTITION, key, fields, None, _ASKED)
+        made = self._table.swap(PARTITION, key, fields, None, ASKED)
         if isinstance(made, Lost):
             return None
         self._forget(key)
         return TableClaim(self._table, key, fields, made.etag, self._stale)
 
     def _take_over(self, key: str, fields: dict[str, object], holder: Holder | None) -> "TableClaim | None":
-        held = self._table.get(PARTITION, key, _ASKED)
+        held = self._table.get(PARTITION, key, ASKED)
         if held is None:
             return self._insert(key, fields)
         if held.fields.get("holder") == fields["holder"]:
@@ -141,7 +138,7 @@ class TableClaims:
             return TableClaim(self._table, key, fields, held.etag, self._stale)
         if not (self._is_over(held, holder) or self._is_stale(key, held.etag)):
             return None
-        taken = self._table.swap(PARTITION, key, fields, held.etag, _ASKED)
+        taken = self._table.swap(PARTITION, key, fields, held.etag, ASKED)
         self._forget(key)
         if isinstance(taken, Lost):
             return None
@@ -216,77 +213,6 @@ class HeldClaims:
     def _forget(self, key: str) -> None:
         with self._lock:
             self._left.discard(key)
-
-
-class TableClaim:
-    """One claim held. Renewed at most once in a quarter of the time after which it would be stale."""
-
-    def __init__(
-        self,
-        table: Table | None,
-        key: str,
-        fields: dict[str, object],
-        etag: str,
-        stale: float,
-        *,
-        asked: bool = False,
-    ) -> None:
-        self._table = table
-        self._is_gone = table is None and not asked
-        self._when_gone: Callable[[], None] = lambda: None
-        self._key = key
-        self._fields = fields
-        self._etag = etag
-        self._pause = stale / 4
-        self._renewed = time.monotonic()
-        self._lock = threading.Lock()
-
-    def when_gone(self, callback: Callable[[], None]) -> None:
-        """Calls back once it is known that storage has no such claim of this run, maybe at once."""
-        self._when_gone = callback
-        if self._is_gone:
-            callback()
-
-    def renew(self, done: int) -> None:
-        """Moves the ETag if bytes advanced since; losing the claim, or the table, is not an error."""
-        if self._table is None or time.monotonic() - self._renewed < self._pause:
-            return
-        with self._lock:
-            if self._table is None or time.monotonic() - self._renewed < self._pause:
-                return
-            if done <= int(str(self._fields["done"])):
-                return
-            self._fields["done"] = done
-            self._renewed = time.monotonic()
-            try:
-                moved = self._table.swap(PARTITION, self._key, self._fields, self._etag, _ASKED)
-            except (Transient, Malformed):
-                return
-            if isinstance(moved, Lost):
-                self._table = None
-            else:
-                self._etag = moved.etag
-
-    def release(self) -> None:
-        with self._lock:
-            if self._table is None:
-                return
-            try:
-                gone = _delete(self._table, self._key, self._etag)
-            except MirrorError as error:
-                gone = False
-                _log.info("A claim was not released (%s): the end of its run tries again", type(error).__name__)
-            if gone:
-                self._when_gone()
-            self._table = None
-
-
-def _delete(table: Table, key: str, etag: str) -> bool:
-    """Deletes a claim; False if it is not as it was read: another has it, or the answer to a renewal was lost. Raises
-    what storage does."""
-    # Also by a job that is cancelled, which must not wait for it.
-    with unbound():
-        return table.delete(PARTITION, key, etag, "delete a claim", within=RELEASE_SECONDS)
 
 
 def _insist(delete: Callable[[], None], problem: str) -> bool:
