@@ -14,7 +14,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobPrefix, BlobServiceCli
 
 from acrmirror.cancel import pause
 from acrmirror.errors import Conflict
-from acrmirror.storage.failures import Place, explained, is_absent, is_lost
+from acrmirror.storage.failures import Place, error_code, explained, is_absent, is_lost
 from acrmirror.storage.outcome import Lost, Outcome, Written
 from acrmirror.storage.signing import SignedUrl, Signer
 from acrmirror.transport import make_transport
@@ -115,7 +115,7 @@ class Container:
             try:
                 return _head(self._blob(name).get_blob_properties())
             except ResourceNotFoundError as error:
-                if is_absent(error, self._place):
+                if self._is_gone(error):
                     raise
                 return None
 
@@ -127,7 +127,7 @@ class Container:
                 stream = self._blob(name).download_blob()
                 body = bytes(stream.readall()) if stream.size <= limit else None
             except ResourceNotFoundError as error:
-                if is_absent(error, self._place):
+                if self._is_gone(error):
                     raise
                 return None
             return Content(_head(stream.properties), body)
@@ -178,7 +178,7 @@ class Container:
             try:
                 _, uncommitted = self._blob(name).get_block_list("uncommitted")
             except ResourceNotFoundError as error:
-                if is_absent(error, self._place):
+                if self._is_gone(error):
                     raise
                 return {}
             return {str(block.id): int(block.size) for block in uncommitted}
@@ -231,6 +231,11 @@ class Container:
 
     def _blob(self, name: str) -> BlobClient:
         return self._client.get_blob_client(name)
+
+    def _is_gone(self, error: ResourceNotFoundError) -> bool:
+        """Whether a read says that the container is missing. `ResourceNotFound`, which storage documents for either, is
+        taken for the blob: a write says it of the container in any case."""
+        return is_absent(error, self._place) and error_code(error) != "ResourceNotFound"
 
     def _explained(self, asked: str) -> AbstractContextManager[None]:
         return explained(asked, self._place)

@@ -1,18 +1,21 @@
 """The port to one container: conditional writes are values, and a container that is missing is named by every call."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from acrmirror.errors import Conflict, Unavailable
+from acrmirror.errors import Conflict, StorageMissing, Unavailable
 from acrmirror.mirror import MirrorStore
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import PUT_LIMIT, Container, Lost, Written
-from standins.foundation import Account
+from standins.foundation import Account, Foundation
+from standins.relay import Answer
 from testkit.stack import CONTAINER
+from tests.integration.storage_proxy import StorageProxy
 
 BLOCK = memoryview(b"block")
 ASKED = "do this"
@@ -149,3 +152,20 @@ def test_a_signed_url_is_good_for_as_long_as_was_asked(port: Container) -> None:
     signed = port.sign("a", timedelta(minutes=3))
     assert "/mirror/a?" in signed.url
     assert "sp=r" in signed.url
+
+
+def test_a_404_that_may_mean_either_is_a_blob_that_is_missing(account: Account, foundation: Foundation) -> None:
+    """`ResourceNotFound` is documented for blobs and for containers: of what is read it is the blob."""
+    code = ("x-ms-error-code", "ResourceNotFound")
+    said = b"<Error><Code>ResourceNotFound</Code><Message>The specified resource does not exist.</Message></Error>"
+    either = Answer(404, [code, ("Content-Type", "application/xml")], said)
+    with StorageProxy(account.ca, foundation.certificates.server) as proxy:
+        proxy.upstream = account.blob_endpoint
+        proxy.refuses = lambda method, path: either
+        credential = account.identity.credential()
+        with closing(Container.open(proxy.endpoint, CONTAINER, credential, trust_bundle=account.ca)) as port:
+            assert port.head("a", ASKED) is None
+            assert port.get("a", 10, ASKED) is None
+            assert port.staged("a", ASKED) == {}
+            with pytest.raises(StorageMissing, match="container mirror"):
+                port.put("a", b"1", ASKED)
