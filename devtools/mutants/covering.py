@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,20 @@ class Covering:
     lines: dict[str, list[int]]
 
 
-def measure(root: Path, tests: Iterable[Path], processes: int) -> list[Covering]:
-    """Runs each test file by itself. Raises RuntimeError for one that fails: mutants are noticed by tests that pass."""
+def measure(root: Path, tests: Iterable[Path], processes: int, map_file: Path) -> None:
+    """Runs each test file by itself, and adds what it covers to `map_file`, a line each, as soon as that is known: who
+    is interrupted goes on with the rest. A file that fails, or takes too long, is told and left out."""
+    known = {it.test for it in read(map_file)} if map_file.exists() else set()
+    lock = threading.Lock()
+
+    def measure_one(test: Path) -> None:
+        found = _measure_one(root, test)
+        if found is not None:
+            with lock, map_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(found)) + "\n")
+
     with ThreadPoolExecutor(processes) as pool:
-        return [found for found in pool.map(lambda test: _measure_one(root, test), tests) if found is not None]
+        list(pool.map(measure_one, [it for it in tests if str(it.relative_to(root)) not in known]))
 
 
 def _measure_one(root: Path, test: Path) -> Covering | None:
@@ -78,10 +89,6 @@ def _measure_one(root: Path, test: Path) -> Covering | None:
     return Covering(name, round(seconds, 1), {module: sorted(them) for module, them in sorted(lines.items())})
 
 
-def write(file: Path, found: Iterable[Covering]) -> None:
-    file.write_text(json.dumps([asdict(it) for it in found]), encoding="utf-8")
-
-
 def read(file: Path) -> list[Covering]:
     """Raises OSError where `measure` has not been run yet."""
-    return [Covering(**it) for it in json.loads(file.read_text(encoding="utf-8"))]
+    return [Covering(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]

@@ -1,6 +1,7 @@
 """A sample of mutants, and the verdict of the tests on each."""
 
 import difflib
+import json
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cosmic_ray.plugins
@@ -53,13 +54,33 @@ MARGIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`noticed_by` is the test file that failed or stalled, None for a survivor; `tried` how many files were run."""
+    """`mutant` names it; `noticed_by` is the test file that failed or stalled, None for a survivor; `tried` how many
+    files were run."""
 
-    mutation: MutationSpec
+    mutant: str
     noticed_by: str | None
     tried: int
     seconds: float
     diff: str
+
+
+def name_of(mutation: MutationSpec) -> str:
+    """Where it is, and what it does: the same for the same code."""
+    operator = mutation.operator_name.removeprefix("core/")
+    options = "".join(f" {name}={value}" for name, value in sorted(mutation.operator_args.items()))
+    return f"{mutation.module_path}:{mutation.start_pos[0]}:{mutation.start_pos[1]} {operator}{options}"
+
+
+def read_verdicts(file: Path) -> dict[str, Verdict]:
+    """By the names of the mutants; empty where none was judged yet."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = [Verdict(**json.loads(line)) for line in lines]
+    return {it.mutant: it for it in found}
+
+
+def keep_verdict(file: Path, verdict: Verdict) -> None:
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps(asdict(verdict)) + "\n")
 
 
 def sample(root: Path, modules: list[Path], count: int, seed: int, work: Path) -> list[MutationSpec]:
@@ -93,8 +114,8 @@ def judge(copy: Path, mutation: MutationSpec, coverings: list[Covering]) -> Verd
     with _mutated(copy / module, mutation) as diff:
         for tried, covering in enumerate(concerned, 1):
             if not _passes(copy, covering):
-                return Verdict(mutation, covering.test, tried, time.monotonic() - begun, diff)
-    return Verdict(mutation, None, tried, time.monotonic() - begun, diff)
+                return Verdict(name_of(mutation), covering.test, tried, time.monotonic() - begun, diff)
+    return Verdict(name_of(mutation), None, tried, time.monotonic() - begun, diff)
 
 
 @contextmanager
