@@ -4,7 +4,7 @@ from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
 from acrmirror.sync.runner import SweepRunner
-from acrmirror.work import Job, Sweep, read_task
+from acrmirror.work import Job, Sweep, Task, read_task
 
 
 class Dispatch:
@@ -21,12 +21,7 @@ class Dispatch:
         Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
         often puts it into the poison queue.
         """
-        try:
-            task = read_task(message)
-        except Malformed as error:
-            self._burial.bury_unreadable(message, error)
-            return
-        match task:
+        match task := self._read(message):
             case Job():
                 self._runner.run(task, deliveries)
             case Sweep():
@@ -35,13 +30,16 @@ class Dispatch:
     def bury(self, message: str) -> None:
         """Takes a message of a poison queue into its record. Raises where that can't be written: then the platform
         delivers it again."""
-        try:
-            task = read_task(message)
-        except Malformed as error:
-            self._burial.bury_unreadable(message, error)
-            return
-        match task:
+        match task := self._read(message):
             case Job():
                 self._burial.bury(task)
             case Sweep():
                 self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
+
+    def _read(self, message: str) -> Task | None:
+        """None for what is no job, which is in a record then."""
+        try:
+            return read_task(message)
+        except Malformed as error:
+            self._burial.bury_unreadable(message, error)
+            return None

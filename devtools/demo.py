@@ -174,7 +174,7 @@ def wait_until_mirrored(stack: Stack, activity: Activity, pushed: Pushed, screen
         slowest = max(seconds_between(record.fields["at"], record.fields["finished"]) for record in records)
         asked = len(stack.registry.requests(kind="blob", method="GET"))
         blobs = len({blob.descriptor.digest for it in (pushed.image, pushed.signature) for blob in it.blobs})
-        screen.say(f"all of it stands {slowest:.1f} s after the push", "good")
+        screen.say(f"all of it is in the mirror {slowest:.1f} s after the push", "good")
         screen.say(f"{blobs} distinct layers and configs, for which the registry was asked {asked} times")
 
 

@@ -26,7 +26,7 @@ A registry, Blob, Queue and Table Storage, an identity endpoint and a Functions 
   CA          {ca}
   logs        {logs}
 
-What is pushed to the registry stands in the mirror a moment later. Clients have to trust the CA
+What is pushed to the registry is in the mirror a moment later. Clients have to trust the CA
 (docker takes any certificate from localhost):
 
   docker login {registry} -u {username} -p {password}

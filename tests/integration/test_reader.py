@@ -1,14 +1,12 @@
 """The reader finds whatever a stock registry would stumble over, in a mirror written here by hand."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import ContainerClient
 
 from acrmirror.oci import parse_manifest
 from acrmirror.reference import Digest
-from standins.foundation import Account
 from testkit.images import SHAPES, multi_arch, oci_image, sbom, signature, together
 from testkit.reader import (
     Damaged,
@@ -20,12 +18,6 @@ from testkit.reader import (
     verify_tag,
 )
 from tests.integration.written_mirror import V2, current, data, link, put, put_blobs, write, write_referrers
-
-
-@pytest.fixture
-def container(account: Account) -> Iterator[ContainerClient]:
-    with BlobServiceClient(account.blob_endpoint, **account.client_options) as service:
-        yield service.get_container_client("mirror")
 
 
 @pytest.fixture

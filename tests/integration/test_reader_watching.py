@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from testkit.reader import (
     pull_to_layout,
 )
 from tests.integration.written_mirror import current, data, link, put, put_blobs, put_tag, write
-
-
-@pytest.fixture
-def container(account: Account) -> Iterator[ContainerClient]:
-    with BlobServiceClient(account.blob_endpoint, **account.client_options) as service:
-        yield service.get_container_client("mirror")
 
 
 @pytest.fixture
