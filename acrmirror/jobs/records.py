@@ -136,8 +136,16 @@ class JobRecords:
         for entity in self.table.query(where, parameters, "look for jobs under way", select=UNFINISHED_FIELDS):
             yield _record(entity)
 
-    def change(self, identity: str, fields: dict[str, Any], *, unless_final: bool = False) -> JobRecord | None:
-        """Merges `fields` into a record, whoever else writes it; makes it if it is missing.
+    def change(
+        self,
+        identity: str,
+        fields: dict[str, Any],
+        *,
+        unless_final: bool = False,
+        if_cancelled: dict[str, Any] | None = None,
+    ) -> JobRecord | None:
+        """Merges `fields` into a record, whoever else writes it; makes it if it is missing. `if_cancelled` are merged
+        over them where a person has asked to cancel the job (rule W3).
 
         With `unless_final`, a record in a final state stays as it is. Returns the record as it is then.
         """
@@ -145,7 +153,8 @@ class JobRecords:
             current = self.get(identity)
             if current is not None and unless_final and current.fields.get("state") in FINAL_STATES:
                 return current
-            if self.write(identity, fields, current):
+            cancelled = current is not None and current.fields.get("cancel_requested")
+            if self.write(identity, fields | (if_cancelled or {}) if cancelled else fields, current):
                 return self.get(identity)
         raise Conflict(f"write the record {identity}", "other writers kept changing it", "It will be tried again.")
 

@@ -134,7 +134,8 @@ class SweepRunner:
         due = from_datetime(now + timedelta(seconds=decision.delay))
         fields = {"state": "waiting", "next_attempt": due} | error_fields(error)
         try:
-            self._records.change(sweep.id, sweep.asked | fields, unless_final=True)
+            if self._written(sweep, fields, CANCELLED | {"finished": from_datetime(now)}) == "cancelled":
+                return
         except MirrorError as unwritten:
             _log.warning("The record is behind: %s", unwritten)
         self._queue.send_sweep(sweep.later(decision.failing), decision.delay, onward=True)
@@ -145,8 +146,14 @@ class SweepRunner:
         """What the platform gave up on, or what was waited out for too long, ends in its record. Raises where that is
         not to be written."""
         ended = {"state": "failed", "finished": _now()} | error_fields(error)
-        self._records.change(sweep.id, sweep.asked | ended, unless_final=True)
+        if self._written(sweep, ended, CANCELLED) == "cancelled":
+            return
         self._telemetry.run_ended({"kind": KIND} | ended)
+
+    def _written(self, sweep: Sweep, fields: dict[str, Any], if_cancelled: dict[str, Any]) -> str:
+        """Writes how a run came to its end where its own pen may not do: the state that the record has then."""
+        record = self._records.change(sweep.id, sweep.asked | fields, unless_final=True, if_cancelled=if_cancelled)
+        return record.state if record is not None else str(fields["state"])
 
 
 def _now() -> str:

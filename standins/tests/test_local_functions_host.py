@@ -118,7 +118,7 @@ def test_killed_it_leaves_no_worker_behind_not_even_a_stopped_one(foundation: Fo
     with sample_host(foundation, tmp_path, workers=2) as host:
         host.control.signal(1, "stop")
         os.kill(host.service.pid, signal.SIGKILL)
-        assert wait_for(lambda: not any(alive(pid) for pid in host.ready["workers"]), 5)
+        assert wait_for(lambda: not any(alive(pid) for pid in host.ready["workers"]), 30)
 
 
 def test_an_app_that_cannot_be_imported_is_told_with_its_traceback(tmp_path: Path) -> None:

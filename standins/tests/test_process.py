@@ -62,7 +62,7 @@ def test_a_child_that_dies_at_its_start_is_told_with_the_end_of_its_log(tmp_path
 
 def test_a_child_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     service = child("import time; print('working', flush=True); time.sleep(60)", tmp_path)
-    assert wait_for(lambda: "working" in service.tail(), 10)
+    assert wait_for(lambda: "working" in service.tail(), 30)
     with pytest.raises(ServiceFailed, match=r"(?s)not ready after 0.1 s.*working"):
         service.ready(timeout=0.1)
     assert service.stop() == -signal.SIGTERM
@@ -99,4 +99,4 @@ def test_no_child_outlives_a_parent_that_is_killed(tmp_path: Path, number: signa
         assert all(running(pid) for pid in everyone)
         os.kill(parent.pid, number)
         parent.wait(10)
-        assert wait_for(lambda: not any(running(pid) for pid in everyone), 5)
+        assert wait_for(lambda: not any(running(pid) for pid in everyone), 30)

@@ -194,7 +194,7 @@ class SourceContract:
             with pytest.raises(Cancelled):
                 reader.read_into(0, memoryview(bytearray(1000)), lambda count: None)
             timer.join()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
 
     def test_a_blob_is_looked_for_without_its_bytes(self, bed: SourceBed) -> None:
         known = bed.push_blob(b"x" * 10)

@@ -212,7 +212,7 @@ def test_a_second_message_of_a_job_that_is_being_run_ends_at_once(mirror: Mirror
     with app_of(mirror) as one, app_of(mirror) as other:
         first = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 1))
         first.start()
-        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 20)
+        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 60)
         run = record_of(mirror, job.id).fields["run"]
         other.dispatch.run(job.to_json(), 1)
         first.join(30)

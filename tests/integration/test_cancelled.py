@@ -186,7 +186,7 @@ def test_a_job_behind_anothers_token_is_cancelled_too(mirror: Mirroring) -> None
         stalls = after(1)
         holder = threading.Thread(target=app.dispatch.run, args=(first.to_json(), 1))
         holder.start()
-        mirror.wait(lambda: running(mirror, first) and stalls(), 20)
+        mirror.wait(lambda: running(mirror, first) and stalls(), 60)
         assert seconds_to_end(mirror, app, second, after(1)) < WITHIN
         app.pulls.cancel(first.id)
         holder.join(30)
@@ -215,7 +215,7 @@ def test_what_a_job_comes_to_after_it_was_cancelled_is_cancelled(mirror: Mirrori
     with app_of(mirror) as app:
         run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         run.start()
-        mirror.wait(lambda: running(mirror, job), 20)
+        mirror.wait(lambda: running(mirror, job), 60)
         mirror.records.change(job.id, {"cancel_requested": True})
         run.join(30)
     record = record_of(mirror, job)

@@ -30,7 +30,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once_with_what_to_do(
         begun = time.monotonic()
         with pytest.raises(Misconfigured) as raised:
             do(client)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
         assert "certificate is not trusted" in raised.value.answered
         assert "--ca" in raised.value.remedy
         assert "secret" not in str(raised.value)

@@ -1,9 +1,9 @@
 """The timer has everything compared: once when it is due, whatever ticks, and whoever dies."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event
 
 import pytest
 
@@ -155,17 +155,19 @@ def test_one_that_a_person_cancelled_while_the_table_failed_was_no_comparison(
     tags = [mirror.push("timer/cancelled", oci_image(f"timer {it}", tag=f"v{it}")) for it in range(2)]
     sweep = Sweep.now(EVERYTHING, "cancelled", dry_run=False)
     first, second = (sweep.job(Reference("timer/cancelled", it.tag), it.root.digest).id for it in tags)
+    cancelled = Event()
     with StorageProxy(stack.ca, foundation.certificates.server) as proxy, app_of(mirror) as unhindered:
 
-        def fail_and_stall(_method: str, path: str) -> Answer | None:
+        def cancel_and_fail(_method: str, path: str) -> Answer | None:
             if first in path:
+                assert cancelled.wait(60)
                 return Answer(400)
-            if second in path:
+            if second in path and not cancelled.is_set():
                 unhindered.pulls.cancel(sweep.id)
-                time.sleep(3)
+                cancelled.set()
             return None
 
-        proxy.upstream, proxy.refuses = stack.table_endpoint, fail_and_stall
+        proxy.upstream, proxy.refuses = stack.table_endpoint, cancel_and_fail
         with app_of(mirror, MIRROR_TABLE_ENDPOINT=proxy.endpoint) as app:
             app.dispatch.run(sweep.to_json(), 1)
     record = mirror.records.get(sweep.id)

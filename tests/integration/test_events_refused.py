@@ -110,7 +110,7 @@ def test_it_is_refused_and_nothing_happens(mirror: Mirroring, case: str) -> None
         return log.read_bytes()[start:].decode()
 
     # The host passes its workers' lines on beside its answers.
-    mirror.wait(lambda: "Refused an event" in told(), 10, "the refusal in the log")
+    mirror.wait(lambda: "Refused an event" in told(), 60, "the refusal in the log")
     assert said in told()
     newest = Refusals(mirror.records.table).recent()[0]
     assert newest.event == "refused"

@@ -121,13 +121,13 @@ def test_a_running_pull_is_cancelled_and_goes_on_when_asked_again(
     registry = mirror.stack.registry
     registry.set_faults([{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 1}}])
     identity = call("POST", "pulls", {"image": repository}).json["id"]
-    mirror.wait(lambda: call("GET", f"pulls/{identity}").json["state"] == "running", 15)
+    mirror.wait(lambda: call("GET", f"pulls/{identity}").json["state"] == "running", 60)
     time.sleep(1.5)
     got = call("DELETE", f"pulls/{identity}")
     assert (got.status, got.json["cancel_requested"]) == (202, True)
     begun = time.monotonic()
-    record = ended(call, identity, 5).json
-    assert time.monotonic() - begun < 3
+    record = ended(call, identity, 20).json
+    assert time.monotonic() - begun < 15
     assert (record["state"], record["error"]["code"]) == ("cancelled", "cancelled")
     assert mirror.tagged(repository, "latest") is None
     assert call("DELETE", f"pulls/{identity}").status == 200

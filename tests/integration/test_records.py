@@ -287,29 +287,29 @@ def test_one_worker_holds_a_claim(records: JobRecords) -> None:
 
 
 def test_a_claim_whose_etag_does_not_move_is_taken_over(records: JobRecords) -> None:
-    dead, other = TableClaims(records.table, 1.0), TableClaims(records.table, 1.0)
+    dead, other = TableClaims(records.table, 3.0), TableClaims(records.table, 3.0)
     lost = dead.acquire(LAYER)
     assert lost is not None
     assert other.acquire(LAYER) is None
     time.sleep(0.5)
     assert other.acquire(LAYER) is None
-    time.sleep(0.7)
+    time.sleep(2.7)
     taken = other.acquire(LAYER)
     assert taken is not None
     lost.renew(10)
     lost.release()
-    third = TableClaims(records.table, 1.0)
+    third = TableClaims(records.table, 3.0)
     assert third.acquire(LAYER) is None
 
 
 def test_a_claim_that_is_renewed_is_not_stale(records: JobRecords) -> None:
-    busy, other = TableClaims(records.table, 1.0), TableClaims(records.table, 1.0)
+    busy, other = TableClaims(records.table, 3.0), TableClaims(records.table, 3.0)
     claim = busy.acquire(LAYER)
     assert claim is not None
-    for step in range(1, 7):
+    for step in range(1, 9):
         claim.renew(step)
         assert other.acquire(LAYER) is None
-        time.sleep(0.3)
+        time.sleep(0.5)
 
 
 def test_a_claim_without_progress_goes_stale_though_it_is_renewed(records: JobRecords) -> None:
@@ -319,7 +319,7 @@ def test_a_claim_without_progress_goes_stale_though_it_is_renewed(records: JobRe
     assert claim is not None
     begun = time.monotonic()
     while other.acquire(LAYER) is None:
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 60
         claim.renew(0)
         time.sleep(0.2)
 
@@ -377,7 +377,7 @@ def test_a_table_that_fails_is_not_asked_for_every_layer(account: Account, answe
     begun = time.monotonic()
     for number in range(100):
         assert claims.acquire(Digest.of(bytes([number]))) is not None
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
     records.close()
 
 

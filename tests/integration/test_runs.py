@@ -175,7 +175,7 @@ def test_long_patience_is_had_by_a_delayed_message_and_not_by_a_blocked_worker(
     with app_of(mirror) as app:
         begun = time.monotonic()
         app.dispatch.run(job.to_json(), 1)
-        assert time.monotonic() - begun < 12
+        assert time.monotonic() - begun < 30
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["error_code"]) == ("waiting", "throttled")
@@ -186,12 +186,12 @@ def test_long_patience_is_had_by_a_delayed_message_and_not_by_a_blocked_worker(
 
 def test_the_same_job_on_two_workers_ends_once_and_its_first_run_gives_way(mirror: Mirroring) -> None:
     image = mirror.push("twice", oci_image("twice"))
-    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 2500}}])
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 4000}}])
     job = job_for("twice", image)
     with app_of(mirror) as one, app_of(mirror) as other:
         first = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 1))
         first.start()
-        time.sleep(1)
+        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running")
         other.dispatch.run(job.to_json(), 2)
         first.join(30)
         assert not first.is_alive()
@@ -210,7 +210,7 @@ def test_a_run_that_finds_its_job_taken_when_it_fails_sends_no_next_attempt(mirr
     with app_of(mirror) as app:
         first = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         first.start()
-        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 20)
+        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running", 60)
         mirror.records.change(job.id, {"run": "another", "deliveries": 2})
         first.join(30)
     record = mirror.records.get(job.id)
@@ -221,16 +221,15 @@ def test_a_run_that_finds_its_job_taken_when_it_fails_sends_no_next_attempt(mirr
 
 def test_a_worker_that_begins_after_its_lease_was_lost_leaves_the_job_to_the_other(mirror: Mirroring) -> None:
     image = mirror.push("late", oci_image("late"))
-    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 2500}}])
+    mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 4000}}])
     job = job_for("late", image)
     with app_of(mirror) as one, app_of(mirror) as late:
         holder = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 2))
         holder.start()
-        time.sleep(1)
-        begun = time.monotonic()
+        mirror.wait(lambda: (it := mirror.records.get(job.id)) is not None and it.state == "running")
         late.dispatch.run(job.to_json(), 1)
-        assert time.monotonic() - begun < 1
-        holder.join(30)
+        assert holder.is_alive()
+        holder.join(60)
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["deliveries"]) == ("done", 2)

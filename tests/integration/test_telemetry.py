@@ -109,7 +109,7 @@ def test_a_mirrored_push_is_told_of_by_its_figures_and_by_nothing_else(
     with mirroring(stack) as mirror:
         image = mirror.push("telemetry/app", oci_image("telemetry"))
         (job,) = mirror.wait_for(1)
-        assert wait_for(lambda: ("acrmirror.push.lag", ()) in ingestion.sums(), 20)
+        assert wait_for(lambda: ("acrmirror.push.lag", ()) in ingestion.sums(), 60)
     fields, sums = job.fields, ingestion.sums()
     lag = to_datetime(fields["finished"]) - to_datetime(fields["at"])
     assert sums.pop(("acrmirror.push.lag", ())) == pytest.approx(lag.total_seconds(), abs=1e-3)

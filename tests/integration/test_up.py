@@ -109,7 +109,7 @@ def test_the_page_tells_what_happens_and_ctrl_c_ends_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_it_starts_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path, "--json") as process:
-        assert wait_for(lambda: any(tmp_path.glob("stack-*/registry.log")), 20)
+        assert wait_for(lambda: any(tmp_path.glob("stack-*/registry.log")), 60)
         process.send_signal(number)
         process.communicate(timeout=20)
         assert process.returncode == 128 + number

@@ -87,7 +87,7 @@ def next_of_pushes(mirror: Mirroring) -> dict[str, Any]:
         messages[:] = sent(mirror, JOB_QUEUE)
         return messages not in ([], [{}])
 
-    mirror.wait(arrived, 20, "the message")
+    mirror.wait(arrived, 60, "the message")
     (message,) = messages
     return message
 

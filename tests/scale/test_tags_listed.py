@@ -101,7 +101,7 @@ def test_five_thousand_tags_are_listed_page_by_page(watched: WatchedMaker) -> No
     assert [it["tag"] for it in first.json["tags"]] == names[:PAGE]
     assert {it["digest"] for it in first.json["tags"]} == {str(manifest(MOVES).digest)}
     # The slower ones say something of the machine.
-    assert min(times) < 0.5
+    assert min(times) < 3
     # One tells that the path is a repository's, and one has the tags.
     assert asked <= 2 * TRIES
 

@@ -102,12 +102,12 @@ def test_cancelling_cuts_reads_and_wakes_waiters() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert started.wait(5)
+    assert started.wait(30)
     begun = time.monotonic()
     context.cancel.set("a person asked to cancel it")
-    thread.join(5)
+    thread.join(15)
     assert not thread.is_alive()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert "a person asked" in str(caught[0])
     assert mirror.content == {}
 

@@ -68,4 +68,4 @@ def test_one_that_is_asked_for_again_takes_the_place_of_the_old() -> None:
     assert first != second == tokens.remembered("pull a")
     begun = time.monotonic()
     assert renew(tokens, "a") == second
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10

@@ -172,7 +172,7 @@ def test_what_does_not_pass_is_raised_once_patience_ends(
     with bed.open(patience=0.8) as registry, registry.blob("lasting/a", blob) as reader:
         with pytest.raises(kind) as caught:
             reader.read_into(0, memoryview(bytearray(100_000)))
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 15
     assert "sig=" not in str(caught.value)
     if effect.get("retry_after"):
         assert isinstance(caught.value, Throttled)
