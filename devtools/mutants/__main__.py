@@ -20,7 +20,8 @@ from devtools.mutants import covering, mutating
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / ".tools" / "covering.jsonl"
 VERDICTS = ROOT / ".tools" / "verdicts.jsonl"
-ROOMS = ("copying", "mirror", "storage", "jobs", "work", "registry", "serve", "sync", "oci")
+ROOMS = (".", "copying", "mirror", "storage", "jobs", "work", "registry", "serve", "sync", "oci")
+"""Folders below `acrmirror/`; the first stands for its own modules."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,7 +49,11 @@ def run(map_file: Path, verdict_file: Path, rooms: list[str], count: int, seed: 
     """Prints the verdicts as they come, and keeps them: who is interrupted goes on with the rest. Exit 1 if more than
     one in twenty survived."""
     coverings = covering.read(map_file)
-    modules = [file for room in rooms for file in sorted((ROOT / "acrmirror" / room).rglob("*.py"))]
+    modules = [
+        file
+        for room in rooms
+        for file in sorted((ROOT / "acrmirror" / room).glob("*.py" if room == "." else "**/*.py"))
+    ]
     with tempfile.TemporaryDirectory() as folder:
         mutants = mutating.sample(ROOT, modules, count, seed, Path(folder))
         copies: queue.Queue[Path] = queue.Queue()

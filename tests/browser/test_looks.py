@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe, AxeResults
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from standins.foundation import Foundation
 from testkit.stack import mirror_stack
@@ -15,8 +15,8 @@ from tests.browser.watching import Watched, Windows
 pytestmark = pytest.mark.browser
 
 DESKTOP = {"width": 1180, "height": 820}
-PHONE = {"width": 390, "height": 844}
-NARROWEST = {"width": 320, "height": 640}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+NARROWEST: ViewportSize = {"width": 320, "height": 640}
 
 
 @pytest.fixture(scope="module")
