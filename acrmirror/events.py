@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
 
 from acrmirror.errors import AnotherRegistry, Malformed, Untimely
-from acrmirror.moments import ahead_of, nine_digits
+from acrmirror.moments import Moment, ahead_of, nine_digits
 from acrmirror.reference import REPOSITORY_LIMIT, Digest, Reference, check_repository, shown
 
 AHEAD_LIMIT = timedelta(minutes=5)
@@ -37,14 +37,14 @@ _RESOURCE = re.compile(r"/providers/Microsoft\.ContainerRegistry/registries/([A-
 class RegistryEvent:
     """A push or a deletion at a registry.
 
-    `id` is safe in a blob name. `time` is the registry's own, UTC with nine digits of fraction. A deletion names a
+    `id` is safe in a blob name. `time` is the registry's own. A deletion names a
     digest and no tag.
     """
 
     id: str
     kind: Kind
     reference: Reference
-    time: str
+    time: Moment
     registry_host: str | None = None
     topic: str | None = None
     media_type: str | None = None
@@ -170,7 +170,7 @@ def _kind(value: object) -> Kind:
     return kind
 
 
-def _time(*candidates: object) -> str:
+def _time(*candidates: object) -> Moment:
     problem = Malformed("read an event", "it has no time", "Send data.timestamp or the event's own time in RFC 3339.")
     for candidate in candidates:
         if isinstance(candidate, str) and candidate:

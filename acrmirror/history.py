@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Self
 
+from acrmirror.moments import Moment
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
@@ -15,10 +16,9 @@ LAG_WINDOW = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class TagEvent:
-    """What an event told of a tag: the digest that was pushed under it, and when by the registry's own time (UTC,
-    nine digits)."""
+    """What an event told of a tag: the digest that was pushed under it, and when by the registry's own time."""
 
-    at: str
+    at: Moment
     digest: Digest
 
     @staticmethod
@@ -30,7 +30,7 @@ class TagEvent:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One thing seen at the registry, and when by its own time (UTC, nine digits).
+    """One thing seen at the registry, and when by its own time.
 
     `kind` is `event`, `resolve` or `deleted`; `identity` is the event's or the job's id. `sequence` keeps the resolves
     of one second in order: the registry's `Date` has no fraction. `clock` is `mirror` where that `Date` could not be
@@ -38,7 +38,7 @@ class Observation:
     young that a replica may have been behind (rule L3).
     """
 
-    at: str
+    at: Moment
     digest: Digest
     identity: str
     kind: str
@@ -50,7 +50,7 @@ class Observation:
 
     @classmethod
     def of_resolve(
-        cls, descriptor: Descriptor, at: str, job: str, sequence: int = 0, clock: Clock = "registry"
+        cls, descriptor: Descriptor, at: Moment, job: str, sequence: int = 0, clock: Clock = "registry"
     ) -> Self:
         kind = "resolve"
         return cls(at, descriptor.digest, job, kind, descriptor.media_type, descriptor.size, sequence, clock)

@@ -6,16 +6,21 @@ The registry's fractions vary in length, and as plain text `…47Z` would sort a
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import NewType
 
 from acrmirror.errors import Malformed
 from acrmirror.reference import shown
+
+Moment = NewType("Moment", str)
+"""Text of that form. Nothing but this module makes one of other text."""
+EARLIEST = Moment("0001-01-01T00:00:00.000000000Z")
 
 _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]{1,32}))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 
 
-def nine_digits(text: str) -> str:
+def nine_digits(text: str) -> Moment:
     """Any RFC 3339 moment, of any offset and fraction, as `2026-04-25T21:39:47.276585742Z`. Raises Malformed.
 
     Digits beyond the ninth are cut; a leap second becomes the last instant before it.
@@ -31,16 +36,16 @@ def nine_digits(text: str) -> str:
         whole = moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise _not_a_moment(text) from error
-    return f"{whole:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{(fraction or '')[:9]:0<9}Z"
+    return Moment(f"{whole:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{(fraction or '')[:9]:0<9}Z")
 
 
-def from_datetime(moment: datetime) -> str:
+def from_datetime(moment: datetime) -> Moment:
     """An aware datetime as a nine-digit moment."""
     utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{utc.microsecond:06}000Z"
+    return Moment(f"{utc:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{utc.microsecond:06}000Z")
 
 
-def from_http_date(text: str) -> str:
+def from_http_date(text: str) -> Moment:
     """A `Date` header (RFC 9110) as a nine-digit moment. Raises Malformed."""
     try:
         moment = parsedate_to_datetime(text)
@@ -55,7 +60,7 @@ def to_datetime(moment: str) -> datetime:
     return datetime.fromisoformat(f"{exact[:26]}+00:00")
 
 
-def ahead_of(moment: str, now: datetime) -> timedelta:
+def ahead_of(moment: Moment, now: datetime) -> timedelta:
     """How far a moment lies after `now`; negative if before."""
     return to_datetime(moment) - now
 

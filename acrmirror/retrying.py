@@ -18,6 +18,7 @@ from acrmirror.errors import (
     Transient,
 )
 from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.work import State
 from acrmirror.work.failing import Failing
 
 DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 600.0)
@@ -47,7 +48,7 @@ class Retry:
 class Final:
     """It stays so: `state` is `failed`, `gone` or `cancelled`."""
 
-    state: str
+    state: State
     error: MirrorError
 
 

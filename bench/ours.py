@@ -13,6 +13,7 @@ from pathlib import Path
 
 from acrmirror.copying import Context, copy_image
 from acrmirror.mirror import MirrorStore
+from acrmirror.moments import Moment
 from acrmirror.reference import Digest, Reference
 from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.settings import Settings
@@ -47,7 +48,7 @@ def prepare(arguments: argparse.Namespace) -> Callable[[], None]:
     reference = Reference(arguments.repository, arguments.tag, Digest.parse(arguments.digest))
 
     def copy() -> None:
-        context = Context("bench", "2026-01-01T00:00:00.000000000Z", threads=settings.threads)
+        context = Context("bench", Moment("2026-01-01T00:00:00.000000000Z"), threads=settings.threads)
         copied = copy_image(registry, store, reference, context)
         if copied.failures:
             raise copied.failures[0]

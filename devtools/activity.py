@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +11,10 @@ from typing import Any, Self
 
 from azure.data.tables import TableClient
 
-from acrmirror.jobs import JobRecord, JobRecords
+from acrmirror.jobs import JobRecords
 from acrmirror.moments import to_datetime
 from acrmirror.storage import Table
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, Record, RecordFields, State
 from standins.foundation import STORAGE_AUDIENCE
 from standins.stack import Stack
 
@@ -58,7 +57,7 @@ class Activity:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._records.close()
 
-    def records(self, repository: str) -> list[JobRecord]:
+    def records(self, repository: str) -> list[Record]:
         """The jobs for that repository, newest first."""
         return list(self._records.newest(repository=repository))
 
@@ -86,7 +85,7 @@ class Activity:
         before, self._jobs = self._jobs, {}
         for record in islice(self._records.newest(), NEWEST):
             fields = record.fields
-            seen = self._jobs[record.id] = (record.state, fields.get("bytes_done"), fields.get("attempt"))
+            seen = self._jobs[record.id] = (record.state, fields["bytes_done"], fields["attempt"])
             if before.get(record.id) != seen:
                 yield job_line(record)
 
@@ -100,21 +99,21 @@ def _trouble(delivery: Mapping[str, Any]) -> str:
     return UNDELIVERED[state] + answered
 
 
-def job_line(record: JobRecord) -> Line:
+def job_line(record: Record) -> Line:
     """A record in one line."""
     fields = record.fields
     state = record.state
     about = _about(fields)
-    moment = fields.get("finished") if state in FINAL_STATES else fields.get("heartbeat") or fields.get("received")
+    moment = fields["finished"] if state in FINAL_STATES else record.heard
     mark = {"done": "good", "failed": "bad", "interrupted": "bad", "waiting": "bad"}.get(state, "work")
-    return Line(to_datetime(str(moment or fields["received"])), mark, state, about, _said(state, fields))
+    return Line(to_datetime(moment or fields["received"]), mark, state, about, _said(state, fields))
 
 
-def _about(fields: Mapping[str, Any]) -> str:
+def _about(fields: RecordFields) -> str:
     """The image of a job, or the patterns of a sweep."""
-    if fields.get("patterns"):
-        return " ".join(json.loads(str(fields["patterns"])))
-    return _named(str(fields.get("repository")), fields.get("tag"), fields.get("digest"))
+    if fields["patterns"]:
+        return " ".join(fields["patterns"])
+    return _named(fields["repository"], fields["tag"], fields["digest"])
 
 
 def size(count: float) -> str:
@@ -126,24 +125,23 @@ def size(count: float) -> str:
     return f"{count:.2f} GB"
 
 
-def seconds_between(earlier: object, later: object) -> float:
+def seconds_between(earlier: str, later: str) -> float:
     """Of two moments as records have them."""
-    return (to_datetime(str(later)) - to_datetime(str(earlier))).total_seconds()
+    return (to_datetime(later) - to_datetime(earlier)).total_seconds()
 
 
-def _said(state: str, fields: dict[str, Any]) -> str:
-    if state in ("failed", "gone", "waiting") and fields.get("error_answered"):
-        return f"{fields.get('error_asked')}: {fields['error_answered']}. {fields.get('error_remedy', '')}"
-    if state == "done" and fields.get("patterns"):
-        return f"compared with the registry, {fields.get('match_asked', 0)} images asked for"
+def _said(state: State, fields: RecordFields) -> str:
+    if state in ("failed", "gone", "waiting") and fields["error_answered"]:
+        return f"{fields['error_asked']}: {fields['error_answered']}. {fields['error_remedy']}"
+    if state == "done" and fields["patterns"]:
+        return f"compared with the registry, {fields['match_asked']} images asked for"
     if state == "done":
-        notes = json.loads(fields.get("notes") or "[]")
-        told = [f"{fields.get('layers_total', 0)} layers and configs, {size(fields.get('bytes_written', 0))} written"]
-        if skipped := fields.get("layers_skipped"):
+        told = [f"{fields['layers_total']} layers and configs, {size(fields['bytes_written'])} written"]
+        if skipped := fields["layers_skipped"]:
             told.append(f"{skipped} known already")
         told.append(f"{seconds_between(fields['at'], fields['finished']):.1f} s after the push")
-        return ", ".join([*told, *map(str, notes)])
-    if state == "running" and fields.get("bytes_total"):
+        return ", ".join([*told, *fields["notes"]])
+    if state == "running" and fields["bytes_total"]:
         return f"{size(fields['bytes_done'])} of {size(fields['bytes_total'])}"
     return ""
 

@@ -17,9 +17,8 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import JobRecord
 from acrmirror.reference import check_repository, check_tag
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, Record
 from devtools.activity import Activity, seconds_between, size
 from devtools.screen import Advance, Screen
 from standins.process import ServiceFailed, end_by_signals
@@ -163,7 +162,7 @@ def wait_until_mirrored(stack: Stack, activity: Activity, pushed: Pushed, screen
                 records = activity.records(pushed.repository)
                 for line in activity.news():
                     screen.say(str(line), line.mark)
-                advance(sum(int(record.fields.get("bytes_done", 0)) for record in records))
+                advance(sum(record.fields["bytes_done"] for record in records))
                 if len(records) >= expected and all(record.state in FINAL_STATES for record in records):
                     break
                 stack.check()
@@ -178,20 +177,18 @@ def wait_until_mirrored(stack: Stack, activity: Activity, pushed: Pushed, screen
         screen.say(f"{blobs} distinct layers and configs, for which the registry was asked {asked} times")
 
 
-def _unfinished(records: list[JobRecord], expected: int) -> str:
-    states = ", ".join(
-        f"{record.fields.get('tag') or record.fields.get('digest')} {record.state}" for record in records
-    )
+def _unfinished(records: list[Record], expected: int) -> str:
+    states = ", ".join(f"{record.fields['tag'] or record.fields['digest']} {record.state}" for record in records)
     return f"{len(records)} of {expected} jobs: {states}"
 
 
-def _check_jobs(records: list[JobRecord]) -> None:
+def _check_jobs(records: list[Record]) -> None:
     for record in records:
         if record.state != "done":
             fields = record.fields
             raise DemoFailed(
-                f"a job ended as {record.state}: {fields.get('error_asked')}: {fields.get('error_answered')}. "
-                f"{fields.get('error_remedy')}"
+                f"a job ended as {record.state}: {fields['error_asked']}: {fields['error_answered']}. "
+                f"{fields['error_remedy']}"
             )
 
 

@@ -10,6 +10,7 @@ from acrmirror.copying.ports import Claims
 from acrmirror.copying.progress import Progress
 from acrmirror.copying.referrals import Referrals
 from acrmirror.history import Observation, TagEvent
+from acrmirror.moments import Moment
 from acrmirror.reference import Digest
 
 
@@ -19,14 +20,14 @@ class Context:
     many seconds a run stays with nothing but other workers' blobs.
 
     `force` looks at everything again, whatever links promise, and hashes anew what the mirror has; `resume` is off
-    after a digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about
-    (UTC, nine digits). `event` is the push that the job has news of, if it has; `about` is one that is in history
+    after a digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about.
+    `event` is the push that the job has news of, if it has; `about` is one that is in history
     already, which the registry is asked about again. For as long as `window` after a push the registry's replicas may
     be behind. `manifests` are all that this run came to, `referrals` those of them that are to be listed.
     """
 
     identity: str
-    at: str
+    at: Moment
     threads: int = 11
     claims: Claims | None = None
     force: bool = False

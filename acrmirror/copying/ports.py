@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from acrmirror.errors import Malformed
 from acrmirror.history import Clock, Observation, TagEvent
+from acrmirror.moments import Moment
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference
 
@@ -33,13 +34,13 @@ class BlobReader(Protocol):
 
 
 class Resolved(Protocol):
-    """Where a reference is at the registry. `at` is the registry's own time, UTC with nine digits; where that could not
+    """Where a reference is at the registry. `at` is the registry's own time; where that could not
     be believed it is this machine's, and `clock` is `mirror`."""
 
     @property
     def descriptor(self) -> Descriptor: ...
     @property
-    def at(self) -> str: ...
+    def at(self) -> Moment: ...
     @property
     def clock(self) -> Clock: ...
 
@@ -187,7 +188,7 @@ class TagState(Protocol):
     @property
     def digest(self) -> Digest | None: ...
     @property
-    def at(self) -> str: ...
+    def at(self) -> Moment: ...
     @property
     def event(self) -> TagEvent | None: ...
     @property
@@ -199,7 +200,13 @@ class TagTarget(Protocol):
         """None where the tag never was."""
 
     def set(
-        self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any, event: TagEvent | None = None
+        self,
+        repository: str,
+        tag: str,
+        descriptor: Descriptor,
+        at: Moment,
+        expected: Any,
+        event: TagEvent | None = None,
     ) -> None:
         """Writes the tag, also where it is already. `expected` is what this target's `read` gave, or None. The newer of
         `event` and of the one that the tag had stays with it. Raises TagMoved, and writes nothing, where the tag was
@@ -214,15 +221,15 @@ class HistoryTarget(Protocol):
 class ReferrerLists(Protocol):
     """The lists under referrers tags (rules R1 to R4). None ever shrinks."""
 
-    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
+    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: Moment) -> bool:
         """Adds manifests of the mirror to their subject's list. False where that tag is something else, which is left
         alone (rule R1)."""
 
-    def keep_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+    def keep_tag(self, repository: str, tag: str, at: Moment) -> Digest | None:
         """The list under a referrers tag that the registry does not have, rebuilt if need be; None if there is none."""
 
     def merge_tag(
-        self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any, event: TagEvent | None = None
+        self, repository: str, tag: str, theirs: Manifest, at: Moment, expected: Any, event: TagEvent | None = None
     ) -> Digest:
         """Sets the tag to the registry's own list, or to a larger one of both, and returns its digest; otherwise as
         `TagTarget.set`."""

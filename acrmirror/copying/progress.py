@@ -3,15 +3,13 @@
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from acrmirror.copying.ports import Arrived
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
+from acrmirror.work import LayerState
 
 NOTES_KEPT = 50
-LayerState = Literal["waiting", "checking", "copying", "claimed", "done", "skipped", "left out", "failed"]
-"""`checking`: what the mirror has is hashed anew; `claimed`: by another worker; `skipped`: the mirror had it."""
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from acrmirror.copying.ports import (
 )
 from acrmirror.errors import Cancelled, ClaimedElsewhere, Conflict, MirrorError, NotFound, TagMoved
 from acrmirror.history import Observation, TagEvent
+from acrmirror.moments import EARLIEST, Moment
 from acrmirror.oci import Descriptor, is_referrers_index
 from acrmirror.reference import Digest, Reference, is_referrers_tag
 
@@ -52,14 +53,14 @@ class Answer:
         return None if isinstance(self.resolved, NotFound) else self.resolved.descriptor.digest
 
     @property
-    def since(self) -> str:
+    def since(self) -> Moment:
         """The registry's time of what puts the tag where the verdict says."""
         event = self.verdict.event
         if not isinstance(self.resolved, NotFound) and self.verdict.digest == self.digest:
             return self.resolved.at
         if event is not None and self.verdict.digest == event.digest:
             return event.at
-        return self.current.at if self.current is not None else ""
+        return self.current.at if self.current is not None else EARLIEST
 
 
 class TagFollower:

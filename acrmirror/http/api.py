@@ -17,12 +17,11 @@ from acrmirror.http.openapi import document
 from acrmirror.http.paths import read_path
 from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
-from acrmirror.jobs import JobRecord
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.platforms import parse_platform
 from acrmirror.serve.images import Images
 from acrmirror.sync.sweeps import Sweeps
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, Record
 
 FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0
@@ -77,7 +76,7 @@ class Api:
                 return _pull(await asyncio.to_thread(sweeps.ask, many.match, dry_run=many.dry_run), 202)
             asked = _body(request, models.PullRequest)
             pulls = (await asyncio.to_thread(self._app)).pulls
-            ask: Awaitable[JobRecord] = asyncio.to_thread(
+            ask: Awaitable[Record] = asyncio.to_thread(
                 pulls.ask, asked.image, platforms=asked.platforms, force=asked.force
             )
             record = await ask
@@ -206,7 +205,7 @@ def _json(status: int, model: BaseModel, headers: Mapping[str, str] | None = Non
     return Answer(status, model.model_dump_json().encode(), headers=headers or {})
 
 
-def _pull(record: JobRecord, status: int, jobs: dict[str, int] | None = None) -> Answer:
+def _pull(record: Record, status: int, jobs: dict[str, int] | None = None) -> Answer:
     headers = {"Location": f"/api/pulls/{record.id}"}
     if status == 202 or record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"

@@ -5,7 +5,7 @@ from acrmirror.jobs.claims import HeldClaims, Holder, TableClaims
 from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.recorder import Recorder
-from acrmirror.jobs.records import JobRecord, JobRecords
+from acrmirror.jobs.records import JobRecords
 from acrmirror.jobs.refusals import Refusal, Refusals
 from acrmirror.jobs.underway import UnderWay
 from acrmirror.storage import Depth
@@ -18,7 +18,6 @@ __all__ = [
     "HeldClaims",
     "Holder",
     "JobQueue",
-    "JobRecord",
     "JobRecords",
     "Recorder",
     "Refusal",

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.checks import CheckRecorder
 from acrmirror.jobs.claims import TableClaims
-from acrmirror.jobs.records import JobRecord, JobRecords, error_fields
+from acrmirror.jobs.records import JobRecords, error_fields, first_fields
 from acrmirror.moments import from_datetime
 from acrmirror.reference import shown
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, RecordFields
 from acrmirror.work.ids import JobId
 from acrmirror.work.job import Job
 
@@ -36,26 +36,26 @@ class Burial:
             self._bury_check(job)
             return
         before = self._records.get(job.id)
-        if before is not None and before.fields.get("state") in FINAL_STATES:
+        if before is not None and before.fields["state"] in FINAL_STATES:
             return
-        seen = str(before.fields.get("error_answered", "")) if before is not None else ""
+        seen = before.fields["error_answered"] if before is not None else ""
         error = Crashed(
             f"mirror {job.reference}",
             f"{DIED}{f' ({seen})' if seen else ''}",
             f"{LOOK}: what is staged is reused.",
         )
-        asked = JobRecord.of(job).fields if before is None else {}
-        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
+        asked: RecordFields = first_fields(job) if before is None else {}
+        ended = error_fields(error) | {"state": "failed", "finished": from_datetime(datetime.now(UTC))}
         self._records.change(job.id, asked | ended | {"message": job.to_json()}, unless_final=True)
-        self._telemetry.run_ended({"kind": job.kind} | ended)
+        self._telemetry.run_ended(ended | {"kind": job.kind})
         _log.error("Dead %s: %s", job.id, error)
 
     def _bury_check(self, job: Job) -> None:
         """The job itself has ended, and stays as it is."""
         error = Crashed(f"ask about {job.reference} again", DIED, f"{LOOK}, or ask for the image anew.")
-        ended = {"state": "failed", "finished": from_datetime(datetime.now(UTC))} | error_fields(error)
+        ended = error_fields(error) | {"state": "failed", "finished": from_datetime(datetime.now(UTC))}
         CheckRecorder(self._records, job, "burial", 1).write(ended)
-        self._telemetry.run_ended({"kind": "check"} | ended)
+        self._telemetry.run_ended(ended | {"kind": "check"})
         self._claims.clear(job.id)
         _log.error("Dead %s: %s", job.id, error)
 
@@ -63,6 +63,6 @@ class Burial:
         """A message that is no job gets a record of its own, with the message in its notes."""
         identity = JobId.of(datetime.now(UTC), message)
         _log.error("A message that is no job was in a queue, kept as %s: %s", identity, why)
-        ended = {"state": "failed", "kind": "unreadable"} | error_fields(why)
+        ended = error_fields(why) | {"state": "failed", "kind": "unreadable"}
         self._records.change(identity, ended | {"notes": [shown(message, 4000)]})
         self._telemetry.run_ended(ended)

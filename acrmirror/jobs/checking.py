@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from acrmirror.copying import Copied, ask_again
 from acrmirror.errors import InvalidReference
 from acrmirror.history import TagEvent
-from acrmirror.jobs import JobQueue, JobRecord, JobRecords
+from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.mirror import MirrorStore
 from acrmirror.moments import ahead_of
 from acrmirror.reference import Digest
-from acrmirror.work import Job
+from acrmirror.work import Job, Record, State
 
 
 class Checks:
@@ -22,7 +22,7 @@ class Checks:
         self._queue = queue
         self._records = records
 
-    def ask_again_later(self, job: Job, copied: Copied, ended: str) -> None:
+    def ask_again_later(self, job: Job, copied: Copied, ended: State) -> None:
         """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer, a 404 for
         the image of a push. `ended` is the state of the job's record by now. Raises Unavailable or Denied."""
         now = datetime.now(UTC)
@@ -66,15 +66,15 @@ class Checks:
             return None
         record = self._records.get(job.id)
         digest = _digest_of(record)
-        if record is None or digest is None or record.fields.get("mirrored_digest"):
+        if record is None or digest is None or record.fields["mirrored_digest"]:
             return None
         return digest if self._store.manifests.find(job.reference.repository, digest) is not None else None
 
 
-def _digest_of(record: JobRecord | None) -> Digest | None:
+def _digest_of(record: Record | None) -> Digest | None:
     """What its job was asked for by digest, if so."""
     try:
-        return Digest.parse(str(record.fields.get("digest") or "")) if record is not None else None
+        return Digest.parse(record.fields["digest"]) if record is not None else None
     except InvalidReference:
         return None
 

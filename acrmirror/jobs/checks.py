@@ -1,23 +1,16 @@
 """How a run that only asks the registry again writes into the record of a job that has ended."""
 
-from typing import Any
+from typing import Literal, cast, get_args
 
 from acrmirror.errors import Conflict
 from acrmirror.jobs.recorder import Recorder
-from acrmirror.jobs.records import WRITE_ROUNDS, JobRecord, JobRecords
-from acrmirror.work import FINAL_STATES
+from acrmirror.jobs.records import WRITE_ROUNDS, JobRecords
+from acrmirror.work import FINAL_STATES, Record, RecordFields
 from acrmirror.work.job import Job
 
-OUTCOME = (
-    "state",
-    "finished",
-    "next_attempt",
-    "notes",
-    "error_code",
-    "error_asked",
-    "error_answered",
-    "error_remedy",
-)
+Outcome = Literal[
+    "state", "finished", "next_attempt", "notes", "error_code", "error_asked", "error_answered", "error_remedy"
+]
 """What a record has of a check, each with `check_` before its name."""
 
 
@@ -38,7 +31,7 @@ class CheckRecorder(Recorder):
         self.superseded = current is not None and current.retries > self._job.retries
         self._begun = True
 
-    def write(self, fields: dict[str, Any], *, if_cancelled: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+    def write(self, fields: RecordFields, *, if_cancelled: RecordFields | None = None) -> None:  # noqa: ARG002
         """Writes what the check has come to, and nothing of how far it is. Raises Unavailable or Conflict."""
         facts = facts_of_check(fields)
         for _ in range(WRITE_ROUNDS):
@@ -51,8 +44,8 @@ class CheckRecorder(Recorder):
                 self.superseded = True
                 return
             # Somebody may have deleted the record since.
-            known = {} if current is not None else self._job.asked | {"state": self._ended}
-            known |= {"check": self._job.check} | facts | made_good(fields, current)
+            known: RecordFields = {} if current is not None else self._job.asked | {"state": self._ended}
+            known = known | facts | made_good(fields, current) | {"check": self._job.check}
             if self._records.write(self._job.id, known, current) is not None:
                 return
         raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
@@ -61,21 +54,22 @@ class CheckRecorder(Recorder):
         """There is nothing that others could ask of it."""
 
 
-def made_good(fields: dict[str, Any], current: JobRecord | None) -> dict[str, Any]:
+def made_good(fields: RecordFields, current: Record | None) -> RecordFields:
     """What becomes of the record itself, by a check that ended with the job's own image in the mirror. Nothing, where
     the job was done, or is not over (its event came again): then its own run tells."""
-    state = str(fields.get("state", ""))
-    if not fields.get("mirrored_digest") or state not in FINAL_STATES:
+    if not fields.get("mirrored_digest") or fields.get("state") not in FINAL_STATES:
         return {}
     if current is not None and current.state not in FINAL_STATES - {"done"}:
         return {}
-    names = ("state", "finished", "mirrored_digest", *(it for it in OUTCOME if it.startswith("error_")))
-    return {name: fields[name] for name in names if name in fields} | {"missing": False, "next_attempt": ""}
+    names = ("state", "finished", "mirrored_digest", "error_code", "error_asked", "error_answered", "error_remedy")
+    told = cast(RecordFields, {name: value for name, value in fields.items() if name in names})
+    return told | {"missing": False, "next_attempt": ""}
 
 
-def facts_of_check(fields: dict[str, Any]) -> dict[str, Any]:
+def facts_of_check(fields: RecordFields) -> RecordFields:
     """What a record has of a run that only asked again and came to `fields`."""
-    facts = {f"check_{name}": fields[name] for name in OUTCOME if name in fields}
+    told = {f"check_{name}": value for name, value in fields.items() if name in get_args(Outcome)}
+    facts = cast(RecordFields, told)
     if fields.get("tagged_digest"):
         facts["tagged_digest"] = fields["tagged_digest"]
     if fields.get("state") == "done" and "left_out" in fields:

@@ -16,9 +16,10 @@ from uuid import uuid4
 from acrmirror.cancel import unbound
 from acrmirror.errors import Malformed, MirrorError, Transient
 from acrmirror.jobs.claim import ASKED, PARTITION, RELEASE_SECONDS, TableClaim, delete_claim
-from acrmirror.jobs.records import JobRecord, JobRecords
+from acrmirror.jobs.records import JobRecords
 from acrmirror.reference import Digest
 from acrmirror.storage import Entity, Lost, Table
+from acrmirror.work import Record
 from acrmirror.work.job import Job
 
 UNCLAIMED_SECONDS = 30.0
@@ -229,9 +230,9 @@ def _insist(delete: Callable[[], None], problem: str) -> bool:
     return False
 
 
-def _ended(record: JobRecord, held: Entity) -> bool:
+def _ended(record: Record, held: Entity) -> bool:
     """Whether the run that holds a claim is over, as far as its job's record knows."""
-    return record.state != "running" or record.fields.get("run") != held.fields.get("run")
+    return record.state != "running" or record.fields["run"] != held.fields.get("run")
 
 
 def _key(digest: Digest) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import Conflict, Malformed
-from acrmirror.jobs.records import JobRecord, JobRecords
+from acrmirror.jobs.records import JobRecords
 from acrmirror.storage import Entity, Lost, Table
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, Record
 from acrmirror.work.job import Job
 from acrmirror.work.task import read_task
 
@@ -27,7 +27,7 @@ class Flight:
 
     job: Job
     mine: bool
-    record: JobRecord | None = None
+    record: Record | None = None
 
 
 class Flights:
@@ -58,10 +58,10 @@ class Flights:
         return not isinstance(outcome, Lost)
 
 
-def _under_way(entry: Entity, record: JobRecord | None) -> bool:
+def _under_way(entry: Entity, record: Record | None) -> bool:
     if record is None:
         return entry.written is not None and datetime.now(UTC) - entry.written < UNRECORDED
-    if record.fields.get("cancel_requested"):
+    if record.fields["cancel_requested"]:
         return False
     return record.state not in FINAL_STATES and record.state != "interrupted"
 

@@ -1,10 +1,13 @@
-"""What fits into the properties of an entity in the table of the records."""
+"""How the fields of a record lie in an entity of the table: as properties, lists and objects as JSON."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, cast, get_args
 
 from acrmirror.errors import TooLarge
+from acrmirror.work.record import FIELD_TYPES, LayerFigures, RecordFields, complete
+from acrmirror.work.state import State
 
 PROPERTY_LIMIT = 32 * 1024
 """UTF-16 code units that a text property of an entity may have: 64 KiB."""
@@ -16,6 +19,42 @@ def fitting(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as properties of an entity. Lists and objects become JSON. What weighs more than a property may is cut:
     text at its end, a list or an object by its last items. Raises TooLarge for what has to be `WHOLE`."""
     return {name: _fitting(name, value) for name, value in fields.items()}
+
+
+def fields_of(properties: Mapping[str, Any]) -> RecordFields:
+    """All fields of a record, from the properties of its entity: those that it lacks, or that somebody wrote something
+    odd into, are empty. Properties that the app knows nothing of are left out."""
+    found: dict[str, Any] = {}
+    for name, kind in FIELD_TYPES.items():
+        value = properties.get(name)
+        if name == "match_mirrored" and value is None:
+            # As the version before named it.
+            value = properties.get("match_standing")
+        if value is not None:
+            read = _read(name, kind, value)
+            if read is not None:
+                found[name] = read
+    return complete(cast(RecordFields, found))
+
+
+def _read(name: str, kind: type, value: Any) -> Any:
+    """None for what is no value of that kind."""
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    if kind in (list, dict):
+        try:
+            value = json.loads(value) if isinstance(value, str) else value
+            if name == "layers":
+                return {digest: LayerFigures(*figures) for digest, figures in value.items()}
+        except (ValueError, TypeError, AttributeError):
+            return None
+        return value if isinstance(value, kind) else None
+    if name in ("state", "check_state"):
+        return value if value in get_args(State) else "failed" if value else None
+    try:
+        return kind(value)
+    except (ValueError, TypeError):
+        return None
 
 
 def cut(text: str, limit: int) -> str:

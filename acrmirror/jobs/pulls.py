@@ -1,24 +1,23 @@
 """Pulls: jobs that a person asks for, follows, cancels and tries again."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, cast, get_args
+from typing import cast, get_args
 from uuid import uuid4
 
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotHere, RegistryDenied, WrongState
-from acrmirror.jobs import Flights, JobQueue, JobRecord, JobRecords
-from acrmirror.jobs.records import AGAIN, error_fields
-from acrmirror.moments import from_datetime
+from acrmirror.jobs import Flights, JobQueue, JobRecords
+from acrmirror.jobs.records import AGAIN, error_fields, first_record
+from acrmirror.moments import from_datetime, nine_digits
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest, Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from acrmirror.work import FINAL_STATES, Job
+from acrmirror.work import FINAL_STATES, Job, Record, RecordFields
 from acrmirror.work.ids import JobId
 from acrmirror.work.job import Kind
 from acrmirror.work.sweep import KIND as MATCH
@@ -36,7 +35,7 @@ _log = logging.getLogger(__name__)
 class RecordPage:
     """Some records, newest first; `last` is the id to go on behind, None if there are no more."""
 
-    records: tuple[JobRecord, ...]
+    records: tuple[Record, ...]
     last: str | None
 
 
@@ -50,7 +49,7 @@ class Pulls:
         self._records = records
         self._flights = Flights(records.table, records)
 
-    def ask(self, image: str, *, platforms: Sequence[str] = (), force: bool = False) -> JobRecord:
+    def ask(self, image: str, *, platforms: Sequence[str] = (), force: bool = False) -> Record:
         """The job that copies an image: a new one, or the one that is under way for the same already.
 
         The registry is asked first: NotFound, RegistryDenied and Throttled come at once, and so does InvalidReference
@@ -68,14 +67,14 @@ class Pulls:
             return self._sent_again(record) if record.unheard else record
         return self._send(flight.job)
 
-    def _soon(self, identity: str) -> JobRecord | None:
+    def _soon(self, identity: str) -> Record | None:
         """The record of a job that another asks for at this moment; None if that one seems to have died over it."""
         until = time.monotonic() + GRACE_SECONDS
         while (record := self._records.get(identity)) is None and time.monotonic() < until:
             time.sleep(GRACE_POLL_SECONDS)
         return record
 
-    def _send(self, job: Job) -> JobRecord:
+    def _send(self, job: Job) -> Record:
         """The message, then what refers to it (rule W6). The same job sent twice is one: its second message ends at
         once while the first is being run, and finds everything done afterwards."""
         self._queue.send(job)
@@ -85,9 +84,9 @@ class Pulls:
         except MirrorError as error:
             # The message is on its way, and its run writes the record.
             _log.warning("No record yet of %s: %s", job.id, error)
-        return JobRecord.of(job)
+        return first_record(job)
 
-    def _sent_again(self, record: JobRecord) -> JobRecord:
+    def _sent_again(self, record: Record) -> Record:
         """Of a job that nothing has been heard of since it was asked for: its message may be lost, or waits behind
         others."""
         self._queue.send(job_of(record))
@@ -105,7 +104,7 @@ class Pulls:
         except Denied as error:
             raise RegistryDenied(error.asked, error.answered, error.remedy) from error
 
-    def get(self, identity: str) -> JobRecord:
+    def get(self, identity: str) -> Record:
         """Raises NotHere."""
         record = self._records.get(identity) if JobId.is_one(identity) else None
         if record is None:
@@ -114,11 +113,11 @@ class Pulls:
             )
         return record
 
-    def children(self, record: JobRecord) -> dict[str, int] | None:
+    def children(self, record: Record) -> dict[str, int] | None:
         """How the jobs of a sweep are: a count for each state; None for another kind of job."""
-        return self._records.states_of_children(record.id) if record.fields.get("kind") == MATCH else None
+        return self._records.states_of_children(record.id) if record.fields["kind"] == MATCH else None
 
-    def known(self, record: JobRecord) -> JobRecord:
+    def known(self, record: Record) -> Record:
         """The record as it is now; as it was, while it is being written for the first time."""
         return self._records.get(record.id) or record
 
@@ -133,13 +132,13 @@ class Pulls:
         found = list(islice(self._filtered(state, repository, after), count + 1))
         return RecordPage(tuple(found[:count]), found[count - 1].id if len(found) > count else None)
 
-    def _filtered(self, state: str | None, repository: str | None, after: str | None) -> Iterator[JobRecord]:
+    def _filtered(self, state: str | None, repository: str | None, after: str | None) -> Iterator[Record]:
         stored = "running" if state == "interrupted" else state
         for record in self._records.newest(state=stored, repository=repository, after=after):
             if state is None or record.state == state:
                 yield record
 
-    def cancel(self, identity: str) -> JobRecord:
+    def cancel(self, identity: str) -> Record:
         """Cancels what is queued or waiting at once; what is running is told, and ends within about two seconds.
 
         What is staged is safe to leave: the same pull asked again goes on from there. Raises NotHere, WrongState.
@@ -152,17 +151,17 @@ class Pulls:
                 raise WrongState(
                     f"cancel the pull {identity}", f"it is {record.state} already", "There is nothing left to stop."
                 )
-            fields: dict[str, Any] = {"cancel_requested": True}
+            fields: RecordFields = {"cancel_requested": True}
             if record.state != "running":
-                what = record.fields.get("repository") or "what its patterns choose"
+                what = record.fields["repository"] or "what its patterns choose"
                 why = Cancelled(f"mirror {what}", "a person cancelled it", "Ask for it again.")
-                fields |= {"state": "cancelled", "finished": _now()} | error_fields(why)
+                fields = fields | error_fields(why) | {"state": "cancelled", "finished": _now()}
             if self._records.write(identity, fields, record):
                 _log.info("Cancelled %s", identity)
                 return self.get(identity)
         raise Conflict(f"cancel the pull {identity}", "its record kept changing", "Ask again.")
 
-    def retry(self, identity: str) -> JobRecord:
+    def retry(self, identity: str) -> Record:
         """Sends a job that failed, was gone or was cancelled once more, from its record; so it does with one that has
         been queued for long, and never begun. Raises NotHere, WrongState.
 
@@ -175,48 +174,47 @@ class Pulls:
             remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
         retries = record.retries + 1
-        if record.fields.get("kind") == MATCH:
+        if record.fields["kind"] == MATCH:
             self._queue.send_sweep(replace(sweep_of(record), retries=retries))
         else:
             self._queue.send(replace(job_of(record), retries=retries))
         _log.info("Enqueued %s again", identity)
         return self._mark(record, AGAIN | {"state": "queued", "retries": retries, "heartbeat": _now()})
 
-    def _mark(self, record: JobRecord, fields: dict[str, Any]) -> JobRecord:
+    def _mark(self, record: Record, fields: RecordFields) -> Record:
         """Writes down that a job was sent again, unless its run was faster. The message is on its way in any case."""
         try:
             if self._records.write(record.id, fields, record) is None:
                 return self._records.get(record.id) or record
         except MirrorError as error:
             _log.warning("The record of %s is behind: %s", record.id, error)
-        return JobRecord(record.id, record.fields | fields, "")
+        return Record(record.id, record.fields | fields)
 
 
-def sweep_of(record: JobRecord) -> Sweep:
+def sweep_of(record: Record) -> Sweep:
     """The sweep behind a record of kind `match`."""
     fields = record.fields
-    patterns = tuple(json.loads(fields["patterns"]))
-    return Sweep(JobId(record.id), patterns, str(fields["at"]), bool(fields.get("dry_run")), record.retries)
+    return Sweep(record.id, tuple(fields["patterns"]), nine_digits(fields["at"]), fields["dry_run"], record.retries)
 
 
-def job_of(record: JobRecord) -> Job:
+def job_of(record: Record) -> Job:
     """The job behind a record, as at its first attempt. Raises WrongState for what was no job."""
     fields = record.fields
-    kind, digest = fields.get("kind"), fields.get("digest")
+    kind, digest = fields["kind"], fields["digest"]
     if kind not in get_args(Kind):
         raise WrongState(
             f"retry the pull {record.id}", "it never was a job that can be run", "Ask for the image by its name."
         )
     return Job(
-        JobId(record.id),
+        record.id,
         cast(Kind, kind),
-        Reference(str(fields["repository"]), fields.get("tag") or None, Digest.parse(digest) if digest else None),
-        str(fields["at"]),
-        str(fields.get("received") or fields["at"]),
-        event_id=fields.get("event_id") or None,
-        force=bool(fields.get("force")),
-        platforms=tuple(json.loads(fields.get("platforms") or "[]")),
-        parent=JobId(fields["parent"]) if fields.get("parent") else None,
+        Reference(fields["repository"], fields["tag"] or None, Digest.parse(digest) if digest else None),
+        nine_digits(fields["at"]),
+        nine_digits(fields["received"] or fields["at"]),
+        event_id=fields["event_id"] or None,
+        force=fields["force"],
+        platforms=tuple(fields["platforms"]),
+        parent=JobId(fields["parent"]) if fields["parent"] else None,
         retries=record.retries,
     )
 

@@ -1,11 +1,11 @@
 """How a run writes into the record of its job."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from acrmirror.errors import Conflict
-from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS, JobRecord, JobRecords
+from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS, JobRecords
 from acrmirror.moments import from_datetime
+from acrmirror.work.record import Record, RecordFields, complete
 from acrmirror.work.task import Task
 
 
@@ -21,7 +21,7 @@ class Recorder:
         self._records = records
         self._job = job
         self._run = run
-        self._record: JobRecord | None = None
+        self._record: Record | None = None
         self._begun = False
         self._deliveries = deliveries
         self.superseded = False
@@ -32,7 +32,7 @@ class Recorder:
         """Takes the record for this run, whoever had it before, or is superseded by it (`_is_behind`). A message that a
         person sent again ends what was asked of the job before: a request to cancel it, its last failure. Raises
         Unavailable or Conflict; `write` tries again."""
-        fields = {
+        fields: RecordFields = {
             "state": "running",
             "run": self._run,
             "started": _now(),
@@ -46,19 +46,21 @@ class Recorder:
             current = self._records.get(self._job.id)
             anew = current is not None and current.retries < self._job.retries
             if current is not None and not anew:
-                self.cancel_requested = bool(current.fields.get("cancel_requested"))
+                self.cancel_requested = current.fields["cancel_requested"]
                 if self._is_behind(current):
                     self.superseded = True
                     return
-            known: dict[str, Any] = AGAIN if anew else {} if current is not None else self._job.asked
-            first = {} if current is not None and current.fields.get("first_started") else {"first_started": _now()}
+            known: RecordFields = AGAIN if anew else {} if current is not None else self._job.asked
+            first: RecordFields = (
+                {} if current is not None and current.fields["first_started"] else {"first_started": _now()}
+            )
             if self._put(known | first | fields, current):
                 self._begun = True
-                self.was_done = current is not None and not anew and current.fields.get("state") == "done"
+                self.was_done = current is not None and not anew and current.fields["state"] == "done"
                 return
         raise Conflict(f"write the record {self._job.id}", "other writers kept changing it", "It will be tried again.")
 
-    def write(self, fields: dict[str, Any], *, if_cancelled: dict[str, Any] | None = None) -> None:
+    def write(self, fields: RecordFields, *, if_cancelled: RecordFields | None = None) -> None:
         """Merges `fields`, unless this run was superseded; and `if_cancelled` over them if a person has asked to cancel
         the job by then. Raises Unavailable or Conflict."""
         for _ in range(WRITE_ROUNDS):
@@ -66,7 +68,7 @@ class Recorder:
                 self.begin()
             if self.superseded:
                 return
-            cancelled = if_cancelled if if_cancelled is not None and self.cancel_requested else {}
+            cancelled: RecordFields = if_cancelled if if_cancelled is not None and self.cancel_requested else {}
             if self._put(fields | cancelled, self._record):
                 return
             self.look()
@@ -79,32 +81,32 @@ class Recorder:
             self.begin()
             return
         current = self._records.get(self._job.id)
-        if current is not None and current.fields.get("run") != self._run:
+        if current is not None and current.fields["run"] != self._run:
             self.superseded = True
             return
-        if current is not None and current.fields.get("cancel_requested"):
+        if current is not None and current.fields["cancel_requested"]:
             self.cancel_requested = True
         self._record = current
 
-    def _is_behind(self, current: JobRecord) -> bool:
+    def _is_behind(self, current: Record) -> bool:
         """Whether the job is in other hands: a person has sent it again since; or another run is at it that has a later
         delivery of the same message (this run's lease was lost), or as many (this is a second message of the job). A
         whole run is not left to one that only asks about the tag again."""
         known = current.fields
         return current.retries > self._job.retries or (
-            known.get("state") == "running"
+            known["state"] == "running"
             and not current.silent
-            and known.get("attempt") == self._job.attempt
-            and int(known.get("check") or 0) <= self._job.check
-            and known.get("run") != self._run
-            and int(known.get("deliveries") or 0) >= self._deliveries
+            and known["attempt"] == self._job.attempt
+            and known["check"] <= self._job.check
+            and known["run"] != self._run
+            and known["deliveries"] >= self._deliveries
         )
 
-    def _put(self, fields: dict[str, Any], expected: JobRecord | None) -> bool:
+    def _put(self, fields: RecordFields, expected: Record | None) -> bool:
         etag = self._records.write(self._job.id, fields | {"heartbeat": _now()}, expected)
         if etag is None:
             return False
-        self._record = JobRecord(self._job.id, fields, etag)
+        self._record = Record(self._job.id, complete(fields), etag)
         return True
 
 

@@ -5,68 +5,23 @@ The records say how things went; the mirror itself never depends on them.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from acrmirror.errors import Conflict, MirrorError
-from acrmirror.jobs.properties import fitting
-from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.jobs.properties import fields_of, fitting
+from acrmirror.moments import from_datetime
 from acrmirror.storage import Entity, Lost, Table, TokenCredential
 from acrmirror.work.ids import DAY_DIGITS, JobId
+from acrmirror.work.record import Record, RecordFields, complete
 from acrmirror.work.state import FINAL_STATES, UNFINISHED_STATES
 from acrmirror.work.task import Task
 
-UNHEARD_AFTER = timedelta(seconds=60)
-"""How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
-SILENT_AFTER = timedelta(seconds=45)
-"""A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
 WRITE_ROUNDS = 8
 UNFINISHED_FIELDS = ["PartitionKey", "RowKey", "state", "kind", "repository", "tag", "digest", "platforms", "parent"]
 UNFINISHED_FIELDS += ["heartbeat", "received", "next_attempt"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """One record as it was read. `fields` are as in docs/records.md."""
-
-    id: JobId
-    fields: dict[str, Any]
-    etag: str
-
-    @classmethod
-    def of(cls, job: Task) -> "JobRecord":
-        """As it is first written."""
-        return cls(job.id, job.asked | {"state": "queued", "retries": job.retries, "heartbeat": _now()}, "")
-
-    @property
-    def state(self) -> str:
-        """The state, which for a run that has gone silent is `interrupted`."""
-        state = str(self.fields.get("state", "queued"))
-        if state == "running" and self.silent:
-            return "interrupted"
-        return state
-
-    @property
-    def silent(self) -> bool:
-        return self._quiet_for(SILENT_AFTER)
-
-    @property
-    def unheard(self) -> bool:
-        """Whether it is `queued`, and no run of it has been heard of for so long that its message may be lost."""
-        return self.state == "queued" and self._quiet_for(UNHEARD_AFTER)
-
-    @property
-    def retries(self) -> int:
-        """How often a person has sent it again."""
-        return int(self.fields.get("retries") or 0)
-
-    def _quiet_for(self, span: timedelta) -> bool:
-        beat = self.fields.get("heartbeat") or self.fields.get("received")
-        return isinstance(beat, str) and datetime.now(UTC) - to_datetime(beat) > span
 
 
 class JobRecords:
@@ -87,15 +42,15 @@ class JobRecords:
 
     def add(self, job: Task) -> bool:
         """Writes the record of a job that was just enqueued; False if it is there already."""
-        return self.write(job.id, JobRecord.of(job).fields, None) is not None
+        return self.write(job.id, first_fields(job), None) is not None
 
-    def get(self, identity: str) -> JobRecord | None:
+    def get(self, identity: str) -> Record | None:
         found = self.table.get(_partition(identity), identity, f"read the record {identity}")
         return _record(found) if found is not None else None
 
     def newest(
         self, *, state: str | None = None, repository: str | None = None, after: str | None = None
-    ) -> Iterator[JobRecord]:
+    ) -> Iterator[Record]:
         """All records, newest first, read page by page as they are asked for; `after` is the id of one: those older."""
         where = ["PartitionKey ge @first and PartitionKey lt 'job.'"]
         parameters = {"first": _partition(after) if after is not None else "job-"}
@@ -127,7 +82,7 @@ class JobRecords:
                 counts[state] = counts.get(state, 0) + 1
         return counts
 
-    def unfinished(self, since: datetime) -> Iterator[JobRecord]:
+    def unfinished(self, since: datetime) -> Iterator[Record]:
         """Records of jobs asked for since then that have not ended, with the properties that say what they copy and
         when they were last heard of. It reads what it passes over, too: about a day's records share a partition."""
         states = " or ".join(f"state eq '{state}'" for state in UNFINISHED_STATES)
@@ -139,11 +94,11 @@ class JobRecords:
     def change(
         self,
         identity: str,
-        fields: dict[str, Any],
+        fields: RecordFields,
         *,
         unless_final: bool = False,
-        if_cancelled: dict[str, Any] | None = None,
-    ) -> JobRecord | None:
+        if_cancelled: RecordFields | None = None,
+    ) -> Record | None:
         """Merges `fields` into a record, whoever else writes it; makes it if it is missing. `if_cancelled` are merged
         over them where a person has asked to cancel the job (rule W3).
 
@@ -151,14 +106,14 @@ class JobRecords:
         """
         for _ in range(WRITE_ROUNDS):
             current = self.get(identity)
-            if current is not None and unless_final and current.fields.get("state") in FINAL_STATES:
+            if current is not None and unless_final and current.fields["state"] in FINAL_STATES:
                 return current
-            cancelled = current is not None and current.fields.get("cancel_requested")
+            cancelled = current is not None and current.fields["cancel_requested"]
             if self.write(identity, fields | (if_cancelled or {}) if cancelled else fields, current):
                 return self.get(identity)
         raise Conflict(f"write the record {identity}", "other writers kept changing it", "It will be tried again.")
 
-    def write(self, identity: str, fields: dict[str, Any], expected: JobRecord | None) -> str | None:
+    def write(self, identity: str, fields: RecordFields, expected: Record | None) -> str | None:
         """One conditional write: the new ETag, or None if the record is not `expected` any more. Text that no property
         takes is cut."""
         version = expected.etag if expected is not None else None
@@ -167,7 +122,17 @@ class JobRecords:
         return None if isinstance(outcome, Lost) else outcome.etag
 
 
-def error_fields(error: MirrorError | None) -> dict[str, str]:
+def first_fields(task: Task) -> RecordFields:
+    """What the record of a task has when it is first written."""
+    return task.asked | {"state": "queued", "retries": task.retries, "heartbeat": _now()}
+
+
+def first_record(task: Task) -> Record:
+    """The record of a task that was just enqueued, as it is first written."""
+    return Record(task.id, complete(first_fields(task)))
+
+
+def error_fields(error: MirrorError | None) -> RecordFields:
     """An error as a record has it; empty fields where there is none, since a merge keeps what it does not name."""
     return {
         "error_code": error.code if error else "",
@@ -177,7 +142,7 @@ def error_fields(error: MirrorError | None) -> dict[str, str]:
     }
 
 
-AGAIN = {"cancel_requested": False, "finished": "", "next_attempt": "", "run": ""} | error_fields(None)
+AGAIN: RecordFields = error_fields(None) | {"cancel_requested": False, "finished": "", "next_attempt": "", "run": ""}
 """What a record says anew of a job that a person has sent again."""
 
 
@@ -186,8 +151,8 @@ def _partition(identity: str) -> str:
     return f"job-{identity[:DAY_DIGITS]}"
 
 
-def _record(entity: Entity) -> JobRecord:
-    return JobRecord(JobId(entity.row), dict(entity.fields), entity.etag)
+def _record(entity: Entity) -> Record:
+    return Record(JobId(entity.row), fields_of(entity.fields), entity.etag)
 
 
 def _now() -> str:

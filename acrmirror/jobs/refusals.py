@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import Conflict, MirrorError
 from acrmirror.jobs.properties import cut, fitting
-from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.moments import Moment, from_datetime, to_datetime
 from acrmirror.storage import Lost, Table
 
 PARTITION, ROW = "events", "refused"
@@ -23,15 +23,15 @@ WRITE_ROUNDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One event, and why it was refused last; `times` so far, at `first` and `last` (UTC, nine digits)."""
+    """One event, and why it was refused last; `times` so far, at `first` and `last`."""
 
     event: str
     code: str
     asked: str
     answered: str
     remedy: str
-    first: str
-    last: str
+    first: Moment
+    last: Moment
     times: int = 1
 
 

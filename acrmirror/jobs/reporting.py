@@ -4,10 +4,10 @@ import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
 from acrmirror.errors import MirrorError
 from acrmirror.jobs.recorder import Recorder
+from acrmirror.work import RecordFields
 
 TICK_SECONDS = 1.0
 HEARTBEAT_TICKS = 10
@@ -23,11 +23,11 @@ class Reporting:
     written later.
     """
 
-    def __init__(self, recorder: Recorder, figures: Callable[[], dict[str, Any]], stop: Callable[[str], None]) -> None:
+    def __init__(self, recorder: Recorder, figures: Callable[[], RecordFields], stop: Callable[[str], None]) -> None:
         self._recorder = recorder
         self._figures = figures
         self._stop = stop
-        self._last: dict[str, Any] = {}
+        self._last: RecordFields = {}
         self._quiet = 0
         self._stopped = False
         self._over = threading.Event()

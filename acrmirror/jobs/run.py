@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
@@ -15,7 +14,7 @@ from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, shown
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import Job
+from acrmirror.work import Job, LayerFigures, RecordFields, State
 
 LAYERS_SHOWN = 150
 """Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
@@ -24,9 +23,9 @@ LONGEST_RUN = 3600.0
 WARN_AFTER = 30.0
 """Seconds from a layer's first byte after which its rate says something."""
 
-CANCELLED = {"state": "cancelled", "next_attempt": ""} | error_fields(
+CANCELLED: RecordFields = error_fields(
     Cancelled("run a job", "a person cancelled it", "Ask for it again, or retry it: what is staged is reused.")
-)
+) | {"state": "cancelled", "next_attempt": ""}
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class RequestCounts:
             answers = self._counts.setdefault(kind, {})
             answers[str(status)] = answers.get(str(status), 0) + 1
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> RecordFields:
         """As a record has them."""
         with self._lock:
             by_status = {kind: dict(answers) for kind, answers in self._counts.items()}
@@ -77,7 +76,7 @@ class Run:
     def reporting(self) -> Reporting:
         return Reporting(self.recorder, self.figures, self.cancel.set)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> RecordFields:
         """How far it is, as the record has it. Bytes are those of layers and configs."""
         layers = self.progress.snapshot()
         self._warn(layers)
@@ -90,7 +89,9 @@ class Run:
             "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
             "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
             "manifests": self.progress.manifests,
-            "layers": {key: [it.size, it.done, it.state] for key, it in list(layers.items())[:LAYERS_SHOWN]},
+            "layers": {
+                key: LayerFigures(it.size, it.done, it.state) for key, it in list(layers.items())[:LAYERS_SHOWN]
+            },
             **self.requests.fields(),
         }
 
@@ -115,7 +116,7 @@ class Run:
         true = [text for key, text in self._warned.items() if not _came_in_time(layers[key])]
         return [*self.progress.notes, *true]
 
-    def finish(self, fields: dict[str, Any]) -> None:
+    def finish(self, fields: RecordFields) -> None:
         """Writes how the run ended. Once a person has asked to cancel the job, that is `cancelled`, whatever it came to
         (rule W3). The run is `over` then, as it is once it was superseded."""
         fields = fields | {"finished": from_datetime(datetime.now(UTC))}
@@ -130,20 +131,21 @@ class Run:
         record worse (rule L11)."""
         return self._job.kind == "event" and self.recorder.was_done
 
-    def _told(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def _told(self, fields: RecordFields) -> RecordFields:
         """What the record is told of a run that came to `fields`."""
         if not self._again:
             return fields
         if fields.get("state") != "done":
-            return {"state": "done"} | facts_of_check(fields)
-        return fields | (facts_of_check(fields) if self._job.attempt else {})
+            done: RecordFields = {"state": "done"}
+            return done | facts_of_check(fields)
+        return fields | facts_of_check(fields) if self._job.attempt else fields
 
-    def _count(self, fields: dict[str, Any]) -> None:
+    def _count(self, fields: RecordFields) -> None:
         """One that only asked about the tag again is no job that ended, and no push that arrived."""
-        asked = {"kind": "check" if self._job.check or self._again else self._job.kind, "at": self._job.at}
-        self._telemetry.run_ended(self.figures() | asked | fields)
+        kind = "check" if self._job.check or self._again else self._job.kind
+        self._telemetry.run_ended(self.figures() | {"kind": kind, "at": self._job.at} | fields)
 
-    def wait(self, fields: dict[str, Any]) -> None:
+    def wait(self, fields: RecordFields) -> None:
         """The job goes on by its next message, whether or not that can be written down."""
         try:
             self.finish(fields)
@@ -151,13 +153,16 @@ class Run:
             _log.warning("The record is behind: %s", error)
             self._count(fields)
 
-    def end(self, state: str, error: MirrorError) -> None:
-        self.finish({"state": state} | error_fields(error))
+    def end(self, state: State, error: MirrorError) -> None:
+        self.finish(error_fields(error) | {"state": state})
 
     def crashed(self, error: Exception) -> None:
         """Leaves a trace of what nobody expected; the platform will deliver the message again."""
-        fields = {"error_code": "unexpected", "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}"}
-        self._count({"state": "waiting"} | fields)
+        fields: RecordFields = {
+            "error_code": "unexpected",
+            "error_answered": f"{type(error).__name__}: {shown(str(error), 500)}",
+        }
+        self._count(fields | {"state": "waiting"})
         try:
             self.recorder.write(fields)
         except MirrorError as unwritten:

@@ -4,7 +4,6 @@ import logging
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.errors import Cancelled, MirrorError, NotFound, Unavailable
@@ -20,6 +19,7 @@ from acrmirror.reference import Reference
 from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import RecordFields
 from acrmirror.work.job import Job
 
 NOTES_SHOWN = 50
@@ -139,7 +139,7 @@ class Runner:
         """Ends a run with a next attempt, or a final record."""
         fields = _outcome(job, run, copied)
         if not failures:
-            if self._finished(job, run, fields | {"state": "done", "missing": False} | error_fields(None)):
+            if self._finished(job, run, fields | error_fields(None) | {"state": "done", "missing": False}):
                 self._checks.ask_again_later(job, copied, "done")
                 _log.info("Done %s: %s", job.id, job.reference)
             return
@@ -148,14 +148,14 @@ class Runner:
         if isinstance(decision, Retry):
             due = from_datetime(now + timedelta(seconds=decision.delay))
             # The record first: should the worker die in between, the message that it has comes again, and is one.
-            run.wait(fields | {"state": "waiting", "next_attempt": due} | error_fields(failures[0]))
+            run.wait(fields | error_fields(failures[0]) | {"state": "waiting", "next_attempt": due})
             if run.over:
                 return
             again = job.later(decision.failing, fresh=decision.fresh) if decision.counts else job
             self._queue.send(again, decision.delay, onward=True)
             _log.info("Waiting %.0f s with %s: %s", decision.delay, job.id, failures[0])
         else:
-            ended = fields | {"state": decision.state} | error_fields(_told(decision, copied))
+            ended: RecordFields = fields | error_fields(_told(decision, copied)) | {"state": decision.state}
             missing = decision.state == "gone" and is_lost(job, copied) and not job.check
             if self._finished(job, run, ended | {"missing": missing}):
                 _log.log(
@@ -168,7 +168,7 @@ class Runner:
                 if copied.provisional or (decision.state == "gone" and is_lost(job, copied)):
                     self._checks.ask_again_later(job, copied, decision.state)
 
-    def _finished(self, job: Job, run: Run, fields: dict[str, Any]) -> bool:
+    def _finished(self, job: Job, run: Run, fields: RecordFields) -> bool:
         """Writes the final record. Where that can't be done now, the job runs once more by a delayed message: what it
         came to has to be in a record; what is mirrored is skipped. Raises once that was waited out for long enough."""
         try:
@@ -184,15 +184,15 @@ class Runner:
         return not run.over
 
 
-def _outcome(job: Job, run: Run, copied: Copied) -> dict[str, Any]:
+def _outcome(job: Job, run: Run, copied: Copied) -> RecordFields:
     """What a run came to. One that only asked about the tag again leaves the outcome of the job's first run."""
-    fields: dict[str, Any] = {"tagged_digest": str(copied.tagged or "")}
+    fields: RecordFields = {"tagged_digest": str(copied.tagged or "")}
     if run.made_good is not None:
         fields["mirrored_digest"] = str(run.made_good)
     if job.check and not run.progress.layers:
         return fields
     left_out = [(str(digest), why) for digest, why in copied.left_out.items()]
-    fields |= {
+    fields = fields | {
         "left_out": dict(left_out[:LAYERS_SHOWN]),
         "notes": [*copied.notes, *run.notes()][:NOTES_SHOWN],
         "referrers": copied.referrers,

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import MirrorError
 from acrmirror.jobs.queue import JobQueue
-from acrmirror.jobs.records import JobRecord, JobRecords
+from acrmirror.jobs.records import JobRecords
 from acrmirror.moments import to_datetime
 from acrmirror.reference import Digest, Reference
+from acrmirror.work import Record
 from acrmirror.work.job import BACKFILL_QUEUE, JOB_QUEUE
 
 LOOK_BACK = timedelta(days=2)
@@ -32,10 +33,10 @@ class UnderWay:
         self._queue = queue
         self._lock = threading.Lock()
         self._until = 0.0
-        self._jobs: dict[tuple[str, str], list[JobRecord]] = {}
+        self._jobs: dict[tuple[str, str], list[Record]] = {}
         self._oldest: dict[str, datetime] = {}
 
-    def job(self, reference: Reference, digest: Digest) -> JobRecord | None:
+    def job(self, reference: Reference, digest: Digest) -> Record | None:
         """The job that will copy the reference as the registry has it: one of that digest; or one of that tag, unless
         it is running, and may have asked the registry where the tag is before it was moved."""
         with self._lock:
@@ -44,17 +45,17 @@ class UnderWay:
             jobs = [*jobs, *self._jobs.get((reference.repository, str(digest)), ())] if reference.tag is None else jobs
             return next((it for it in jobs if self._brings(it, str(digest))), None)
 
-    def believed(self, record: JobRecord) -> bool:
+    def believed(self, record: Record) -> bool:
         """Whether there is a message behind a record that says that a job is under way."""
         with self._lock:
             self._refresh()
             return self._believed(record)
 
-    def _brings(self, record: JobRecord, digest: str) -> bool:
+    def _brings(self, record: Record, digest: str) -> bool:
         fields = record.fields
-        if fields.get("digest") == digest:
+        if fields["digest"] == digest:
             return True
-        return bool(fields.get("tag")) and fields.get("state") != "running"
+        return bool(fields["tag"]) and fields["state"] != "running"
 
     def _refresh(self) -> None:
         begun = time.monotonic()
@@ -65,13 +66,12 @@ class UnderWay:
         for record in self._records.unfinished(datetime.now(UTC) - LOOK_BACK):
             fields = record.fields
             # A deletion copies nothing, and of an index, some platforms are not all.
-            if fields.get("kind") not in ("event", "pull") or fields.get("platforms") not in (None, "", "[]"):
+            if fields["kind"] not in ("event", "pull") or fields["platforms"]:
                 continue
             if not self._believed(record):
                 continue
-            repository = str(fields.get("repository") or "")
-            for name in {str(fields.get("tag") or ""), str(fields.get("digest") or "")} - {""}:
-                self._jobs.setdefault((repository, name), []).append(record)
+            for name in {fields["tag"], fields["digest"]} - {""}:
+                self._jobs.setdefault((fields["repository"], name), []).append(record)
         ended = time.monotonic()
         self._until = ended + max(FRESH_SECONDS, 10 * (ended - begun))
 
@@ -85,20 +85,16 @@ class UnderWay:
             if oldest is not None:
                 yield name, oldest
 
-    def _believed(self, record: JobRecord) -> bool:
+    def _believed(self, record: Record) -> bool:
         fields = record.fields
-        sent = _time(fields.get("heartbeat")) or _time(fields.get("received"))
-        if sent is None:
+        if not record.heard:
             return False
-        due = _time(fields.get("next_attempt")) if fields.get("state") == "waiting" else None
+        sent = to_datetime(record.heard)
+        due = to_datetime(fields["next_attempt"]) if fields["state"] == "waiting" and fields["next_attempt"] else None
         if datetime.now(UTC) - (due or sent) < PATIENCE:
             return True
-        if fields.get("state") == "running":
+        if fields["state"] == "running":
             return False
         # A queue gives what was put into it first: its message can be there if an older one is.
-        oldest = self._oldest.get(BACKFILL_QUEUE if fields.get("parent") else JOB_QUEUE)
+        oldest = self._oldest.get(BACKFILL_QUEUE if fields["parent"] else JOB_QUEUE)
         return oldest is not None and oldest <= sent + timedelta(minutes=1)
-
-
-def _time(value: object) -> datetime | None:
-    return to_datetime(value) if isinstance(value, str) and value else None

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from acrmirror.errors import InvalidReference
+from acrmirror.moments import Moment, nine_digits
 from acrmirror.reference import Digest
 
 ROOT = "docker/registry/v2"
@@ -89,8 +90,8 @@ def linked_digest(path: str) -> Digest | None:
         return None
 
 
-def observation(folder: str, at: str, sequence: int, digest: Digest, identity: str) -> str:
-    """One observation's name: it sorts by `at`, a UTC time with nine digits of fraction, then by `sequence`."""
+def observation(folder: str, at: Moment, sequence: int, digest: Digest, identity: str) -> str:
+    """One observation's name: it sorts by `at`, then by `sequence`."""
     return f"{folder}/{at}-{sequence:010d}-{digest.algorithm}-{digest.encoded}-{observer(identity)}"
 
 
@@ -99,15 +100,16 @@ def observer(identity: str) -> str:
     return identity if _PLAIN_ID.fullmatch(identity) else hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
-def observed(name: str) -> tuple[str, int, Digest, str]:
+def observed(name: str) -> tuple[Moment, int, Digest, str]:
     """What the last part of an observation's name says: its time, its sequence (0 in names of the first form, which had
-    none), its digest, and the id of its event or job. Raises ValueError or InvalidReference for any other name."""
+    none), its digest, and the id of its event or job. Raises ValueError, InvalidReference or
+    Malformed for any other name."""
     at, _, rest = name.partition("Z-")
     sequence, _, behind = rest.partition("-")
     if not sequence.isdecimal():
         sequence, behind = "0", rest
     algorithm, encoded, identity = behind.split("-", 2)
-    return f"{at}Z", int(sequence), Digest(algorithm, encoded), identity
+    return nine_digits(f"{at}Z"), int(sequence), Digest(algorithm, encoded), identity
 
 
 def trial(tag: str) -> str:

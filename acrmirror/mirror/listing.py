@@ -10,6 +10,7 @@ from acrmirror.errors import Malformed
 from acrmirror.mirror.history import History
 from acrmirror.mirror.layout import Layout, linked_digest
 from acrmirror.mirror.tags import parsed
+from acrmirror.moments import Moment, nine_digits
 from acrmirror.oci import OCI_INDEX
 from acrmirror.reference import Digest, is_referrers_tag, shown
 from acrmirror.storage import Container, Item
@@ -22,14 +23,14 @@ _CURRENT = "/current/link"
 
 @dataclass(frozen=True, slots=True)
 class TagEntry:
-    """A tag as its link's metadata have it (rule L7); `time` is the registry's, UTC with nine digits. `registry` is
+    """A tag as its link's metadata have it (rule L7); `time` is the registry's. `registry` is
     where the registry had a list of referrers that may be larger here."""
 
     name: str
     digest: Digest
     media_type: str
     size: int
-    time: str
+    time: Moment
     registry: Digest | None = None
 
     @property
@@ -136,7 +137,7 @@ def _entry(tag: str, item: Item) -> TagEntry | None:
             Digest.parse(str(metadata["digest"])),
             str(metadata["media_type"]),
             int(metadata["size"]),
-            str(metadata["time"]),
+            nine_digits(str(metadata["time"])),
             parsed(str(metadata.get("registry", ""))),
         )
     except (KeyError, ValueError, Malformed):

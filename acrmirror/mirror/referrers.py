@@ -11,6 +11,7 @@ from acrmirror.history import TagEvent
 from acrmirror.mirror.layout import Layout, linked_digest
 from acrmirror.mirror.manifests import Manifests
 from acrmirror.mirror.tags import Tags, TagState, parsed
+from acrmirror.moments import Moment
 from acrmirror.oci import (
     OCI_INDEX,
     Descriptor,
@@ -63,7 +64,7 @@ class Referrers:
         tag = subject.referrers_tag
         return self._listed(repository, tag, self._tags.read(repository, tag)).entries
 
-    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
+    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: Moment) -> bool:
         """Adds manifests that are in the mirror to their subject's list, which is read once and written once at most; a
         damaged list is rebuilt, also where there is nothing to add.
 
@@ -75,7 +76,7 @@ class Referrers:
             return False
         return True
 
-    def keep_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+    def keep_tag(self, repository: str, tag: str, at: Moment) -> Digest | None:
         """The digest of the list under a tag that the registry does not have; rebuilt where it is damaged or missing.
         None where the mirror knows of no referrers either, or the tag is something else."""
         try:
@@ -90,7 +91,7 @@ class Referrers:
         repository: str,
         tag: str,
         theirs: Manifest,
-        at: str,
+        at: Moment,
         expected: TagState | None,
         event: TagEvent | None = None,
     ) -> Digest:
@@ -113,7 +114,7 @@ class Referrers:
         self._tags.set(repository, tag, index.descriptor(), at, expected, event, registry=theirs.digest)
         return index.digest
 
-    def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: str) -> Digest | None:
+    def _merge(self, repository: str, tag: str, more: tuple[Descriptor, ...], at: Moment) -> Digest | None:
         """The digest of the list with `more` in it; None where there is neither a list nor anything to be in it. Raises
         _Other where the tag is something else."""
         for _ in range(MERGE_ROUNDS):

@@ -8,7 +8,7 @@ from acrmirror.errors import InvalidReference, Malformed, TagMoved
 from acrmirror.history import TagEvent
 from acrmirror.mirror.kept import KeptNames
 from acrmirror.mirror.layout import Layout, linked_digest
-from acrmirror.moments import nine_digits
+from acrmirror.moments import EARLIEST, Moment, nine_digits
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container, Lost
@@ -29,7 +29,7 @@ class TagState:
 
     digest: Digest | None
     etag: str
-    at: str = ""
+    at: Moment = EARLIEST
     event: TagEvent | None = None
     sequence: int = 0
     registry: Digest | None = None
@@ -41,11 +41,18 @@ class TagState:
         return cls(
             parsed(body.decode("ascii", "replace").strip()),
             etag,
-            metadata.get("time", ""),
+            _time(metadata),
             _event(metadata),
             int(sequence) if sequence.isascii() and sequence.isdecimal() else 0,
             parsed(metadata.get("registry", "")),
         )
+
+
+def _time(metadata: Mapping[str, str]) -> Moment:
+    try:
+        return nine_digits(metadata.get("time", ""))
+    except Malformed:
+        return EARLIEST
 
 
 def _event(metadata: Mapping[str, str]) -> TagEvent | None:
@@ -75,7 +82,7 @@ class Tags:
         repository: str,
         tag: str,
         descriptor: Descriptor,
-        at: str,
+        at: Moment,
         expected: TagState | None,
         event: TagEvent | None = None,
         *,

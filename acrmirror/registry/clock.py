@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from acrmirror.errors import Malformed
 from acrmirror.events import AHEAD_LIMIT
 from acrmirror.history import Clock
-from acrmirror.moments import ahead_of, from_datetime, from_http_date
+from acrmirror.moments import Moment, ahead_of, from_datetime, from_http_date
 
 
-def answered_at(date: str | None, now: datetime | None = None) -> tuple[str, Clock]:
-    """The moment in an answer's `Date` (UTC, nine digits) and whose clock it is.
+def answered_at(date: str | None, now: datetime | None = None) -> tuple[Moment, Clock]:
+    """The moment in an answer's `Date`, and whose clock it is.
 
     It is this machine's where there is no such date, or where it is more than five minutes ahead, as events may be
     (rule H5); cut to seconds then, as dates are, so that all answers of one second are ordered in the same way.

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from azure.core.paging import ItemPaged, PageIterator
 
 from acrmirror.errors import InvalidReference
-from acrmirror.moments import from_datetime
+from acrmirror.moments import Moment, from_datetime
 from acrmirror.reference import Digest, check_repository, check_tag
 from acrmirror.registry.failures import told_as_ours
 from acrmirror.registry.pages import Pages
@@ -88,5 +88,5 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _moment(value: datetime | None) -> str | None:
+def _moment(value: datetime | None) -> Moment | None:
     return from_datetime(value) if value is not None and value.tzinfo is not None else None

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 
 from acrmirror.history import Clock
+from acrmirror.moments import Moment
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a tag or a digest names, and when the registry said so: UTC with nine digits, by its own clock, or by
-    this machine's (`clock` is `mirror`) where its time could not be believed."""
+    """What a tag or a digest names, and when the registry said so by its own clock, or by this machine's (`clock`
+    is `mirror`) where its time could not be believed."""
 
     descriptor: Descriptor
-    at: str
+    at: Moment
     clock: Clock = "registry"
 
 
@@ -27,15 +28,15 @@ class ManifestBytes:
 
 @dataclass(frozen=True, slots=True)
 class ListedManifest:
-    """A line of a repository's listing. `updated` is a nine-digit moment, or None."""
+    """A line of a repository's listing."""
 
     digest: Digest
     tags: tuple[str, ...]
-    updated: str | None
+    updated: Moment | None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedTag:
     tag: str
     digest: Digest
-    updated: str | None
+    updated: Moment | None

@@ -2,7 +2,6 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 from acrmirror.copying import Cancel
@@ -20,7 +19,7 @@ from acrmirror.settings import Settings
 from acrmirror.sync.comparisons import Comparisons
 from acrmirror.sync.sweeping import Sweeping
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import FINAL_STATES, Sweep
+from acrmirror.work import FINAL_STATES, RecordFields, State, Sweep
 from acrmirror.work.sweep import KIND
 
 _log = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ class SweepRunner:
             cancel,
             self._settings.repository_limit,
         )
-        state: str = "done"
+        state: State = "done"
         failure: MirrorError | None = None
         with Reporting(recorder, sweeping.tally.fields, cancel.set):
             try:
@@ -118,11 +117,11 @@ class SweepRunner:
         _log.log(level, "%s %s: %s", state.capitalize(), sweep.id, failure or sweeping.tally.tell())
         return None
 
-    def _end(self, recorder: Recorder, state: str, failure: MirrorError | None, fields: dict[str, Any]) -> None:
-        ended = fields | {"state": state, "finished": _now()} | error_fields(failure)
+    def _end(self, recorder: Recorder, state: State, failure: MirrorError | None, fields: RecordFields) -> None:
+        ended = fields | error_fields(failure) | {"state": state, "finished": _now()}
         recorder.write(ended, if_cancelled=CANCELLED)
         if not recorder.superseded:
-            self._telemetry.run_ended({"kind": KIND} | (ended | CANCELLED if recorder.cancel_requested else ended))
+            self._telemetry.run_ended((ended | CANCELLED if recorder.cancel_requested else ended) | {"kind": KIND})
 
     def _wait(self, sweep: Sweep, error: Transient, begun: datetime) -> None:
         """The next attempt by a delayed message, or the end once that was waited out for long enough."""
@@ -132,28 +131,28 @@ class SweepRunner:
             self.bury(sweep, error)
             return
         due = from_datetime(now + timedelta(seconds=decision.delay))
-        fields = {"state": "waiting", "next_attempt": due} | error_fields(error)
+        fields = error_fields(error) | {"state": "waiting", "next_attempt": due}
         try:
             if self._written(sweep, fields, CANCELLED | {"finished": from_datetime(now)}) == "cancelled":
                 return
         except MirrorError as unwritten:
             _log.warning("The record is behind: %s", unwritten)
         self._queue.send_sweep(sweep.later(decision.failing), decision.delay, onward=True)
-        self._telemetry.run_ended({"kind": KIND} | fields)
+        self._telemetry.run_ended(fields | {"kind": KIND})
         _log.info("Waiting %.0f s with %s: %s", decision.delay, sweep.id, error)
 
     def bury(self, sweep: Sweep, error: MirrorError) -> None:
         """What the platform gave up on, or what was waited out for too long, ends in its record. Raises where that is
         not to be written."""
-        ended = {"state": "failed", "finished": _now()} | error_fields(error)
+        ended = error_fields(error) | {"state": "failed", "finished": _now()}
         if self._written(sweep, ended, CANCELLED) == "cancelled":
             return
-        self._telemetry.run_ended({"kind": KIND} | ended)
+        self._telemetry.run_ended(ended | {"kind": KIND})
 
-    def _written(self, sweep: Sweep, fields: dict[str, Any], if_cancelled: dict[str, Any]) -> str:
+    def _written(self, sweep: Sweep, fields: RecordFields, if_cancelled: RecordFields) -> State:
         """Writes how a run came to its end where its own pen may not do: the state that the record has then."""
         record = self._records.change(sweep.id, sweep.asked | fields, unless_final=True, if_cancelled=if_cancelled)
-        return record.state if record is not None else str(fields["state"])
+        return record.state if record is not None else fields["state"]
 
 
 def _now() -> str:

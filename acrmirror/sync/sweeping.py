@@ -213,7 +213,7 @@ class Sweeping:
         left = []
         for lack in lacking:
             job = self._under_way.job(lack.reference, lack.digest)
-            if job is None or job.fields.get("parent") == self._sweep.id:
+            if job is None or job.fields["parent"] == self._sweep.id:
                 left.append(lack)
         self.tally.count(under_way=len(lacking) - len(left))
         return left
@@ -230,7 +230,7 @@ class Sweeping:
             record = self._records.get(job.id)
             if record is None:
                 self._send(job)
-            elif record.fields.get("parent") == self._sweep.id:
+            elif record.fields["parent"] == self._sweep.id:
                 # An earlier run of this sweep asked for it; one that a person retried asks anew for what has failed.
                 ended += 1
                 if record.state in FINAL_STATES and ended <= self._sweep.retries:

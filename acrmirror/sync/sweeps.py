@@ -4,9 +4,10 @@ import logging
 from uuid import uuid4
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import JobQueue, JobRecord, JobRecords
+from acrmirror.jobs import JobQueue, JobRecords
+from acrmirror.jobs.records import first_record
 from acrmirror.patterns import Patterns
-from acrmirror.work import Sweep
+from acrmirror.work import Record, Sweep
 
 _log = logging.getLogger(__name__)
 
@@ -19,16 +20,16 @@ class Sweeps:
         self._queue = queue
         self._records = records
 
-    def ask(self, patterns: list[str], *, dry_run: bool) -> JobRecord:
+    def ask(self, patterns: list[str], *, dry_run: bool) -> Record:
         """Raises Malformed for what is no pattern."""
         parsed = Patterns.parse(patterns, self._registry)
         return self.send(Sweep.now(parsed.texts, uuid4().hex, dry_run=dry_run))
 
-    def send(self, sweep: Sweep) -> JobRecord:
+    def send(self, sweep: Sweep) -> Record:
         """The message, then the record, which its run writes if this does not (rule W6)."""
         self._queue.send_sweep(sweep)
         try:
             self._records.add(sweep)
         except MirrorError as error:
             _log.warning("No record yet of %s: %s", sweep.id, error)
-        return JobRecord.of(sweep)
+        return first_record(sweep)

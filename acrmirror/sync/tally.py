@@ -2,10 +2,11 @@
 
 import threading
 from itertools import islice
-from typing import Any
+from typing import cast
 
 from acrmirror.jobs.run import RequestCounts
 from acrmirror.reference import Reference
+from acrmirror.work import RecordFields
 
 SAMPLE = 300
 PROBLEMS_SHOWN = 100
@@ -57,11 +58,14 @@ class Tally:
             more = len(self._problems) - PROBLEMS_TOLD
         return f"{first}; and {more} more, which its notes name" if more > 0 else first
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> RecordFields:
         with self._lock:
-            return {
-                **{f"match_{name}": number for name, number in self._counts.items()},
-                "match_sample": list(self._sample),
-                "notes": [*self._problems, *self._notes][:PROBLEMS_SHOWN],
-                **self.requests.fields(),
-            }
+            counts = cast(RecordFields, {f"match_{name}": number for name, number in self._counts.items()})
+            return (
+                counts
+                | self.requests.fields()
+                | {
+                    "match_sample": list(self._sample),
+                    "notes": [*self._problems, *self._notes][:PROBLEMS_SHOWN],
+                }
+            )

@@ -4,12 +4,10 @@ No repository, tag or digest is an attribute: each new one would be another seri
 wants to know of one image has its record.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from opentelemetry.metrics import Meter
 
 from acrmirror.moments import to_datetime
+from acrmirror.work import RecordFields
 
 
 class JobMetrics:
@@ -37,7 +35,7 @@ class JobMetrics:
         histogram, since only of these the exporter tells the highest value."""
         self._age.record(max(0.0, age))
 
-    def run_ended(self, record: Mapping[str, Any]) -> None:
+    def run_ended(self, record: RecordFields) -> None:
         """Counts one run by what it wrote into its job's record: `kind`, `state` and whatever else there is of
         docs/records.md. A run whose state is `waiting` is a retry; any other has ended its job."""
         kind, state = record["kind"], record["state"]
@@ -52,8 +50,8 @@ class JobMetrics:
             self._lag.record(max(0.0, lag.total_seconds()))
         if (kind, state) == ("event", "gone") and record.get("missing"):
             self._lost.add(1)
-        for direction in ("read", "written"):
-            if count := record.get(f"bytes_{direction}"):
+        for direction, count in (("read", record.get("bytes_read")), ("written", record.get("bytes_written"))):
+            if count:
                 self._bytes.add(count, {"direction": direction})
         skipped = record.get("layers_skipped", 0)
         for outcome, count in (("copied", record.get("layers_done", 0) - skipped), ("skipped", skipped)):

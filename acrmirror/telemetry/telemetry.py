@@ -3,12 +3,13 @@
 import atexit
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 from azure.core.credentials import TokenCredential
 
 from acrmirror.settings import Settings
+from acrmirror.work import RecordFields
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -45,7 +46,7 @@ class Telemetry:
 
         return cls(make_provider if settings.telemetry else None)
 
-    def run_ended(self, record: Mapping[str, Any]) -> None:
+    def run_ended(self, record: RecordFields) -> None:
         """See `JobMetrics.run_ended`."""
         self._count("a run", lambda metrics: metrics.run_ended(record))
 

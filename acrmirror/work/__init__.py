@@ -2,7 +2,8 @@
 
 from acrmirror.work.ids import JobId
 from acrmirror.work.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
-from acrmirror.work.state import FINAL_STATES, State
+from acrmirror.work.record import LayerFigures, Record, RecordFields
+from acrmirror.work.state import FINAL_STATES, LayerState, State
 from acrmirror.work.sweep import Sweep
 from acrmirror.work.task import Task, read_task
 
@@ -14,6 +15,10 @@ __all__ = [
     "JOB_QUEUE",
     "Job",
     "JobId",
+    "LayerFigures",
+    "LayerState",
+    "Record",
+    "RecordFields",
     "State",
     "Sweep",
     "Task",

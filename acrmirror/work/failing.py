@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from acrmirror.moments import nine_digits
+from acrmirror.moments import Moment, nine_digits
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
     """One kind of failure: an error's `code`, the time of the first run that ended in it, the number of runs that did,
-    and when the attempt after the last of them was due. Times are UTC with nine digits."""
+    and when the attempt after the last of them was due."""
 
     code: str
-    since: str
+    since: Moment
     count: int
-    due: str
+    due: Moment
 
     @classmethod
     def read(cls, fields: object) -> tuple[Self, ...]:

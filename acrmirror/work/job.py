@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, cast, get_args
 
-from acrmirror.moments import from_datetime, nine_digits, to_datetime
+from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.work.failing import Failing, written
 from acrmirror.work.ids import JobId
+from acrmirror.work.record import RecordFields
+from acrmirror.work.state import State
 
 JOB_QUEUE = "mirror-jobs"
 DEAD_QUEUE = "mirror-jobs-poison"
@@ -24,20 +26,20 @@ Kind = Literal["event", "deletion", "pull"]
 class Job:
     """Everything that a run needs: records say how jobs went, but no job depends on its record.
 
-    `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it
-    (both UTC, nine digits). `attempt` counts runs that ended in a delayed message; `failing` has what they failed by,
-    each kind apart. `fresh`: nothing that was staged before is believed. `check`: how often the registry was asked
-    again after an answer that may have come from a replica that lags; `about` is the time of the tag's event that it
-    contradicted, `ended` the state in which the job's own run ended. `platforms`: of an index, only these images.
-    `parent` is the sweep that asked for it. `retries`: how often a person has sent it again; a message with fewer than
-    the record counts is left to the later one.
+    `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it.
+    `attempt` counts runs that ended in a delayed message; `failing` has what they failed by, each kind apart. `fresh`:
+    nothing that was staged before is believed. `check`: how often the registry was asked again after an answer that may
+    have come from a replica that lags; `about` is the time of the tag's event that it contradicted, `ended` the state
+    in which the job's own run ended. `platforms`: of an index, only these images. `parent` is the sweep that asked for
+    it. `retries`: how often a person has sent it again; a message with fewer than the record counts is left to the
+    later one.
     """
 
     id: JobId
     kind: Kind
     reference: Reference
-    at: str
-    received: str
+    at: Moment
+    received: Moment
     event_id: str | None = None
     media_type: str | None = None
     size: int | None = None
@@ -49,8 +51,8 @@ class Job:
     platforms: tuple[str, ...] = ()
     parent: JobId | None = None
     retries: int = 0
-    about: str | None = None
-    ended: str = "done"
+    about: Moment | None = None
+    ended: State = "done"
 
     @classmethod
     def of_pull(cls, reference: Reference, seed: str, *, force: bool = False, platforms: tuple[str, ...] = ()) -> Self:
@@ -65,7 +67,7 @@ class Job:
         cls,
         reference: Reference,
         event_id: str,
-        at: str,
+        at: Moment,
         kind: Kind = "event",
         media_type: str | None = None,
         size: int | None = None,
@@ -89,7 +91,7 @@ class Job:
         """The same job for one more attempt; `failing` is all that it has failed by, this attempt included."""
         return replace(self, attempt=self.attempt + 1, failing=failing, fresh=fresh)
 
-    def checking_again(self, digest: Digest | None = None, about: str | None = None, ended: str = "done") -> Self:
+    def checking_again(self, digest: Digest | None = None, about: Moment | None = None, ended: State = "done") -> Self:
         """The same job, for what may have been a replica's lag: its tag is asked about once more, and so is what was
         left out of `digest`. `ended` is the state of its record by then; later checks keep the first one's."""
         return replace(
@@ -104,7 +106,7 @@ class Job:
         )
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> RecordFields:
         """What its record has of it from the first."""
         return {
             "kind": self.kind,
@@ -179,7 +181,7 @@ class Job:
             parent=JobId(fields["parent"]) if fields.get("parent") else None,
             retries=int(fields.get("retries", 0)),
             about=nine_digits(_text(about)) if about else None,
-            ended=_text(fields.get("ended", "done")),
+            ended=_state(fields.get("ended", "done")),
         )
 
 
@@ -187,3 +189,9 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a field is no string")
     return value
+
+
+def _state(value: object) -> State:
+    if value not in get_args(State):
+        raise ValueError("a state is none")
+    return cast(State, value)

@@ -1,4 +1,4 @@
-"""The states of a job, as its record has them and the API tells them."""
+"""The states of a job and of its layers, as its record has them and the API tells them."""
 
 from typing import Literal
 
@@ -7,3 +7,5 @@ State = Literal["queued", "running", "waiting", "done", "incomplete", "failed", 
 has not been heard of for a while. `incomplete` is of a sweep alone, `gone` of what the registry has no more."""
 UNFINISHED_STATES: tuple[State, ...] = ("queued", "waiting", "running")
 FINAL_STATES: frozenset[State] = frozenset({"done", "incomplete", "failed", "gone", "cancelled"})
+LayerState = Literal["waiting", "checking", "copying", "claimed", "done", "skipped", "left out", "failed"]
+"""`checking`: what the mirror has is hashed anew; `claimed`: by another worker; `skipped`: the mirror had it."""

@@ -5,23 +5,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from acrmirror.moments import from_datetime, nine_digits
+from acrmirror.moments import Moment, from_datetime, nine_digits
 from acrmirror.reference import Digest, Reference
 from acrmirror.work.failing import Failing, written
 from acrmirror.work.ids import JobId
 from acrmirror.work.job import Job
+from acrmirror.work.record import RecordFields
 
 KIND = "match"
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for (UTC, nine digits). `retries`, `attempt` and
+    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for. `retries`, `attempt` and
     `failing` are as for a `Job`."""
 
     id: JobId
     patterns: tuple[str, ...]
-    at: str
+    at: Moment
     dry_run: bool = False
     retries: int = 0
     attempt: int = 0
@@ -52,7 +53,7 @@ class Sweep:
         return 0
 
     @property
-    def asked(self) -> dict[str, Any]:
+    def asked(self) -> RecordFields:
         """What its record has of it from the first."""
         return {
             "kind": KIND,

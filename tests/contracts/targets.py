@@ -7,12 +7,13 @@ import pytest
 
 from acrmirror.errors import Damaged, DigestMismatch, Malformed, TagMoved
 from acrmirror.history import Observation, TagEvent
+from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest, Reference
 from tests.contracts.blobs import APP, OCTETS, OTHER, BlobContract, described
 from tests.contracts.mirrors import TargetBed
 
-EARLY, AT, LATE = (f"2026-04-25T21:39:4{second}.000000000Z" for second in (6, 7, 8))
+EARLY, AT, LATE = (Moment(f"2026-04-25T21:39:4{second}.000000000Z") for second in (6, 7, 8))
 
 
 def manifest(name: str, **more: Any) -> Manifest:

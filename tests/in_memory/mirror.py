@@ -7,6 +7,7 @@ from typing import Any
 
 from acrmirror.errors import Conflict, Damaged, DigestMismatch, Malformed, TagMoved
 from acrmirror.history import Observation, TagEvent
+from acrmirror.moments import EARLIEST, Moment
 from acrmirror.oci import (
     OCI_INDEX,
     Descriptor,
@@ -27,7 +28,7 @@ ROUNDS = 3
 class TagState:
     digest: Digest | None
     version: int
-    at: str = ""
+    at: Moment = EARLIEST
     event: TagEvent | None = None
 
     @property
@@ -260,7 +261,13 @@ class Tags:
         return self._mirror.tags.get((repository, tag))
 
     def set(
-        self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any, event: TagEvent | None = None
+        self,
+        repository: str,
+        tag: str,
+        descriptor: Descriptor,
+        at: Moment,
+        expected: Any,
+        event: TagEvent | None = None,
     ) -> None:
         self._mirror.before_tag()
         self._mirror.wrote("tag", descriptor.digest)
@@ -271,7 +278,13 @@ class Tags:
             raise
 
     def move(
-        self, repository: str, tag: str, descriptor: Descriptor, at: str, expected: Any, event: TagEvent | None = None
+        self,
+        repository: str,
+        tag: str,
+        descriptor: Descriptor,
+        at: Moment,
+        expected: Any,
+        event: TagEvent | None = None,
     ) -> None:
         """As `set`, unseen by the test."""
         with self._mirror.lock:
@@ -302,7 +315,7 @@ class Referrers:
         self._manifests = manifests
         self._tags = tags
 
-    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: str) -> bool:
+    def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: Moment) -> bool:
         tag, more = subject.referrers_tag, tuple(referrers)
         current = self._tags.read(repository, tag)
         known = self._list(repository, tag, current)
@@ -314,7 +327,7 @@ class Referrers:
             self._tags.move(repository, tag, self._index(repository, merged).descriptor(), at, current)
         return True
 
-    def keep_tag(self, repository: str, tag: str, at: str) -> Digest | None:
+    def keep_tag(self, repository: str, tag: str, at: Moment) -> Digest | None:
         current = self._tags.read(repository, tag)
         known = self._list(repository, tag, current)
         if not known:
@@ -324,7 +337,7 @@ class Referrers:
         return self._mirror.tags[repository, tag].digest
 
     def merge_tag(
-        self, repository: str, tag: str, theirs: Manifest, at: str, expected: Any, event: TagEvent | None = None
+        self, repository: str, tag: str, theirs: Manifest, at: Moment, expected: Any, event: TagEvent | None = None
     ) -> Digest:
         known = self._list(repository, tag, expected) or ()
         lacks = {it.digest for it in known} - {it.digest for it in theirs.manifests}

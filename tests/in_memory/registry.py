@@ -9,6 +9,7 @@ from typing import Any
 
 from acrmirror.errors import DigestMismatch, Malformed, MirrorError, NotFound, TooLarge
 from acrmirror.history import Clock
+from acrmirror.moments import Moment
 from acrmirror.oci import (
     MAX_MANIFEST_SIZE,
     OCI_EMPTY,
@@ -21,7 +22,7 @@ from acrmirror.oci import (
 from acrmirror.reference import Digest, Reference
 from tests.in_memory.reading import Reader, Reads
 
-AT = "2026-04-25T21:39:47.000000000Z"
+AT = Moment("2026-04-25T21:39:47.000000000Z")
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 PAGE = 2
 """Referrers that one request lists."""
@@ -30,7 +31,7 @@ PAGE = 2
 @dataclass(frozen=True, slots=True)
 class Resolved:
     descriptor: Descriptor
-    at: str
+    at: Moment
     clock: Clock = "registry"
 
 

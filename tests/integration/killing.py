@@ -45,7 +45,7 @@ def killed_in_the_middle(stack: Stack, proxy: StorageProxy, size: int, seconds: 
         assert mirror.tagged("large", "latest") is None
         (job,) = mirror.wait_for(1, seconds=seconds)
         assert job.state == "done", mirror.tell()
-        assert int(job.fields["deliveries"]) == 2
+        assert job.fields["deliveries"] == 2
         assert proxy.staged <= size + THREADS * blocks.BLOCK_SIZE + MIB
         assert mirror.tagged("large", "latest") == image.root.digest
         report = verify_all(mirror.reader)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-from acrmirror.jobs import JobRecord, JobRecords
+from acrmirror.jobs import JobRecords
 from acrmirror.reference import Digest
 from acrmirror.storage import Entity
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, Record
 from standins.stack import Stack
 from testkit.images import Image
 from testkit.push import Pusher
@@ -39,7 +39,7 @@ class Mirroring:
         self.pusher.image(repository, image)
         return image
 
-    def jobs(self, repository: str | None = None) -> list[JobRecord]:
+    def jobs(self, repository: str | None = None) -> list[Record]:
         """Records that were not there when the test began, oldest first."""
         found = [it for it in self.records.newest(repository=repository) if it.id not in self.before]
         return found[::-1]
@@ -52,7 +52,7 @@ class Mirroring:
             time.sleep(0.05)
         return time.monotonic() - begun
 
-    def wait_for(self, count: int, repository: str | None = None, seconds: float = 60) -> list[JobRecord]:
+    def wait_for(self, count: int, repository: str | None = None, seconds: float = 60) -> list[Record]:
         """Waits until so many jobs have ended, and returns them."""
 
         def ended() -> bool:

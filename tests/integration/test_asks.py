@@ -11,10 +11,10 @@ import pytest
 
 from acrmirror.app import App
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import JobQueue, JobRecord, JobRecords
+from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work import Job, Sweep
+from acrmirror.work import Job, Record, Sweep
 from standins.foundation import Foundation
 from standins.policy.refusals import refuse
 from testkit.images import Image, oci_image
@@ -46,7 +46,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, kind: type, method: str) -> Iterator[
             yield
 
 
-def record_of(mirror: Mirroring, identity: str) -> JobRecord:
+def record_of(mirror: Mirroring, identity: str) -> Record:
     record = mirror.records.get(identity)
     assert record is not None
     return record

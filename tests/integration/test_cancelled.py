@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from acrmirror.app import App
-from acrmirror.jobs import JobRecord, TableClaims
+from acrmirror.jobs import TableClaims
 from acrmirror.reference import Reference
-from acrmirror.work import Job, Sweep
+from acrmirror.work import Job, Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -56,7 +56,7 @@ def after(seconds: float) -> Callable[[], bool]:
     return waits
 
 
-def record_of(mirror: Mirroring, job: Job | Sweep) -> JobRecord:
+def record_of(mirror: Mirroring, job: Job | Sweep) -> Record:
     record = mirror.records.get(job.id)
     assert record is not None
     return record

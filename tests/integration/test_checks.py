@@ -2,15 +2,15 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import CheckRecorder, JobRecord
+from acrmirror.jobs import CheckRecorder
 from acrmirror.jobs.records import error_fields
-from acrmirror.work import Job
+from acrmirror.moments import Moment
+from acrmirror.work import Job, Record, RecordFields
 from testkit.images import multi_arch, oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, sent
@@ -25,13 +25,13 @@ def done(mirror: Mirroring, repository: str) -> Job:
     return job
 
 
-def record_of(mirror: Mirroring, job: Job) -> JobRecord:
+def record_of(mirror: Mirroring, job: Job) -> Record:
     record = mirror.records.get(job.id)
     assert record is not None
     return record
 
 
-def unchanged(before: JobRecord, after: JobRecord) -> None:
+def unchanged(before: Record, after: Record) -> None:
     """But for what the check itself has written."""
     own = {"check", "heartbeat"}
     known = {name: value for name, value in after.fields.items() if name not in own and not name.startswith("check_")}
@@ -87,19 +87,19 @@ def test_a_check_that_crashed_too_often_is_told_and_leaves_the_push_done(bare_mi
 
 @pytest.mark.parametrize("since", [{"state": "queued", "retries": 1}, {"state": "running", "run": "another"}])
 def test_a_check_says_nothing_over_a_job_that_was_begun_anew_meanwhile(
-    bare_mirror: Mirroring, since: dict[str, Any]
+    bare_mirror: Mirroring, since: RecordFields
 ) -> None:
     """It found the image, which the job had not; but the record is by now that of a run to come, or under way."""
     mirror, image = bare_mirror, oci_image("checked/anew")
     job = job_for("checked/anew", image)
-    mirror.records.change(job.id, JobRecord.of(job).fields | {"state": "gone", "finished": "then"})
+    mirror.records.change(job.id, job.asked | {"state": "gone", "finished": "then"})
     pen = CheckRecorder(mirror.records, job.checking_again(image.root.digest, ended="gone"), "check", 1)
     pen.begin()
     mirror.records.change(job.id, since | {"finished": ""})
     pen.write({"state": "done", "finished": "now", "mirrored_digest": str(image.root.digest)} | error_fields(None))
     after = record_of(mirror, job)
-    assert {name: after.fields[name] for name in (*since, "finished")} == since | {"finished": ""}
-    assert "mirrored_digest" not in after.fields
+    assert after.fields | since | {"finished": ""} == after.fields
+    assert after.fields["mirrored_digest"] == ""
 
 
 def test_an_event_that_comes_twice_leaves_a_push_done_whose_tag_was_deleted_since(bare_mirror: Mirroring) -> None:
@@ -124,7 +124,7 @@ def test_a_tag_that_names_an_image_with_a_purged_part_is_not_told_as_gone(bare_m
     child = index.manifests[0].descriptor.digest
     mirror.stack.registry.set_faults([{"match": {"path": f".*{child}"}, "do": {"status": 404}}])
     # Of an event that is so old, what the registry says of its tag holds.
-    event = Job.of_event(job_for(repository, pushed).reference, "old", "2026-01-01T00:00:00.000000000Z")
+    event = Job.of_event(job_for(repository, pushed).reference, "old", Moment("2026-01-01T00:00:00.000000000Z"))
     job = event.later(failing_since("not-found", datetime.now(UTC) - timedelta(days=1)), fresh=False)
     with app_of(mirror) as app:
         app.dispatch.run(job.to_json(), 1)

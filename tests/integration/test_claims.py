@@ -11,7 +11,7 @@ from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.storage import Entity
-from acrmirror.work import Job
+from acrmirror.work import Job, RecordFields
 from standins.foundation import Account, Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -90,7 +90,7 @@ LONG_AGO = from_datetime(datetime.now(UTC) - timedelta(minutes=5))
     ids=["at work", "silent", "waiting", "cancelled", "done", "another run"],
 )
 def test_others_take_a_claim_as_soon_as_its_run_is_known_to_be_over(
-    records: JobRecords, fields: dict[str, object], free: bool
+    records: JobRecords, fields: RecordFields, free: bool
 ) -> None:
     Recorder(records, JOB, "first", 1).begin()
     assert TableClaims(records.table).of(Holder.of(JOB, "first", 1)).acquire(LAYER)

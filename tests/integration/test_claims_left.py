@@ -9,7 +9,7 @@ import pytest
 
 from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job
+from acrmirror.work import Job, RecordFields
 from standins.foundation import Account, Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -171,7 +171,7 @@ def test_a_run_does_not_delete_what_another_took_over(records: JobRecords) -> No
     ids=["at work", "at work for long", "done just now", "done", "waiting", "another run", "no record", "long ago"],
 )
 def test_the_timer_deletes_claims_whose_runs_are_over(
-    records: JobRecords, fields: dict[str, object] | None, later: timedelta, stays: bool
+    records: JobRecords, fields: RecordFields | None, later: timedelta, stays: bool
 ) -> None:
     if fields is not None:
         Recorder(records, JOB, "first", 1).begin()

@@ -9,12 +9,11 @@ import pytest
 
 from acrmirror.app import App
 from acrmirror.errors import MirrorError, Unavailable
-from acrmirror.jobs import JobRecord
-from acrmirror.moments import to_datetime
+from acrmirror.moments import nine_digits, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.sync.comparisons import Comparisons
 from acrmirror.sync.timer import EVERYTHING
-from acrmirror.work import BACKFILL_QUEUE, Sweep
+from acrmirror.work import BACKFILL_QUEUE, Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from standins.stack import Stack
@@ -45,14 +44,14 @@ def forget(mirror: Mirroring) -> None:
     remove_entity(mirror.records.table, "comparison", "everything")
 
 
-def sweeps(mirror: Mirroring) -> list[JobRecord]:
-    return [it for it in mirror.jobs() if it.fields.get("kind") == "match"]
+def sweeps(mirror: Mirroring) -> list[Record]:
+    return [it for it in mirror.jobs() if it.fields["kind"] == "match"]
 
 
-def run(mirror: Mirroring, app: App, number: int = -1) -> JobRecord:
+def run(mirror: Mirroring, app: App, number: int = -1) -> Record:
     """Runs the sweep that was asked for."""
     record = sweeps(mirror)[number]
-    app.dispatch.run(Sweep(record.id, ("*",), str(record.fields["at"])).to_json(), 1)
+    app.dispatch.run(Sweep(record.id, ("*",), nine_digits(record.fields["at"])).to_json(), 1)
     found = mirror.records.get(record.id)
     assert found is not None
     return found
@@ -195,7 +194,7 @@ def test_a_person_who_had_everything_compared_spares_the_timer_one(mirror: Mirro
         for patterns, dry_run in ((["timer/*"], False), (["*", "!timer/*"], False), (["*"], True)):
             forget(mirror)
             asked = app.sweeps.ask(patterns, dry_run=dry_run)
-            app.dispatch.run(Sweep(asked.id, tuple(patterns), str(asked.fields["at"]), dry_run).to_json(), 1)
+            app.dispatch.run(Sweep(asked.id, tuple(patterns), nine_digits(asked.fields["at"]), dry_run).to_json(), 1)
             assert Comparisons(mirror.records.table).read() is None
 
 

@@ -14,9 +14,9 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.app import App
-from acrmirror.jobs import Holder, JobRecord, TableClaims
+from acrmirror.jobs import Holder, TableClaims
 from acrmirror.moments import from_datetime
-from acrmirror.work import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Job, Sweep
+from acrmirror.work import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Job, Record, Sweep
 from standins.stack import RESOURCE_ID
 from testkit.images import Image, oci_image
 from testkit.reader import verify_repository
@@ -49,7 +49,7 @@ class Bed:
     def push(self, repository: str) -> Image:
         return self.mirror.push(repository, oci_image(repository, layers=[5000]))
 
-    def record(self, identity: str) -> JobRecord:
+    def record(self, identity: str) -> Record:
         record = self.mirror.records.get(identity)
         assert record is not None
         return record

@@ -195,7 +195,7 @@ def _(trouble: Trouble) -> Got:
 
     def first(method: str, path: str, body: bytes) -> tuple[str, bytes]:
         if method == "PATCH" and job.id in path:
-            records.change(job.id, {"noise": uuid.uuid4().hex})
+            records.change(job.id, {"message": uuid.uuid4().hex})
         return path, body
 
     trouble.tables.alter = first
@@ -244,7 +244,7 @@ def test_a_defect_is_answered_by_the_platform(trouble: Trouble) -> None:
     """A record that nobody can have written this way."""
     job = Job.of_pull(Reference(trouble.repository, "1"), "defect")
     trouble.mirror.records.add(job)
-    trouble.mirror.records.change(job.id, {"platforms": "["})
+    trouble.mirror.records.change(job.id, {"attempt": -1})
     got = trouble.call("GET", f"pulls/{job.id}")
     assert {got.status} == rows()["unexpected"].statuses
     assert b"Traceback" not in got.raw

@@ -11,10 +11,10 @@ import pytest
 
 from acrmirror.http import Request
 from acrmirror.http.api import Api
-from acrmirror.jobs import JobRecord
+from acrmirror.moments import nine_digits
 from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
-from acrmirror.work import DEAD_QUEUE, Job, Sweep
+from acrmirror.work import DEAD_QUEUE, Job, Record, Sweep
 from standins.foundation import Foundation
 from testkit.images import Image, multi_arch, oci_image
 from testkit.images.build import SMALL, add_image, add_index
@@ -51,12 +51,12 @@ class Work:
         image = self.mirror.push(self.repository, oci_image(self.repository, layers=layers or SMALL))
         return image, job_for(self.repository, image)
 
-    def run(self, job: Job, **settings: str) -> JobRecord:
+    def run(self, job: Job, **settings: str) -> Record:
         with app_of(self.mirror, **settings) as app:
             app.dispatch.run(job.to_json(), 1)
         return self.record(job)
 
-    def record(self, job: Job) -> JobRecord:
+    def record(self, job: Job) -> Record:
         record = self.mirror.records.get(job.id)
         assert record is not None
         return record
@@ -79,7 +79,7 @@ FAULTS: dict[tuple[str, str], Fault] = {
     ("digest-mismatch", "waiting"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}),
     ("digest-mismatch", "failed"): Fault({"corrupt": True}, {"kind": "manifest", "method": "GET"}, before=2),
 }
-Case = Callable[[Work], JobRecord]
+Case = Callable[[Work], Record]
 CASES: dict[tuple[str, str], Case] = {}
 
 
@@ -92,7 +92,7 @@ def ends(code: str, state: str) -> Callable[[Case], Case]:
     return put
 
 
-def at_the_registry(work: Work, code: str, fault: Fault) -> JobRecord:
+def at_the_registry(work: Work, code: str, fault: Fault) -> Record:
     _, job = work.push()
     match = {**fault.match, "path": f".*{work.repository}.*"}
     work.mirror.stack.registry.set_faults([{"match": match, "do": fault.effects}])
@@ -102,13 +102,13 @@ def at_the_registry(work: Work, code: str, fault: Fault) -> JobRecord:
 
 
 @ends("no-such-platform", "failed")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     work.mirror.push(work.repository, multi_arch(work.repository, 2))
     return work.run(Job.of_pull(Reference(work.repository, "latest"), "platform", platforms=("linux/s390x",)))
 
 
 @ends("too-large", "failed")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     """An index of an index of an index, and so on."""
     draft = Draft()
     inner = add_image(draft, work.repository, [])
@@ -119,7 +119,7 @@ def _(work: Work) -> JobRecord:
 
 
 @ends("conflict", "waiting")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     """A tag that somebody moves whenever it is about to be set."""
     work.monkeypatch.setattr("acrmirror.copying.tagging.TAG_ROUNDS", 4)
     _, job = work.push()
@@ -137,21 +137,21 @@ def _(work: Work) -> JobRecord:
 
 
 @ends("claimed-elsewhere", "waiting")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     image, job = work.push(9 * 2**20)
     with at_work_elsewhere(work.mirror, image):
         return work.run(job, MIRROR_CLAIM_STALE_SECONDS="1")
 
 
 @ends("incomplete", "incomplete")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     """A pull of many of a repository that refuses to be listed."""
     work.push()
     listing = {"path": f"/acr/v1/{work.repository}"}
     work.mirror.stack.registry.set_faults([{"match": listing, "do": {"status": 403}}])
     with app_of(work.mirror) as app:
         asked = app.sweeps.ask([work.repository], dry_run=False)
-        sweep = Sweep(asked.id, (work.repository,), str(asked.fields["at"]))
+        sweep = Sweep(asked.id, (work.repository,), nine_digits(asked.fields["at"]))
         app.dispatch.run(sweep.to_json(), 1)
     found = work.mirror.records.get(asked.id)
     assert found is not None
@@ -159,7 +159,7 @@ def _(work: Work) -> JobRecord:
 
 
 @ends("crashed", "failed")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     _, job = work.push()
     with app_of(work.mirror) as app:
         app.dispatch.bury(job.to_json())
@@ -167,7 +167,7 @@ def _(work: Work) -> JobRecord:
 
 
 @ends("cancelled", "cancelled")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     _, job = work.push()
     work.mirror.records.add(job)
     with app_of(work.mirror) as app:
@@ -177,7 +177,7 @@ def _(work: Work) -> JobRecord:
 
 
 @ends("unexpected", "running")
-def _(work: Work) -> JobRecord:
+def _(work: Work) -> Record:
     """A defect, planted."""
 
     def defect(*_: object) -> None:
@@ -215,7 +215,7 @@ def test_what_the_row_says_is_in_the_record(work: Work, code: str, state: str) -
     case = CASES.get((code, state))
     record = case(work) if case is not None else at_the_registry(work, code, FAULTS[code, state])
     assert (record.fields["error_code"], record.state) == (code, state), record.fields
-    told = str(record.fields["error_answered"])
+    told = record.fields["error_answered"]
     assert rows()[code].fits(told), told
     if code != "unexpected":
         assert record.fields["error_asked"]

@@ -9,7 +9,7 @@ import pytest
 from acrmirror.jobs import Flights, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work import Job
+from acrmirror.work import Job, State
 from standins.foundation import Account
 from testkit.stack import TABLE
 
@@ -54,7 +54,7 @@ def test_another_manner_is_another_flight(records: JobRecords, flights: Flights)
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "gone", "cancelled"])
-def test_what_is_over_does_not_hold_the_next(records: JobRecords, flights: Flights, state: str) -> None:
+def test_what_is_over_does_not_hold_the_next(records: JobRecords, flights: Flights, state: State) -> None:
     first = Job.of_pull(IMAGE, "first")
     flights.board(first)
     records.add(first)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from acrmirror.app import App
-from acrmirror.jobs import JobRecord
 from acrmirror.reference import Digest
-from acrmirror.work import Job
+from acrmirror.work import Job, Record
 from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, read_job, sent
@@ -19,7 +18,7 @@ AGES = {"MIRROR_NOT_FOUND_SECONDS": "1", "MIRROR_RECHECK_SECONDS": ",".join(map(
 MISSING = {"status": 404}
 
 
-def lost(mirror: Mirroring, app: App, job: Job) -> JobRecord:
+def lost(mirror: Mirroring, app: App, job: Job) -> Record:
     """The push after its last attempt, which is now, and its record."""
     for_long = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
     app.dispatch.run(job.later(for_long, fresh=False).to_json(), 1)
@@ -28,7 +27,7 @@ def lost(mirror: Mirroring, app: App, job: Job) -> JobRecord:
     return record
 
 
-def record_of(mirror: Mirroring, job: Job) -> JobRecord:
+def record_of(mirror: Mirroring, job: Job) -> Record:
     record = mirror.records.get(job.id)
     assert record is not None
     return record

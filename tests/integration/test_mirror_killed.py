@@ -10,6 +10,7 @@ import pytest
 
 from acrmirror.app import App
 from acrmirror.mirror import blocks
+from acrmirror.moments import Moment
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.work import Job
@@ -20,6 +21,8 @@ from testkit.reader import verify_all, verify_repository
 from tests.integration.killing import MIB, counted_stack, killed_in_the_middle
 from tests.integration.mirroring import mirroring
 from tests.integration.storage_proxy import StorageProxy
+
+AT = Moment("2026-04-25T21:39:47.000000000Z")
 
 
 def test_a_killed_copy_is_finished_without_sending_its_blocks_again(make_stack: Any, foundation: Foundation) -> None:
@@ -53,7 +56,9 @@ def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
             start = proxy.writes
             proxy.allows = partial(ge, start + limit)
             job = Job.of_event(
-                Reference(repository, image.tag, image.root.digest), f"cut-{limit}", "2026-04-25T21:39:47.000000000Z"
+                Reference(repository, image.tag, image.root.digest),
+                f"cut-{limit}",
+                AT,
             )
             app.dispatch.run(job.to_json(), 1)
             report = verify_repository(mirror.reader, repository)

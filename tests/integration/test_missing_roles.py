@@ -64,7 +64,7 @@ def record_says(mirror: Mirroring, app: App) -> str:
     record = mirror.records.get(asked.id)
     assert record is not None
     assert (record.state, record.fields["error_code"]) == ("waiting", "denied")
-    return str(record.fields["error_remedy"])
+    return record.fields["error_remedy"]
 
 
 def error_says(attempt: Callable[[], object]) -> str:

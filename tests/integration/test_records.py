@@ -18,7 +18,7 @@ from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.storage import Entity, Outcome
-from acrmirror.work import Job
+from acrmirror.work import Job, RecordFields
 from standins.foundation import Account, Foundation
 from testkit.stack import TABLE
 from tests.integration.entities import entity_of, put_entity, table_client
@@ -219,7 +219,7 @@ def test_reporting_writes_at_most_once_a_second_and_passes_on_a_request_to_cance
     stopped = threading.Event()
     etags = set()
 
-    def figures() -> dict[str, int]:
+    def figures() -> RecordFields:
         nonlocal done
         done += 1
         return {"bytes_done": done}
@@ -243,7 +243,7 @@ def test_what_nobody_expected_ends_neither_the_reporting_nor_the_run(
     recorder.begin()
     failing = iter([ZeroDivisionError("no figures"), KeyError("nor now")])
 
-    def figures() -> dict[str, int]:
+    def figures() -> RecordFields:
         for error in failing:
             raise error
         return {"bytes_done": 7}

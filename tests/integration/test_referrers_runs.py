@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from acrmirror.app import App
 from acrmirror.mirror import Layout
 from acrmirror.oci import OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job, Sweep
+from acrmirror.work import Job, RecordFields, Sweep
 from standins.foundation import Foundation
 from testkit.images import Image, docker_image, multi_arch, oci_image, sbom, signature
 from testkit.images.values import entry
@@ -36,15 +35,15 @@ def app(mirror: Mirroring) -> Iterator[App]:
         yield opened
 
 
-def ran(mirror: Mirroring, app: App, job: Job) -> dict[str, Any]:
+def ran(mirror: Mirroring, app: App, job: Job) -> RecordFields:
     app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None
     assert record.state == "done", record.fields
-    return dict(record.fields)
+    return record.fields
 
 
-def mirrored(mirror: Mirroring, app: App, repository: str, image: Image, name: str = "event") -> dict[str, Any]:
+def mirrored(mirror: Mirroring, app: App, repository: str, image: Image, name: str = "event") -> RecordFields:
     mirror.push(repository, image)
     return ran(mirror, app, job_for(repository, image, f"{name} {image.root.digest}"))
 
@@ -69,7 +68,7 @@ def swept(mirror: Mirroring, app: App, repository: str, seed: str) -> int:
     assert record is not None
     assert record.state == "done", record.fields
     assert record.fields["match_listed"] > 0
-    return int(record.fields["match_asked"])
+    return record.fields["match_asked"]
 
 
 # what is a list, and whose bytes it has

@@ -88,7 +88,7 @@ def test_a_foreign_layer_that_a_replica_lacked_is_asked_for_again_and_comes(mirr
         app.dispatch.run(json.dumps(next_message(mirror)), 1)
     record = mirror.records.get(job.id)
     assert record is not None
-    assert (record.state, record.fields["left_out"]) == ("done", "{}")
+    assert (record.state, record.fields["left_out"]) == ("done", {})
     assert list(mirror.reader.names(LAYOUT.layer_link("foreign/late", late)))
     assert sent(mirror) == []
 
@@ -179,7 +179,7 @@ def test_long_patience_is_had_by_a_delayed_message_and_not_by_a_blocked_worker(
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, record.fields["error_code"]) == ("waiting", "throttled")
-    wait = to_datetime(str(record.fields["next_attempt"])) - datetime.now(UTC)
+    wait = to_datetime(record.fields["next_attempt"]) - datetime.now(UTC)
     assert timedelta(seconds=800) < wait < timedelta(seconds=1000)
     assert len(sent(mirror)) == 1
 

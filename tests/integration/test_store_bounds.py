@@ -8,13 +8,14 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from acrmirror.mirror import MirrorStore
+from acrmirror.moments import Moment
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from standins.foundation import Account, Foundation
 from testkit.stack import CONTAINER
 from tests.integration.hostile import MIB, ROOM, Asked, Weighed, bomb, hostile, weigh
 
-AT = "2026-04-25T21:39:47.000000000Z"
+AT = Moment("2026-04-25T21:39:47.000000000Z")
 MODULE = "tests.integration.mirror_probe"
 READS = ("tag", "manifest", "config", "blocks", "tags", "repositories", "history", "link", "records", "record", "queue")
 

@@ -10,14 +10,14 @@ from azure.storage.blob import ContainerClient
 from acrmirror.history import Observation, TagEvent
 from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.mirror.rebuilding import last_in_mirror, rebuild_tags
-from acrmirror.moments import from_datetime
+from acrmirror.moments import Moment, from_datetime
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, parse_manifest, referrers_index
 from acrmirror.reference import Digest, Reference
 
 LAYOUT = Layout()
 
-SECOND = "2026-04-25T21:39:47.000000000Z"
-LATER = "2026-04-25T21:40:01.000000000Z"
+SECOND = Moment("2026-04-25T21:39:47.000000000Z")
+LATER = Moment("2026-04-25T21:40:01.000000000Z")
 V1 = Reference("team/app", "v1")
 
 
@@ -30,7 +30,7 @@ def put(store: MirrorStore, name: str) -> Descriptor:
     return made.descriptor()
 
 
-def set_tag(store: MirrorStore, tag: str, descriptor: Descriptor, at: str, job: str = "job") -> None:
+def set_tag(store: MirrorStore, tag: str, descriptor: Descriptor, at: Moment, job: str = "job") -> None:
     """As a job does it: the link is read, the answer is observed, the link is written."""
     current = store.tags.read("team/app", tag)
     sequence = current.sequence + 1 if current is not None else 1
@@ -38,7 +38,7 @@ def set_tag(store: MirrorStore, tag: str, descriptor: Descriptor, at: str, job: 
     store.tags.set("team/app", tag, descriptor, at, current)
 
 
-def resolved(descriptor: Descriptor, at: str, sequence: int = 1, *, provisional: bool = False) -> Observation:
+def resolved(descriptor: Descriptor, at: Moment, sequence: int = 1, *, provisional: bool = False) -> Observation:
     seen = Observation.of_resolve(descriptor, at, f"job-{sequence}", sequence)
     return replace(seen, provisional=provisional)
 
@@ -141,9 +141,9 @@ def test_a_list_of_referrers_is_rebuilt_with_what_the_mirror_has_beyond(
     assert where(store, tag) == before
 
 
-MINUTES_LATER = "2026-04-25T21:45:00.000000000Z"
-WINDOW_OVER = "2026-04-25T22:12:00.000000000Z"
-IN_2038 = "2038-01-19T03:14:07.000000000Z"
+MINUTES_LATER = Moment("2026-04-25T21:45:00.000000000Z")
+WINDOW_OVER = Moment("2026-04-25T22:12:00.000000000Z")
+IN_2038 = Moment("2038-01-19T03:14:07.000000000Z")
 
 
 def test_an_answer_that_was_provisional_is_marked_and_passed_over(store: MirrorStore) -> None:

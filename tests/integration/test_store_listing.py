@@ -14,6 +14,7 @@ from acrmirror.errors import Malformed
 from acrmirror.history import Observation
 from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.mirror.listing import Listing
+from acrmirror.moments import Moment
 from acrmirror.oci import OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest, Reference
 from standins.foundation import Account
@@ -21,8 +22,8 @@ from testkit.stack import CONTAINER
 
 LAYOUT = Layout()
 
-AT = "2026-04-25T21:39:47.276585742Z"
-LATER = "2026-04-26T21:39:47.000000000Z"
+AT = Moment("2026-04-25T21:39:47.276585742Z")
+LATER = Moment("2026-04-26T21:39:47.000000000Z")
 EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(Digest.of(b"{}")), "size": 2}
 
 
@@ -45,7 +46,7 @@ def manifest(name: str, subject: Digest | None = None) -> Manifest:
     return parse_manifest(raw, OCI_MANIFEST, Digest.of(raw))
 
 
-def put(store: MirrorStore, repository: str, name: str, *tags: str, at: str = AT) -> Descriptor:
+def put(store: MirrorStore, repository: str, name: str, *tags: str, at: Moment = AT) -> Descriptor:
     made = manifest(name)
     store.manifests.write(repository, made)
     for tag in tags:

@@ -8,12 +8,13 @@ from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import TagMoved
 from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.moments import Moment
 from acrmirror.oci import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest, referrers_index
 from acrmirror.reference import Digest
 
 LAYOUT = Layout()
 
-AT = "2026-04-25T21:39:47.276585742Z"
+AT = Moment("2026-04-25T21:39:47.276585742Z")
 NAME = "team/app"
 SUBJECT = Digest.of(b"a subject that need not be there")
 TAG = SUBJECT.referrers_tag

@@ -9,6 +9,7 @@ from azure.storage.blob import ContainerClient
 from acrmirror.errors import Conflict, TagMoved, UnkeptName
 from acrmirror.history import Observation, TagEvent
 from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest, referrers_index
 from acrmirror.reference import Digest, Reference
 from standins.foundation import Account, Foundation
@@ -17,7 +18,7 @@ from tests.integration.storage_proxy import StorageProxy
 
 LAYOUT = Layout()
 
-AT = "2026-04-25T21:39:47.276585742Z"
+AT = Moment("2026-04-25T21:39:47.276585742Z")
 EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(Digest.of(b"{}")), "size": 2}
 
 
@@ -97,7 +98,7 @@ def test_a_tags_link_carries_what_a_listing_shows(store: MirrorStore, account: A
 
 def test_the_newest_event_stays_with_the_link_whoever_writes_it(store: MirrorStore) -> None:
     one, two = put(store, "one"), put(store, "two")
-    older, newer = TagEvent("2026-04-25T21:39:40.000000000Z", one.digest), TagEvent(AT, two.digest)
+    older, newer = TagEvent(Moment("2026-04-25T21:39:40.000000000Z"), one.digest), TagEvent(AT, two.digest)
     for number, event in enumerate([None, newer, older, None]):
         store.tags.set("team/app", "v1", one, AT, store.tags.read("team/app", "v1"), event)
         state = store.tags.read("team/app", "v1")
@@ -300,7 +301,7 @@ def test_a_referrers_tag_that_the_registry_made_a_list_of_is_one_here_too(store:
 
 def test_history_sorts_by_the_registrys_time_and_keeps_each_observation_once(store: MirrorStore) -> None:
     reference = Reference("a", "b")
-    moments = ["2026-04-25T21:39:47.000000000Z", "2026-04-25T21:39:47.200000000Z", "2026-04-25T21:39:48.000000000Z"]
+    moments = [Moment(f"2026-04-25T21:39:{seconds}00000000Z") for seconds in ("47.0", "47.2", "48.0")]
     seen = [Observation(at, Digest.of(at.encode()), f"event-{index}", "event") for index, at in enumerate(moments)]
     for observation in [seen[2], seen[0], seen[1], seen[1]]:
         store.history.observe(reference, observation)

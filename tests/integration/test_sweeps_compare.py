@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from acrmirror.app import App
-from acrmirror.jobs import JobRecord, underway
+from acrmirror.jobs import underway
 from acrmirror.reference import Digest
-from acrmirror.work import BACKFILL_QUEUE, Sweep
+from acrmirror.work import BACKFILL_QUEUE, Record, Sweep
 from testkit.images import Image, multi_arch, oci_image, sbom, signature, unknown_subject
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, sent
@@ -23,7 +23,7 @@ def team() -> str:
     return f"compare-{uuid.uuid4().hex[:8]}"
 
 
-def swept(mirror: Mirroring, app: App, *patterns: str) -> JobRecord:
+def swept(mirror: Mirroring, app: App, *patterns: str) -> Record:
     """The record of a sweep that has run, and not what it asked for."""
     sweep = Sweep.now(patterns, uuid.uuid4().hex, dry_run=False)
     app.dispatch.run(sweep.to_json(), 1)
@@ -55,8 +55,8 @@ def every(image: Image) -> set[Digest]:
     return {it.descriptor.digest for it in image.manifests}
 
 
-def names(found: JobRecord) -> list[str]:
-    return sorted(json.loads(found.fields["match_sample"]))
+def names(found: Record) -> list[str]:
+    return sorted(found.fields["match_sample"])
 
 
 def test_untagged_manifests_and_referrers_come_and_children_come_with_their_index(
@@ -200,7 +200,7 @@ def test_each_thing_that_can_not_be_compared_is_named_and_the_rest_is_done(bare_
         mirror.stack.registry.clear_faults()
         run_asked(mirror, app)
     assert (found.state, found.fields["error_code"]) == ("incomplete", "incomplete")
-    notes = json.loads(found.fields["notes"])
+    notes = found.fields["notes"]
     for place in (*(f"{team}/{name}: " for name in "abc"), f"{team}/cut: ", "Not a Name", f"{team}/odd: "):
         assert len([note for note in notes if place in note]) == 1, (place, notes)
     assert len(notes) == 6
@@ -229,7 +229,7 @@ def test_a_repository_that_went_meanwhile_leaves_the_sweep_whole(bare_mirror: Mi
         found = swept(mirror, app, f"{team}/*")
     mirror.stack.registry.clear_faults()
     assert (found.state, found.fields["match_asked"]) == ("done", 1)
-    assert json.loads(found.fields["notes"]) == [f"{team}/gone: it is no longer there"]
+    assert found.fields["notes"] == [f"{team}/gone: it is no longer there"]
 
 
 def test_a_retried_sweep_asks_anew_for_what_has_failed_and_for_nothing_else(bare_mirror: Mirroring, team: str) -> None:

@@ -9,8 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import JobRecord
-from acrmirror.work import Sweep
+from acrmirror.work import Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -32,7 +31,7 @@ def sweep_of(repository: str, **more: bool) -> Sweep:
     return Sweep.now((repository,), repository, dry_run=True, **more)
 
 
-def record_of(mirror: Mirroring, sweep: Sweep) -> JobRecord:
+def record_of(mirror: Mirroring, sweep: Sweep) -> Record:
     record = mirror.records.get(sweep.id)
     assert record is not None
     return record
@@ -136,7 +135,7 @@ def test_a_burial_that_can_not_be_written_is_tried_again_and_never_a_message_tha
     mirror: Mirroring, foundation: Foundation
 ) -> None:
     sweep = sweep_of("patient/burial")
-    mirror.records.change(sweep.id, JobRecord.of(sweep).fields)
+    mirror.records.add(sweep)
     before = {it.id for it in mirror.records.newest()}
     stack = mirror.stack
 

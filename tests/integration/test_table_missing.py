@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from acrmirror.errors import MirrorError, Misconfigured, Transient, Unavailable
-from acrmirror.jobs import Flights, JobRecord, JobRecords, Recorder, Refusals, TableClaims
+from acrmirror.jobs import Flights, JobRecords, Recorder, Refusals, TableClaims
 from acrmirror.reference import Reference
 from acrmirror.sync.comparisons import Compared, Comparisons
-from acrmirror.work import Job, JobId
+from acrmirror.work import Job, JobId, Record, RecordFields
 from standins.foundation import Account
 from testkit.stack import TABLE
 
 NOW = datetime.now(UTC)
 JOB = Job.of_pull(Reference("missing/table", "v1"), "missing")
 KNOWN = Compared(NOW, etag='W/"one"')
-RECORD = JobRecord(JOB.id, {}, 'W/"one"')
+RECORD = Record(JOB.id, {}, 'W/"one"')
 
 
 def opened(account: Account, table: str) -> Iterator[JobRecords]:
@@ -71,16 +71,21 @@ def test_a_race_that_is_lost_is_that_and_no_more(records: JobRecords) -> None:
     assert not records.add(JOB)
     assert records.write(JOB.id, {"state": "done"}, None) is None
     assert records.write(JOB.id, {"state": "done"}, RECORD) is None
-    other = JobRecord(JobId("8203958736064-0123456789ab"), {}, 'W/"one"')
+    other = Record(JobId("8203958736064-0123456789ab"), {}, 'W/"one"')
     assert records.write(other.id, {"state": "done"}, other) is None
     assert not Comparisons(records.table).ask(KNOWN, "sweep", NOW)
 
 
 def test_text_of_any_weight_ends_up_in_a_record(records: JobRecords) -> None:
     heavy = "\U0001f600" * 40_000
-    fields = {"error_answered": heavy, "notes": [heavy, "a"], "left_out": {"a": "b", "c": heavy}, "state": "failed"}
+    fields: RecordFields = {
+        "error_answered": heavy,
+        "notes": [heavy, "a"],
+        "left_out": {"a": "b", "c": heavy},
+        "state": "failed",
+    }
     records.change(JOB.id, fields)
     found = records.get(JOB.id)
     assert found is not None
     assert found.fields["error_answered"][:-1] == heavy[: 16 * 1024 - 1]
-    assert (found.fields["notes"], found.fields["left_out"]) == ("[]", '{"a": "b"}')
+    assert (found.fields["notes"], found.fields["left_out"]) == ([], {"a": "b"})

@@ -14,6 +14,7 @@ from acrmirror.copying import Context, copy_image
 from acrmirror.errors import Unavailable
 from acrmirror.mirror import Ingest, Layout, MirrorStore, blocks
 from acrmirror.mirror.blobs import Blobs
+from acrmirror.moments import Moment
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.registry import Registry
@@ -28,7 +29,7 @@ from tests.registries import registry_of
 MIB = 1024 * 1024
 SIZE = 36 * MIB
 """The last block has 4 MiB or 6, and the running hash is the same at its end."""
-AT = "2026-04-25T21:39:47.276585742Z"
+AT = Moment("2026-04-25T21:39:47.276585742Z")
 
 
 class Worker(Blobs):

@@ -14,7 +14,7 @@ from acrmirror.http import Request
 from acrmirror.http.api import Api
 from acrmirror.mirror.layout import Layout
 from acrmirror.moments import from_datetime
-from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, JobId
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, JobId, RecordFields
 from testkit.images import Image, oci_image
 from tests.integration.entities import put_row
 from tests.integration.mirroring import Mirroring
@@ -62,7 +62,7 @@ def sweep_entity(identity: str, at: str, *patterns: str) -> dict[str, Any]:
     return {"PartitionKey": f"job-{identity[:5]}", "RowKey": identity} | known | {"state": "queued"}
 
 
-def state_of(mirror: Mirroring, identity: str) -> dict[str, Any]:
+def state_of(mirror: Mirroring, identity: str) -> RecordFields:
     record = mirror.records.get(identity)
     assert record is not None
     return record.fields

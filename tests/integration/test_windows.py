@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from acrmirror.jobs import JobRecord
+from acrmirror.work import Record
 from standins.stack import Stack
 from testkit.images import oci_image
 from testkit.reader import verify_repository
@@ -36,7 +36,7 @@ def mirror(hasty: Stack) -> Iterator[Mirroring]:
     hasty.registry.set_event_manner()
 
 
-def state_of(mirror: Mirroring, repository: str) -> JobRecord | None:
+def state_of(mirror: Mirroring, repository: str) -> Record | None:
     jobs = mirror.jobs(repository)
     return jobs[0] if jobs else None
 
@@ -49,8 +49,8 @@ def wait_until_it_waits(mirror: Mirroring, repository: str, code: str, attempt: 
         assert job is None or job.state not in ("gone", "failed"), mirror.tell()
         return (
             job is not None
-            and (job.state, job.fields.get("error_code")) == ("waiting", code)
-            and int(job.fields["attempt"]) >= attempt
+            and (job.state, job.fields["error_code"]) == ("waiting", code)
+            and job.fields["attempt"] >= attempt
         )
 
     mirror.wait(waits, 40, f"a wait for {code}")

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.moments import Moment
 from acrmirror.oci import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST, Manifest, parse_manifest
 from acrmirror.reference import Digest
 from standins.foundation import STORAGE_AUDIENCE
@@ -21,7 +22,7 @@ LAYOUT = Layout()
 
 TAGS, MOVES = 5000, 3
 REPOSITORY = "team/many"
-AT = "2026-04-25T21:39:47.276585742Z"
+AT = Moment("2026-04-25T21:39:47.276585742Z")
 PAGE = 100
 TRIES = 5
 WRITERS = 3

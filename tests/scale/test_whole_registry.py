@@ -103,7 +103,7 @@ def test_what_no_event_told_of_comes_and_a_push_meanwhile_waits_for_nothing(
         )
         # Behind the jobs of the sweep it would take as long as they do.
         assert took < 15
-        sweeps = (it for it in mirror.jobs() if it.fields.get("kind") == "match")
+        sweeps = (it for it in mirror.jobs() if it.fields["kind"] == "match")
         sweep = max(sweeps, key=lambda it: int(it.fields.get("match_asked") or 0))
         mirror.wait(lambda: set(call("GET", f"pulls/{sweep.id}").json["match"]["jobs"]) <= ENDED, 120, "its last job")
         found = call("GET", f"pulls/{sweep.id}").json

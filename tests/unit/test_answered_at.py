@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.moments import from_datetime
+from acrmirror.moments import Moment, from_datetime
 from acrmirror.registry.clock import answered_at
 
 NOW = datetime(2026, 4, 25, 21, 39, 47, 276585, tzinfo=UTC)
-OURS = "2026-04-25T21:39:47.000000000Z"
+OURS = Moment("2026-04-25T21:39:47.000000000Z")
 
 
 def date(moment: datetime) -> str:

@@ -4,15 +4,15 @@ import io
 from types import SimpleNamespace
 from typing import Any, cast
 
-from acrmirror.jobs import JobRecord
-from acrmirror.work import JobId
+from acrmirror.work import JobId, Record, RecordFields, State
+from acrmirror.work.record import complete
 from devtools.activity import Activity, Line, job_line
 from devtools.demo import Pushed, wait_until_mirrored
 from devtools.screen import Screen
 from standins.stack import Stack
 from testkit.images import oci_image, signature
 
-FIELDS = {
+FIELDS: RecordFields = {
     "repository": "team/app",
     "at": "2026-01-01T00:00:00Z",
     "received": "2026-01-01T00:00:00Z",
@@ -28,10 +28,10 @@ class Ending(Activity):
         self.looks = 0
         self.told: set[str] = set()
 
-    def records(self, repository: str) -> list[JobRecord]:
+    def records(self, repository: str) -> list[Record]:
         self.looks += 1
-        state = "queued" if self.looks == 1 else "done"
-        return [JobRecord(JobId(tag), {**FIELDS, "tag": tag, "state": state}, "") for tag in ("one", "two")]
+        state: State = "queued" if self.looks == 1 else "done"
+        return [Record(JobId(tag), complete(FIELDS | {"tag": tag, "state": state})) for tag in ("one", "two")]
 
     def news(self) -> list[Line]:
         found = [job_line(record) for record in self.records("team/app")]

@@ -9,6 +9,7 @@ import pytest
 
 from acrmirror.errors import AnotherRegistry, InvalidReference, Malformed, MirrorError, Untimely
 from acrmirror.events import RegistryEvent, check_event, identity_of, parse_event
+from acrmirror.moments import Moment
 from acrmirror.reference import Digest, Reference
 
 DIGEST = f"sha256:{'213bbc182920ab41e18edc2001e06abcca6735d87782d9cef68abd83941cf0e5'}"
@@ -80,7 +81,7 @@ def test_a_push_is_read_from_either_schema(payload: dict[str, Any]) -> None:
         id="831e1650-001e-001b-66ab-eeb76e069631",
         kind="push",
         reference=Reference("team/app", "v1", Digest.parse(DIGEST)),
-        time="2026-04-25T21:39:47.276585742Z",
+        time=Moment("2026-04-25T21:39:47.276585742Z"),
         registry_host="demo.azurecr.io",
         topic=TOPIC,
         media_type="application/vnd.docker.distribution.manifest.v2+json",

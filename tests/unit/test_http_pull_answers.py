@@ -8,27 +8,28 @@ import pytest
 
 from acrmirror.cli.output import print_job
 from acrmirror.http.api import _pull
-from acrmirror.jobs import JobRecord
+from acrmirror.jobs.properties import fields_of
+from acrmirror.jobs.records import first_record
 from acrmirror.reference import Reference
-from acrmirror.work import FINAL_STATES
+from acrmirror.work import FINAL_STATES, Record, State
 from acrmirror.work.job import Job
 
 
-def record(state: str) -> JobRecord:
-    made = JobRecord.of(Job.of_pull(Reference("team/app", "v1"), "seed"))
-    return JobRecord(made.id, {**made.fields, "state": state}, "")
+def record(state: State) -> Record:
+    made = first_record(Job.of_pull(Reference("team/app", "v1"), "seed"))
+    return Record(made.id, made.fields | {"state": state})
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "waiting"])
 @pytest.mark.parametrize("status", [200, 202])
-def test_what_is_not_over_is_asked_about_again_in_a_second(state: str, status: int) -> None:
+def test_what_is_not_over_is_asked_about_again_in_a_second(state: State, status: int) -> None:
     answer = _pull(record(state), status)
     assert answer.headers["Retry-After"] == "1"
     assert answer.headers["Location"].startswith("/api/pulls/")
 
 
 @pytest.mark.parametrize("state", sorted(FINAL_STATES))
-def test_what_is_over_is_not(state: str) -> None:
+def test_what_is_over_is_not(state: State) -> None:
     assert "Retry-After" not in _pull(record(state), 200).headers
     # 202 is the answer to an ask that was taken: a retry of what failed, say.
     assert _pull(record(state), 202).headers["Retry-After"] == "1"
@@ -37,7 +38,7 @@ def test_what_is_over_is_not(state: str) -> None:
 def swept(**counts: int) -> dict[str, Any]:
     """What the API answers of a pull of many with these in its record."""
     fields = {"kind": "match", "state": "done", "patterns": '["team/*"]', "match_listed": 12, **counts}
-    answer: dict[str, Any] = json.loads(_pull(JobRecord(record("done").id, fields, ""), 200).body)
+    answer: dict[str, Any] = json.loads(_pull(Record(record("done").id, fields_of(fields)), 200).body)
     return answer
 
 

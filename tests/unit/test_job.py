@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from acrmirror.errors import Malformed
+from acrmirror.moments import Moment
 from acrmirror.reference import Digest, Reference
 from acrmirror.work import Job, JobId, Sweep, read_task
 from acrmirror.work.failing import Failing
 
-AT = "2026-04-25T21:39:47.276585742Z"
+AT = Moment("2026-04-25T21:39:47.276585742Z")
 REFERENCE = Reference("team/app", "v1", Digest.of(b"image"))
-DUE = "2026-04-25T21:49:47.000000001Z"
+DUE = Moment("2026-04-25T21:49:47.000000001Z")
 FAILING = (Failing("unavailable", AT, 2, DUE), Failing("not-found", AT, 1, AT))
 GOOD = Job.of_event(REFERENCE, "e1", AT).to_json()[:-1]
 

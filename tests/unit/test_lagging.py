@@ -8,7 +8,7 @@ import pytest
 
 from acrmirror.copying.lagging import WINDOW, Verdict, ask_again, judge
 from acrmirror.history import TagEvent
-from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.moments import Moment, from_datetime, to_datetime
 from acrmirror.reference import Digest
 
 BEGUN = to_datetime("2026-04-25T21:00:00Z")
@@ -30,7 +30,7 @@ def event(number: int, name: str) -> TagEvent:
 
 class Link(NamedTuple):
     digest: Digest | None
-    at: str
+    at: Moment
     event: TagEvent | None
 
 
@@ -47,7 +47,7 @@ class Asked(NamedTuple):
 
     task: int
     verdict: Verdict
-    at: str
+    at: Moment
     again: bool
     """Whether the run failed in part, so that the job is tried again."""
 

@@ -1,17 +1,16 @@
 """The lines in which `up` and `demo` tell of jobs."""
 
-import json
 from dataclasses import replace
 
-from acrmirror.jobs import JobRecord
+from acrmirror.jobs.records import first_record
 from acrmirror.work import Sweep
 from devtools.activity import job_line
 
 
 def test_a_sweep_is_told_by_its_patterns_and_what_it_asked_for() -> None:
     patterns = ("team/*", "!team/tmp-*")
-    record = JobRecord.of(Sweep.now(patterns, "seed", dry_run=False))
-    fields = record.fields | {"patterns": json.dumps(patterns)}  # as the table has it
+    record = first_record(Sweep.now(patterns, "seed", dry_run=False))
+    fields = record.fields
     assert str(job_line(replace(record, fields=fields))).endswith("queued    team/* !team/tmp-*")
-    fields |= {"state": "done", "finished": fields["at"], "match_asked": 7}
+    fields = fields | {"state": "done", "finished": fields["at"], "match_asked": 7}
     assert str(job_line(replace(record, fields=fields))).endswith("compared with the registry, 7 images asked for")

@@ -4,8 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -14,10 +12,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from acrmirror.errors import Denied, Misconfigured, NotFound
 from acrmirror.jobs.records import error_fields
 from acrmirror.telemetry import Telemetry
+from acrmirror.work import RecordFields
 from devtools.deployment import INFRA
 
 PAGE = INFRA.parent / "docs" / "telemetry.md"
-PUSHED = {
+PUSHED: RecordFields = error_fields(None) | {
     "kind": "event",
     "state": "done",
     "at": "2026-04-25T21:39:47.276585742Z",
@@ -31,7 +30,6 @@ PUSHED = {
     "layers_done": 5,
     "layers_skipped": 2,
     "requests_by_status": {"manifest": {"200": 3, "429": 1}, "blob": {"307": 3}},
-    **error_fields(None),
 }
 Points = dict[tuple[str, tuple[tuple[str, object], ...]], float]
 
@@ -41,14 +39,15 @@ def reader() -> InMemoryMetricReader:
     return InMemoryMetricReader()
 
 
-def counted(reader: InMemoryMetricReader, *records: Mapping[str, Any], refused: tuple[str, ...] = ()) -> Points:
+def counted(
+    reader: InMemoryMetricReader, *records: RecordFields, age: float | None = None, refused: tuple[str, ...] = ()
+) -> Points:
     """Of these runs, and of events that were refused by these codes: (metric, its attributes) and the sum."""
     telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
     for record in records:
-        if "age" in record:
-            telemetry.compared(record["age"])
-        else:
-            telemetry.run_ended(record)
+        telemetry.run_ended(record)
+    if age is not None:
+        telemetry.compared(age)
     for code in refused:
         telemetry.event_refused(code)
     data = reader.get_metrics_data()
@@ -77,15 +76,15 @@ def test_a_push_that_was_mirrored_is_counted_in_all_its_parts(reader: InMemoryMe
 
 def test_a_failure_is_counted_by_its_cause_and_a_retry_is_no_end(reader: InMemoryMetricReader) -> None:
     denied = error_fields(Denied("a", "b", "c"))
-    failed = {"kind": "pull", "state": "failed"} | denied
-    assert counted(reader, failed, failed, {"kind": "event", "state": "waiting", "at": PUSHED["at"]} | denied) == {
+    failed = denied | {"kind": "pull", "state": "failed"}
+    assert counted(reader, failed, failed, denied | {"kind": "event", "state": "waiting", "at": PUSHED["at"]}) == {
         ("acrmirror.jobs", (("error.type", "denied"), ("kind", "pull"), ("outcome", "failed"))): 2,
         ("acrmirror.retries", (("error.type", "denied"), ("kind", "event"))): 1,
     }
 
 
 def test_a_push_that_was_gone_before_it_was_in_the_mirror_is_counted(reader: InMemoryMetricReader) -> None:
-    gone = PUSHED | {"state": "gone", "missing": True} | error_fields(NotFound("a", "b", "c"))
+    gone = PUSHED | error_fields(NotFound("a", "b", "c")) | {"state": "gone", "missing": True}
     untagged = gone | {"missing": False}
     points = counted(reader, gone, gone, untagged, gone | {"kind": "pull"}, gone | {"kind": "check"})
     assert points["acrmirror.push.lost", ()] == 2
@@ -101,7 +100,7 @@ def test_a_refused_event_is_counted_by_its_cause(reader: InMemoryMetricReader) -
 
 
 def test_how_old_the_last_comparison_is_is_told_in_seconds(reader: InMemoryMetricReader) -> None:
-    assert counted(reader, {"age": 7200.0}) == {("acrmirror.comparison.age", ()): 7200.0}
+    assert counted(reader, age=7200.0) == {("acrmirror.comparison.age", ()): 7200.0}
 
 
 @pytest.mark.parametrize("kind", ["pull", "deletion", "match", "check"])
@@ -159,10 +158,10 @@ def named_in(text: str) -> tuple[set[str], set[str]]:
 
 def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) -> None:
     """A metric that an alert asks for by another name would be one that never rings."""
-    failed = {"kind": "event", "state": "failed", "error_code": "denied"}
-    gone = failed | {"state": "gone", "missing": True}
+    failed: RecordFields = {"kind": "event", "state": "failed", "error_code": "denied"}
+    gone: RecordFields = failed | {"state": "gone", "missing": True}
     waiting = failed | {"state": "waiting"}
-    points = counted(reader, PUSHED, failed, gone, waiting, {"age": 60.0}, refused=("malformed",))
+    points = counted(reader, PUSHED, failed, gone, waiting, age=60.0, refused=("malformed",))
     metrics, attributes = {name for name, _ in points}, {key for _, pairs in points for key, _ in pairs}
     workbook = json.loads((INFRA / "workbook" / "mirror.json").read_text(encoding="utf-8"))
     shown = "\n".join(item["content"].get("query", "") for item in workbook["items"])

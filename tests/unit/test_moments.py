@@ -66,8 +66,8 @@ def test_a_date_header_is_a_moment() -> None:
 
 def test_distance_to_now() -> None:
     now = datetime(2026, 4, 25, 21, 39, 47, tzinfo=UTC)
-    assert ahead_of("2026-04-25T21:44:48Z", now) == timedelta(minutes=5, seconds=1)
-    assert ahead_of("2026-04-25T21:39:46Z", now) == timedelta(seconds=-1)
+    assert ahead_of(nine_digits("2026-04-25T21:44:48Z"), now) == timedelta(minutes=5, seconds=1)
+    assert ahead_of(nine_digits("2026-04-25T21:39:46Z"), now) == timedelta(seconds=-1)
 
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

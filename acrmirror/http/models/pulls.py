@@ -1,15 +1,13 @@
 """Jobs and how far they are, made from their records."""
 
-import json
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Annotated, Any, Self, cast, get_args
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from acrmirror.http.models.base import Count, Model, State
 from acrmirror.http.models.failures import ErrorDetails
-from acrmirror.jobs import JobRecord
+from acrmirror.work import Record, RecordFields
 
 
 class Layer(Model):
@@ -32,6 +30,23 @@ class Progress(Model):
     manifests: Count
     layers: list[Layer]
 
+    @classmethod
+    def of(cls, fields: RecordFields) -> Self:
+        return cls(
+            bytes_total=fields["bytes_total"],
+            bytes_done=fields["bytes_done"],
+            bytes_read=fields["bytes_read"],
+            bytes_written=fields["bytes_written"],
+            layers_total=fields["layers_total"],
+            layers_done=fields["layers_done"],
+            layers_skipped=fields["layers_skipped"],
+            manifests=fields["manifests"],
+            layers=[
+                Layer(digest=digest, size=it.size, done=it.done, state=it.state)
+                for digest, it in fields["layers"].items()
+            ],
+        )
+
 
 class Match(Model):
     """How far a pull of many is. `done` as its state means that all were compared and asked for, `incomplete` that
@@ -50,6 +65,21 @@ class Match(Model):
     sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
     jobs: Annotated[dict[str, Count] | None, Field(description="How many are in each state; only of a single pull.")]
 
+    @classmethod
+    def of(cls, fields: RecordFields, jobs: dict[str, int] | None) -> Self:
+        return cls(
+            patterns=fields["patterns"],
+            dry_run=fields["dry_run"],
+            repositories=fields["match_repositories"],
+            manifests=fields["match_manifests"],
+            listed=fields["match_listed"],
+            mirrored=fields["match_mirrored"],
+            under_way=fields["match_under_way"],
+            asked=fields["match_asked"],
+            sample=fields["match_sample"],
+            jobs=jobs,
+        )
+
 
 class Check(Model):
     """What came of asking the registry again, after an answer that may be a lagging replica's. It changes nothing
@@ -63,16 +93,22 @@ class Check(Model):
     error: ErrorDetails | None
 
     @classmethod
-    def of(cls, fields: dict[str, Any]) -> Self:
-        own = {name.removeprefix("check_"): value for name, value in fields.items() if name.startswith("check_")}
-        state = _state(_text(own, "state") or "queued")
+    def of(cls, fields: RecordFields) -> Self | None:
+        state = fields["check_state"]
+        if not state:
+            return None
         return cls(
-            number=_number(fields, "check"),
+            number=fields["check"],
             state=state,
-            finished=_text(own, "finished") if state != "waiting" else None,
-            next_attempt=_text(own, "next_attempt") if state == "waiting" else None,
-            notes=_loaded(own, "notes", []),
-            error=_error(own),
+            finished=fields["check_finished"] or None if state != "waiting" else None,
+            next_attempt=fields["check_next_attempt"] or None if state == "waiting" else None,
+            notes=fields["check_notes"],
+            error=_error(
+                fields["check_error_code"],
+                fields["check_error_asked"],
+                fields["check_error_answered"],
+                fields["check_error_remedy"],
+            ),
         )
 
 
@@ -108,43 +144,37 @@ class Pull(Model):
     error: ErrorDetails | None
 
     @classmethod
-    def of(cls, record: JobRecord, jobs: dict[str, int] | None = None) -> Self:
+    def of(cls, record: Record, jobs: dict[str, int] | None = None) -> Self:
         fields = record.fields
-        repository, tag, digest = (_text(fields, key) for key in ("repository", "tag", "digest"))
+        repository, tag, digest = fields["repository"], fields["tag"], fields["digest"]
         return cls(
             id=record.id,
-            kind=_text(fields, "kind") or "unreadable",
-            state=_state(record.state),
-            image=f"{repository or ''}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}",
-            repository=repository or "",
-            tag=tag,
-            digest=digest,
-            platforms=_loaded(fields, "platforms", []),
-            force=bool(fields.get("force")),
-            received=_text(fields, "received"),
-            started=_text(fields, "first_started"),
-            finished=_text(fields, "finished") if record.state not in ("running", "waiting", "queued") else None,
-            next_attempt=_text(fields, "next_attempt"),
-            attempt=_number(fields, "attempt"),
-            progress=Progress(
-                layers=[
-                    Layer(digest=key, size=size, done=done, state=state)
-                    for key, (size, done, state) in _loaded(fields, "layers", {}).items()
-                ],
-                **{key: _number(fields, key) for key in _FIGURES},
-            ),
-            requests=_number(fields, "requests"),
-            requests_by_kind=_loaded(fields, "requests_by_kind", {}),
-            mirrored_digest=_text(fields, "mirrored_digest"),
-            tagged_digest=_text(fields, "tagged_digest"),
-            referrers=_number(fields, "referrers"),
-            left_out=_loaded(fields, "left_out", {}),
-            notes=_loaded(fields, "notes", []),
-            cancel_requested=bool(fields.get("cancel_requested")),
-            parent=_text(fields, "parent"),
-            check=Check.of(fields) if "check_state" in fields else None,
-            match=_match(fields, jobs) if fields.get("kind") == "match" else None,
-            error=_error(fields),
+            kind=fields["kind"] or "unreadable",
+            state=record.state,
+            image=f"{repository}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}",
+            repository=repository,
+            tag=tag or None,
+            digest=digest or None,
+            platforms=fields["platforms"],
+            force=fields["force"],
+            received=fields["received"] or None,
+            started=fields["first_started"] or None,
+            finished=fields["finished"] or None if record.state not in ("running", "waiting", "queued") else None,
+            next_attempt=fields["next_attempt"] or None,
+            attempt=fields["attempt"],
+            progress=Progress.of(fields),
+            requests=fields["requests"],
+            requests_by_kind=fields["requests_by_kind"],
+            mirrored_digest=fields["mirrored_digest"] or None,
+            tagged_digest=fields["tagged_digest"] or None,
+            referrers=fields["referrers"],
+            left_out=fields["left_out"],
+            notes=fields["notes"],
+            cancel_requested=fields["cancel_requested"],
+            parent=fields["parent"] or None,
+            check=Check.of(fields),
+            match=Match.of(fields, jobs) if fields["kind"] == "match" else None,
+            error=_error(fields["error_code"], fields["error_asked"], fields["error_answered"], fields["error_remedy"]),
         )
 
 
@@ -153,62 +183,9 @@ class PullPage(Model):
     last: str | None
 
     @classmethod
-    def of(cls, records: Iterable[JobRecord], last: str | None) -> Self:
+    def of(cls, records: Iterable[Record], last: str | None) -> Self:
         return cls(pulls=[Pull.of(record) for record in records], last=last)
 
 
-_FIGURES = (
-    "bytes_total",
-    "bytes_done",
-    "bytes_read",
-    "bytes_written",
-    "layers_total",
-    "layers_done",
-    "layers_skipped",
-    "manifests",
-)
-
-
-def _state(text: str) -> State:
-    return cast(State, text) if text in get_args(State) else "failed"
-
-
-def _text(fields: dict[str, Any], key: str) -> str | None:
-    value = fields.get(key)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if value else None
-
-
-def _number(fields: dict[str, Any], key: str) -> int:
-    return int(fields.get(key) or 0)
-
-
-def _loaded(fields: dict[str, Any], key: str, default: Any) -> Any:
-    value = fields.get(key)
-    if isinstance(value, str):
-        return json.loads(value) if value else default
-    return default if value is None else value
-
-
-def _match(fields: dict[str, Any], jobs: dict[str, int] | None) -> Match:
-    keys = ("repositories", "manifests", "listed", "mirrored", "under_way", "asked")
-    counts = {key: _number(fields, f"match_{key}") for key in keys}
-    if "match_mirrored" not in fields:
-        # As the version before wrote it.
-        counts["mirrored"] = _number(fields, "match_standing")
-    return Match(
-        patterns=_loaded(fields, "patterns", []),
-        dry_run=bool(fields.get("dry_run")),
-        sample=_loaded(fields, "match_sample", []),
-        jobs=jobs,
-        **counts,
-    )
-
-
-def _error(fields: dict[str, Any]) -> ErrorDetails | None:
-    code = _text(fields, "error_code")
-    if code is None:
-        return None
-    asked, answered, remedy = (_text(fields, f"error_{key}") or "" for key in ("asked", "answered", "remedy"))
-    return ErrorDetails(code=code, asked=asked, answered=answered, remedy=remedy)
+def _error(code: str, asked: str, answered: str, remedy: str) -> ErrorDetails | None:
+    return ErrorDetails(code=code, asked=asked, answered=answered, remedy=remedy) if code else None

@@ -1,0 +1,144 @@
+"""The record of a task: what was asked for, and how far it is. docs/records.md has the meaning of each field."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple, TypedDict, cast, get_origin, get_type_hints
+
+from acrmirror.moments import to_datetime
+from acrmirror.work.ids import JobId
+from acrmirror.work.state import LayerState, State
+
+SILENT_AFTER = timedelta(seconds=45)
+"""A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
+UNHEARD_AFTER = timedelta(seconds=60)
+"""How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
+
+
+class LayerFigures(NamedTuple):
+    """One blob: its bytes, and those of them that have arrived."""
+
+    size: int
+    done: int
+    state: LayerState
+
+
+class RecordFields(TypedDict, total=False):
+    """What a writer merges into a record: the fields that it names. What is empty or zero is not known, or is not of
+    this kind of task. Times are moments (`acrmirror.moments`)."""
+
+    state: State
+    kind: str
+    repository: str
+    tag: str
+    digest: str
+    platforms: list[str]
+    force: bool
+    parent: str
+    event_id: str
+    at: str
+    received: str
+
+    patterns: list[str]
+    dry_run: bool
+    match_repositories: int
+    match_manifests: int
+    match_listed: int
+    match_mirrored: int
+    match_under_way: int
+    match_asked: int
+    match_sample: list[str]
+
+    run: str
+    deliveries: int
+    attempt: int
+    retries: int
+    cancel_requested: bool
+    first_started: str
+    started: str
+    heartbeat: str
+    finished: str
+    next_attempt: str
+    message: str
+
+    bytes_total: int
+    bytes_done: int
+    bytes_read: int
+    bytes_written: int
+    layers_total: int
+    layers_done: int
+    layers_skipped: int
+    layers: dict[str, LayerFigures]
+    manifests: int
+    requests: int
+    requests_by_kind: dict[str, int]
+    requests_by_status: dict[str, dict[str, int]]
+
+    mirrored_digest: str
+    tagged_digest: str
+    referrers: int
+    missing: bool
+    left_out: dict[str, str]
+    notes: list[str]
+    error_code: str
+    error_asked: str
+    error_answered: str
+    error_remedy: str
+
+    check: int
+    check_state: State | Literal[""]
+    check_finished: str
+    check_next_attempt: str
+    check_notes: list[str]
+    check_error_code: str
+    check_error_asked: str
+    check_error_answered: str
+    check_error_remedy: str
+
+
+FIELD_TYPES: dict[str, type] = {
+    name: str if name in ("state", "check_state") else get_origin(kind) or kind
+    for name, kind in get_type_hints(RecordFields).items()
+}
+"""As what each is kept in memory: str, int, bool, list or dict."""
+
+
+def complete(fields: RecordFields) -> RecordFields:
+    """All fields: those that are given, and the others as empty, zero or false. A record without a state is queued."""
+    empty = cast(RecordFields, {name: kind() for name, kind in FIELD_TYPES.items()})
+    return empty | {"state": "queued"} | fields
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was read, with all `fields`; `etag` is empty where it is not known."""
+
+    id: JobId
+    fields: RecordFields
+    etag: str = ""
+
+    @property
+    def state(self) -> State:
+        """The state, which for a run that has gone silent is `interrupted`."""
+        return "interrupted" if self.fields["state"] == "running" and self.silent else self.fields["state"]
+
+    @property
+    def silent(self) -> bool:
+        return self._quiet_for(SILENT_AFTER)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it is `queued`, and no run of it has been heard of for so long that its message may be lost."""
+        return self.state == "queued" and self._quiet_for(UNHEARD_AFTER)
+
+    @property
+    def retries(self) -> int:
+        """How often a person has sent it again."""
+        return self.fields["retries"]
+
+    @property
+    def heard(self) -> str:
+        """When it was last heard of; empty if that is not known."""
+        return self.fields["heartbeat"] or self.fields["received"]
+
+    def _quiet_for(self, span: timedelta) -> bool:
+        return bool(self.heard) and datetime.now(UTC) - to_datetime(self.heard) > span
