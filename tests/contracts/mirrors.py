@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from acrmirror.copying.ports import Target
+from acrmirror.errors import Denied, Throttled, Unavailable
 from acrmirror.history import Observation
 from acrmirror.reference import Digest, Reference
 
@@ -32,3 +33,11 @@ class TargetBed(ABC):
     @abstractmethod
     def observed(self, reference: Reference) -> list[Observation]:
         """What history has of a tag, oldest first."""
+
+    @abstractmethod
+    def fail(self, failure: type[Denied | Throttled | Unavailable]) -> None:
+        """From now on storage refuses all that it is asked, is too busy, or fails."""
+
+    @abstractmethod
+    def cut_dots(self) -> None:
+        """From now on storage keeps a path without the dots at the ends of its parts."""

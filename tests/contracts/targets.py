@@ -1,16 +1,38 @@
 """What every mirror that a copy writes into promises (`acrmirror/copying/ports.py`)."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from acrmirror.errors import Damaged, DigestMismatch, Malformed, TagMoved
+from acrmirror.errors import (
+    Damaged,
+    Denied,
+    DigestMismatch,
+    Malformed,
+    TagMoved,
+    Throttled,
+    Unavailable,
+    UnkeptName,
+)
 from acrmirror.history import Observation, TagEvent
 from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest, Reference
-from tests.contracts.blobs import APP, OCTETS, OTHER, BlobContract, described
+from tests.contracts.blobs import (
+    APP,
+    OCTETS,
+    OTHER,
+    BlobContract,
+    commit,
+    content,
+    described,
+    opened,
+    stage,
+    write,
+)
 from tests.contracts.mirrors import TargetBed
 
 EARLY, AT, LATE = (Moment(f"2026-04-25T21:39:4{second}.000000000Z") for second in (6, 7, 8))
@@ -251,3 +273,61 @@ class TargetContract(BlobContract):
         kept = bed.target.referrers.keep_tag(APP, tag, AT)
         assert kept is not None
         assert self._listed(bed, subject) == {one.digest}
+
+    # what fails
+
+    @pytest.mark.parametrize("failure", [Denied, Throttled, Unavailable])
+    def test_what_fails_is_told_by_whatever_was_asked(
+        self, bed: TargetBed, failure: type[Denied | Throttled | Unavailable]
+    ) -> None:
+        target, subject = bed.target, Digest.of(b"subject")
+        one = written(bed, manifest("one"))
+        target.tags.set(APP, "v1", one, AT, None)
+        tag = target.tags.read(APP, "v1")
+        there, small, large = write(bed, content(10)), content(20), content(2 * bed.block)
+        begun, putting = opened(bed, described(large)), opened(bed, described(small))
+        ended = opened(bed, described(content(bed.block + 1)))
+        stage(ended, content(bed.block + 1))
+        stored = target.blobs.stored(there)
+        assert stored is not None
+        bed.fail(failure)
+        calls: dict[str, Callable[[], object]] = {
+            "has": lambda: target.blobs.has(described(b"new")),
+            "ingest": lambda: target.blobs.ingest(described(content(3 * bed.block))),
+            "stored": lambda: target.blobs.stored(there),
+            "linked": lambda: target.blobs.linked(APP, there.digest),
+            "link": lambda: target.blobs.link(APP, there),
+            "stage": lambda: begun.stage(0, memoryview(large)[: bed.block], b"running"),
+            "put": lambda: putting.put(memoryview(small), Digest.of(small)),
+            "commit": lambda: commit(ended, content(bed.block + 1)),
+            "read": lambda: stored.read_into(0, memoryview(bytearray(10)), lambda count: None),
+            "revision": lambda: target.manifests.revision(APP, one.digest),
+            "write": lambda: target.manifests.write(APP, manifest("two")),
+            "read manifest": lambda: target.manifests.read(APP, one),
+            "read tag": lambda: target.tags.read(APP, "v1"),
+            "set tag": lambda: target.tags.set(APP, "v1", one, LATE, tag),
+            "observe": lambda: target.history.observe(
+                Reference(APP, "v1"), Observation(AT, one.digest, "event", "event")
+            ),
+            "add": lambda: target.referrers.add(APP, subject, [one], AT),
+            "keep": lambda: target.referrers.keep_tag(APP, subject.referrers_tag, AT),
+            "merge": lambda: target.referrers.merge_tag(APP, subject.referrers_tag, index(), AT, None),
+        }
+        # At once, since the real one is asked again for a while.
+        with ThreadPoolExecutor(len(calls)) as pool:
+            asked = {name: pool.submit(call) for name, call in calls.items()}
+            raised = {name: call.exception() for name, call in asked.items()}
+        assert {name: type(error) for name, error in raised.items() if not isinstance(error, failure)} == {}
+
+    def test_a_tag_whose_name_is_not_kept_is_refused_and_moves_no_other(self, bed: TargetBed) -> None:
+        one, two = written(bed, manifest("one")), written(bed, manifest("two"))
+        bed.target.tags.set(APP, "v1", one, AT, None)
+        bed.cut_dots()
+        with pytest.raises(UnkeptName):
+            bed.target.tags.set(APP, "v1.", two, LATE, bed.target.tags.read(APP, "v1."))
+        with pytest.raises(UnkeptName):
+            bed.target.history.observe(Reference(APP, "v1."), Observation(LATE, two.digest, "event", "event"))
+        found = bed.target.tags.read(APP, "v1")
+        assert found is not None
+        assert found.digest == one.digest
+        assert bed.observed(Reference(APP, "v1")) == []

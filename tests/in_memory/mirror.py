@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from acrmirror.errors import Conflict, Damaged, DigestMismatch, Malformed, TagMoved
+from acrmirror.errors import Conflict, Damaged, DigestMismatch, Malformed, MirrorError, TagMoved, UnkeptName
 from acrmirror.history import Observation, TagEvent
 from acrmirror.moments import EARLIEST, Moment
 from acrmirror.oci import (
@@ -63,8 +63,18 @@ class Mirror:
         self.reads = Reads()
         self.before_tag: Callable[[], None] = lambda: None
         self.before_stage: Callable[[Descriptor], None] = lambda descriptor: None
+        self.failure: MirrorError | None = None
+        """What all that is asked of it raises."""
+        self.cuts_dots = False
         self.lock = threading.Lock()
         self.target = Target(self)
+
+    def check(self, tag: str = "") -> None:
+        """What each question begins with."""
+        if self.failure is not None:
+            raise self.failure
+        if self.cuts_dots and tag.endswith("."):
+            raise UnkeptName(f"write {tag}", "storage does not keep its name", "Give it another.")
 
     def wrote(self, kind: str, digest: Digest) -> None:
         with self.lock:
@@ -120,6 +130,7 @@ class Ingest(Blocks):
         mirror.resumes.append(resume)
 
     def stage(self, index: int, data: memoryview, running: bytes) -> bool:
+        self._mirror.check()
         self._mirror.before_stage(self._descriptor)
         offset, length = self.block(index)
         if len(data) != length:
@@ -133,12 +144,14 @@ class Ingest(Blocks):
         return True
 
     def put(self, data: memoryview, digest: Digest) -> bool:
+        self._mirror.check()
         self._check(digest)
         if len(data) != self.size:
             raise ValueError(f"the blob has {self.size} bytes, not {len(data)}")
         return self._swap(bytes(data))
 
     def commit(self, digest: Digest, restage: Callable[[list[int]], None]) -> bool:
+        self._mirror.check()
         self._check(digest)
         for _ in range(ROUNDS):
             staged = self._mirror.staged.get(self._descriptor.digest, {})
@@ -183,6 +196,7 @@ class Stored(Blocks, Reader):
         return self._there if self._mirror.content.get(self._descriptor.digest) is self._there else None
 
     def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
+        self._mirror.check()
         self._mirror.verified.append(self._descriptor.digest)
         super().read_into(offset, buffer, arrived)
 
@@ -195,12 +209,14 @@ class Blobs:
         self._mirror = mirror
 
     def has(self, descriptor: Descriptor) -> bool:
+        self._mirror.check()
         return self.stored(descriptor) is not None
 
     def blocks(self, descriptor: Descriptor) -> int:
         return Blocks(descriptor.size).count
 
     def ingest(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
+        self._mirror.check()
         there = self._mirror.content.get(descriptor.digest)
         if there is None:
             return Ingest(self._mirror, descriptor, resume, None)
@@ -211,13 +227,16 @@ class Blobs:
         return Ingest(self._mirror, descriptor, resume, there)
 
     def stored(self, descriptor: Descriptor) -> Stored | None:
+        self._mirror.check()
         there = self._mirror.content.get(descriptor.digest)
         return Stored(self._mirror, descriptor) if there is not None and len(there) == descriptor.size else None
 
     def linked(self, repository: str, digest: Digest) -> bool:
+        self._mirror.check()
         return (repository, digest) in self._mirror.links
 
     def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
+        self._mirror.check()
         there = self._mirror.content[descriptor.digest]
         assert descriptor.digest.matches(there), "a link to what is not there"
         self._mirror.wrote("link", descriptor.digest)
@@ -230,6 +249,7 @@ class Manifests:
         self._blobs = blobs
 
     def revision(self, repository: str, digest: Digest) -> Revision | None:
+        self._mirror.check()
         manifest = self._mirror.revisions.get((repository, digest))
         if manifest is None:
             return None
@@ -238,6 +258,7 @@ class Manifests:
         return Revision(descriptor, whole, manifest.subject is not None)
 
     def write(self, repository: str, manifest: Manifest, *, anew: bool = False, whole: bool = True) -> None:
+        self._mirror.check()
         there = self._mirror.content.get(manifest.digest)
         if there is None or len(there) != manifest.size or (anew and there != manifest.raw):
             self._mirror.content[manifest.digest] = manifest.raw
@@ -247,6 +268,7 @@ class Manifests:
         self._mirror.revisions[place] = manifest
 
     def read(self, repository: str, descriptor: Descriptor) -> Manifest:
+        self._mirror.check()
         raw = self._mirror.content.get(descriptor.digest)
         if raw is None:
             raise Damaged(f"read {repository}@{descriptor.digest}", "its content is missing", "Pull it with force.")
@@ -258,6 +280,7 @@ class Tags:
         self._mirror = mirror
 
     def read(self, repository: str, tag: str) -> TagState | None:
+        self._mirror.check()
         return self._mirror.tags.get((repository, tag))
 
     def set(
@@ -269,6 +292,7 @@ class Tags:
         expected: Any,
         event: TagEvent | None = None,
     ) -> None:
+        self._mirror.check(tag)
         self._mirror.before_tag()
         self._mirror.wrote("tag", descriptor.digest)
         try:
@@ -287,6 +311,7 @@ class Tags:
         event: TagEvent | None = None,
     ) -> None:
         """As `set`, unseen by the test."""
+        self._mirror.check(tag)
         with self._mirror.lock:
             current = self._mirror.tags.get((repository, tag))
             if current is not expected:
@@ -304,6 +329,7 @@ class History:
         self._mirror = mirror
 
     def observe(self, reference: Reference, seen: Observation) -> None:
+        self._mirror.check(reference.tag or "")
         self._mirror.wrote("history", seen.digest)
         if (reference, seen) not in self._mirror.history:
             self._mirror.history.append((reference, seen))

@@ -1,18 +1,22 @@
 """The mirror in Blob Storage and the claims in its table keep the promises that copying counts on."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from azure.storage.blob import ContainerClient
 
 from acrmirror.copying.ports import Claims
+from acrmirror.errors import Denied, Throttled, Unavailable
 from acrmirror.history import Observation
 from acrmirror.jobs import Holder, JobRecords, TableClaims
 from acrmirror.mirror import Layout, MirrorStore, blocks
 from acrmirror.reference import Digest, Reference
-from standins.foundation import Account
+from standins.foundation import Account, Foundation
+from standins.relay import Answer
 from testkit.stack import CONTAINER, TABLE
 from tests.contracts import ClaimsContract, TargetBed, TargetContract
+from tests.integration.storage_proxy import StorageProxy
 
 LAYOUT = Layout()
 
@@ -20,9 +24,10 @@ LAYOUT = Layout()
 class MirrorInStorage(TargetBed):
     block = blocks.BLOCK_SIZE
 
-    def __init__(self, store: MirrorStore, container: ContainerClient) -> None:
+    def __init__(self, store: MirrorStore, container: ContainerClient, proxy: StorageProxy) -> None:
         self.target = self._store = store
         self._container = container
+        self._proxy = proxy
 
     def stored(self, digest: Digest) -> bytes | None:
         blob = self._container.get_blob_client(LAYOUT.blob_data(digest))
@@ -42,16 +47,25 @@ class MirrorInStorage(TargetBed):
     def observed(self, reference: Reference) -> list[Observation]:
         return list(self._store.history.of_tag(reference.repository, reference.tag or ""))
 
+    def fail(self, failure: type[Denied | Throttled | Unavailable]) -> None:
+        status = {Denied: 403, Throttled: 503, Unavailable: 400}[failure]
+        self._proxy.refuses = lambda method, path: Answer(status)
+
+    def cut_dots(self) -> None:
+        self._proxy.alter = lambda method, path, body: (re.sub(r"\.+(?=/|%2F|\?|$)", "", path), body)
+
 
 class TestMirrorInStorage(TargetContract):
     @pytest.fixture
-    def bed(self, account: Account) -> Iterator[TargetBed]:
+    def bed(self, account: Account, foundation: Foundation) -> Iterator[TargetBed]:
         credential = account.identity.credential()
-        with (
-            MirrorStore.open(account.blob_endpoint, CONTAINER, credential, trust_bundle=account.ca) as store,
-            ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container,
-        ):
-            yield MirrorInStorage(store, container)
+        with StorageProxy(account.ca, foundation.certificates.server) as proxy:
+            proxy.upstream = account.blob_endpoint
+            with (
+                MirrorStore.open(proxy.endpoint, CONTAINER, credential, trust_bundle=account.ca) as store,
+                ContainerClient(account.blob_endpoint, CONTAINER, **account.client_options) as container,
+            ):
+                yield MirrorInStorage(store, container, proxy)
 
 
 class TestClaimsInTable(ClaimsContract):

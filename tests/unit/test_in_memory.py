@@ -85,6 +85,12 @@ class MirrorInMemory(TargetBed):
         found = [seen for named, seen in self._mirror.history if named == reference]
         return sorted(found, key=lambda it: (it.at, it.sequence))
 
+    def fail(self, failure: type[Denied | Throttled | Unavailable]) -> None:
+        self._mirror.failure = failure("ask storage", "it does not do that now", "Later.")
+
+    def cut_dots(self) -> None:
+        self._mirror.cuts_dots = True
+
 
 class TestMirrorInMemory(TargetContract):
     @pytest.fixture
