@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 READ = ["GET", "HEAD"]
 LOOKS = os.environ.get("MIRROR_COMPARE_SCHEDULE") or "0 */10 * * * *"
 """NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host asks for it at once."""
+BYTES = func.DataType.BINARY
+"""What of a message is handed over: as text, one that is not UTF-8 would reach no function, and leave no record."""
 KEY, OPEN = func.AuthLevel.FUNCTION, func.AuthLevel.ANONYMOUS
 
 app = func.FunctionApp()
@@ -72,25 +74,25 @@ def on_registry_event(event: func.EventGridEvent) -> None:
 
 
 @app.function_name("run_mirror_job")
-@app.queue_trigger(arg_name="message", queue_name=JOB_QUEUE, connection="MIRROR_QUEUE")
+@app.queue_trigger(arg_name="message", queue_name=JOB_QUEUE, connection="MIRROR_QUEUE", data_type=BYTES)
 def run_mirror_job(message: func.QueueMessage) -> None:
     mirror_app().dispatch.run(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
 
 
 @app.function_name("on_dead_job")
-@app.queue_trigger(arg_name="message", queue_name=DEAD_QUEUE, connection="MIRROR_QUEUE")
+@app.queue_trigger(arg_name="message", queue_name=DEAD_QUEUE, connection="MIRROR_QUEUE", data_type=BYTES)
 def on_dead_job(message: func.QueueMessage) -> None:
     mirror_app().dispatch.bury(message.get_body().decode("utf-8", "replace"))
 
 
 @app.function_name("run_backfill_job")
-@app.queue_trigger(arg_name="message", queue_name=BACKFILL_QUEUE, connection="MIRROR_QUEUE")
+@app.queue_trigger(arg_name="message", queue_name=BACKFILL_QUEUE, connection="MIRROR_QUEUE", data_type=BYTES)
 def run_backfill_job(message: func.QueueMessage) -> None:
     mirror_app().dispatch.run(message.get_body().decode("utf-8", "replace"), message.dequeue_count or 1)
 
 
 @app.function_name("on_dead_backfill_job")
-@app.queue_trigger(arg_name="message", queue_name=DEAD_BACKFILL_QUEUE, connection="MIRROR_QUEUE")
+@app.queue_trigger(arg_name="message", queue_name=DEAD_BACKFILL_QUEUE, connection="MIRROR_QUEUE", data_type=BYTES)
 def on_dead_backfill_job(message: func.QueueMessage) -> None:
     mirror_app().dispatch.bury(message.get_body().decode("utf-8", "replace"))
 

@@ -28,7 +28,8 @@ class Cancel:
     """One event a job. Setting it wakes whoever waits, cuts the connections in use, and calls back whoever asked to be
     told."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: str = "copy an image") -> None:
+        self._asked = asked
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: dict[int, Callable[[], None]] = {}
@@ -61,7 +62,7 @@ class Cancel:
 
     def error(self) -> Cancelled:
         """What ends a run that is cancelled."""
-        return Cancelled("copy an image", self.reason, "Ask for it again: what is staged is reused.")
+        return Cancelled(self._asked, self.reason, "Ask for it again: what is staged is reused.")
 
     def on_set(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Registers `callback`; returns what unregisters it. Called at once if already set."""
@@ -94,6 +95,20 @@ class Cancel:
         """Binds this thread for a while."""
         with _binding(self):
             yield
+
+
+@contextmanager
+def within(seconds: float, asked: str) -> Iterator[None]:
+    """Binds this thread for that long: what it still waits for then ends as a cancelled job's does, with Cancelled."""
+    cancel = Cancel(asked)
+    timer = threading.Timer(seconds, cancel.set, [f"there was no answer within {seconds:.0f} s"])
+    timer.daemon = True
+    timer.start()
+    try:
+        with cancel.bound():
+            yield
+    finally:
+        timer.cancel()
 
 
 def bound_cancel() -> Cancel | None:

@@ -1,11 +1,13 @@
 """Whether the app could do its work now: each thing it needs is asked for with its own identity."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.errors import DeadJobs, InvalidReference, MirrorError, NotFound, RefusedEvents
+from acrmirror.cancel import Cancel
+from acrmirror.errors import DeadJobs, InvalidReference, MirrorError, NotFound, RefusedEvents, Unavailable
 from acrmirror.jobs import Depth, JobQueue, JobRecords, Refusal, Refusals
 from acrmirror.mirror import MirrorStore
 from acrmirror.package import other_python
@@ -17,6 +19,21 @@ from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_
 
 BURIED_WITHIN = timedelta(minutes=1)
 """A function takes a message out of a poison queue within seconds; one that is there for longer stays."""
+WITHIN = 10.0
+"""Seconds for all that is asked: whoever asks waits for it, and so does what watches over the app."""
+ASKED = {
+    "registry": "MIRROR_REGISTRY",
+    "mirror": "MIRROR_BLOB_ENDPOINT",
+    "links": "MIRROR_BLOB_ENDPOINT",
+    "queue": "MIRROR_QUEUE__queueServiceUri",
+    "dead-jobs": "MIRROR_QUEUE__queueServiceUri",
+    "backfill-queue": "MIRROR_QUEUE__queueServiceUri",
+    "dead-backfill-jobs": "MIRROR_QUEUE__queueServiceUri",
+    "records": "MIRROR_TABLE_ENDPOINT",
+    "events": "MIRROR_TABLE_ENDPOINT",
+    "comparison": "MIRROR_TABLE_ENDPOINT",
+}
+"""The setting that names what each check asks."""
 EMPTIED_BY = {DEAD_QUEUE: "on_dead_job", DEAD_BACKFILL_QUEUE: "on_dead_backfill_job"}
 
 
@@ -52,7 +69,8 @@ class Health:
 
 
 class HealthChecks:
-    """Tries the registry, the mirror's container, signed URLs, queues and the table, and looks for refused events."""
+    """Tries the registry, the mirror's container, signed URLs, queues and the table, and looks for refused events: all
+    at once, within about ten seconds (`WITHIN`)."""
 
     def __init__(
         self,
@@ -82,33 +100,35 @@ class HealthChecks:
         def look_at_dead(name: str) -> None:
             check_buried(name, look(name), datetime.now(UTC))
 
-        refused, compared = self._recently_refused(), self._last_compared()
-        checks = (
-            _check("registry", self._list_registry),
-            _check("mirror", lambda: self._store.listing.has_repository("health")),
-            _check("links", lambda: self._store.signed_urls.blob(Digest.of(b""))),
-            _check("queue", lambda: look(JOB_QUEUE)),
-            _check("dead-jobs", lambda: look_at_dead(DEAD_QUEUE)),
-            _check("backfill-queue", lambda: look(BACKFILL_QUEUE)),
-            _check("dead-backfill-jobs", lambda: look_at_dead(DEAD_BACKFILL_QUEUE)),
-            _check("records", lambda: next(self._records.newest(), None)),
-            _check("events", lambda: check_refused(refused)),
-            _check("comparison", lambda: check_compared(compared, self._hours, datetime.now(UTC))),
+        refused: list[Refusal] = []
+        compared: list[Compared | None] = []
+
+        def look_at_refused() -> None:
+            with suppress(MirrorError):  # "records" tells that the table can't be read
+                refused.extend(self._refusals.recent())
+            check_refused(tuple(refused))
+
+        def look_at_comparison() -> None:
+            with suppress(MirrorError):
+                compared.append(self._comparisons.read())
+            check_compared(compared[0] if compared else None, self._hours, datetime.now(UTC))
+
+        checks = tried(
+            {
+                "registry": self._list_registry,
+                "mirror": lambda: self._store.listing.has_repository("health"),
+                "links": lambda: self._store.signed_urls.blob(Digest.of(b"")),
+                "queue": lambda: look(JOB_QUEUE),
+                "dead-jobs": lambda: look_at_dead(DEAD_QUEUE),
+                "backfill-queue": lambda: look(BACKFILL_QUEUE),
+                "dead-backfill-jobs": lambda: look_at_dead(DEAD_BACKFILL_QUEUE),
+                "records": lambda: next(self._records.newest(), None),
+                "events": look_at_refused,
+                "comparison": look_at_comparison,
+            }
         )
-        tried = (Check("settings"), Check("python", other_python()), *checks)
-        return Health(tried, depths, refused, compared)
-
-    def _recently_refused(self) -> tuple[Refusal, ...]:
-        """None where the table can't be read: that is told as such."""
-        with suppress(MirrorError):
-            return tuple(self._refusals.recent())
-        return ()
-
-    def _last_compared(self) -> Compared | None:
-        """As for refused events."""
-        with suppress(MirrorError):
-            return self._comparisons.read()
-        return None
+        all_checks = (Check("settings"), Check("python", other_python()), *checks)
+        return Health(all_checks, dict(depths), tuple(refused), compared[0] if compared else None)
 
     def _list_registry(self) -> None:
         """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each. A name that is
@@ -150,9 +170,24 @@ def _age(depth: Depth, now: datetime) -> float | None:
     return max(0.0, (now - depth.oldest).total_seconds()) if depth.oldest is not None else None
 
 
-def _check(name: str, attempt: Callable[[], object]) -> Check:
+def tried(attempts: Mapping[str, Callable[[], object]]) -> tuple[Check, ...]:
+    """All of them at once, each in a thread; those that are not over after `WITHIN` are cut, and have failed."""
+    cancel = Cancel()
+    pool = ThreadPoolExecutor(len(attempts), "health", cancel.bind)
     try:
-        attempt()
-    except MirrorError as error:
+        under_way = {name: pool.submit(attempt) for name, attempt in attempts.items()}
+        wait(under_way.values(), WITHIN)
+        return tuple(_outcome(name, attempt) for name, attempt in under_way.items())
+    finally:
+        cancel.set("the health check does not wait for longer")
+        pool.shutdown(wait=False)
+
+
+def _outcome(name: str, attempt: Future[object]) -> Check:
+    if not attempt.done():
+        remedy = f"Check {ASKED[name]}, and the network between the function and it."
+        return Check(name, Unavailable(f"check {name}", f"there was no answer within {WITHIN:.0f} s", remedy))
+    error = attempt.exception()
+    if error is None or isinstance(error, MirrorError):
         return Check(name, error)
-    return Check(name)
+    raise error

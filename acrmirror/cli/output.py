@@ -143,7 +143,10 @@ def print_job(pull: dict[str, Any]) -> None:
         )
     if pull["tagged_digest"] or pull["mirrored_digest"]:
         console.print(f"  {safe(pull['tagged_digest'] or pull['mirrored_digest'])}", soft_wrap=True)
-    if pull["next_attempt"]:
+    if pull["state"] == "interrupted":
+        by = f" by {at_second(pull['next_attempt'])}" if pull["next_attempt"] else ""
+        console.print(f"  its worker was lost: it runs again{by}; or retry it now", soft_wrap=True)
+    elif pull["next_attempt"]:
         console.print(f"  next attempt at {at_second(pull['next_attempt'])}", soft_wrap=True)
     for note in pull["notes"]:
         console.print(f"  {safe(note)}", soft_wrap=True)

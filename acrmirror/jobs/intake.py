@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.errors import MirrorError, Permanent
+from acrmirror.cancel import within
+from acrmirror.errors import Cancelled, MirrorError, Permanent, Unavailable
 from acrmirror.events import RegistryEvent, check_event, identity_of, parse_event
 from acrmirror.jobs import JobQueue, JobRecords, Refusals
 from acrmirror.moments import to_datetime
@@ -15,6 +16,9 @@ from acrmirror.work.job import Kind
 
 FIRST_RETRY = timedelta(seconds=8)
 """Event Grid delivers an event that it got no good answer for again after ten seconds, not sooner."""
+
+QUEUE_SECONDS, TABLE_SECONDS = 14.0, 5.0
+"""For how long each is waited for. Event Grid waits 30 seconds for an answer, and then delivers the event again."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +40,8 @@ class Intake:
         """Checks an event and enqueues its job.
 
         Raises AnotherRegistry, Untimely, Malformed or InvalidReference for an event that is refused; that is logged,
-        counted, and shown by the health check. Raises Unavailable or Denied where the queue does not take the job.
+        counted, and shown by the health check. Raises Unavailable or Denied where the queue does not take
+        the job, within about 20 seconds.
         """
         try:
             event = parse_event(payload, self._settings.repository_limit)
@@ -45,21 +50,30 @@ class Intake:
             self._refuse(identity_of(payload), refusal)
             raise
         job = _job_of(event)
-        self._queue.send(job)
+        self._send(job)
         _log.info("Enqueued %s %s of %s", job.id, job.kind, job.reference)
         try:
             # The message is on its way, and its run writes the record if this does not.
-            self._records.add(job)
-            if _came_again(event):
-                self._refusals.settle(event.id)
+            with within(TABLE_SECONDS, f"write the record {job.id}"):
+                self._records.add(job)
+                if _came_again(event):
+                    self._refusals.settle(event.id)
         except MirrorError as error:
             _log.warning("No record yet of %s: %s", job.id, error)
+
+    def _send(self, job: Job) -> None:
+        try:
+            with within(QUEUE_SECONDS, f"enqueue {job.reference} in {job.queue}"):
+                self._queue.send(job)
+        except Cancelled as slow:
+            raise Unavailable(slow.asked, slow.answered, "Event Grid delivers the event again.") from slow
 
     def _refuse(self, event: str, refusal: Permanent) -> None:
         _log.warning("Refused an event: %s", refusal)
         self._telemetry.event_refused(refusal.code)
         try:
-            self._refusals.add(event, refusal)
+            with within(TABLE_SECONDS, "write down a refused event"):
+                self._refusals.add(event, refusal)
         except MirrorError as error:
             _log.warning("The health check does not know of it: %s", error)
 

@@ -162,15 +162,16 @@ class Pulls:
         raise Conflict(f"cancel the pull {identity}", "its record kept changing", "Ask again.")
 
     def retry(self, identity: str) -> Record:
-        """Sends a job that failed, was gone or was cancelled once more, from its record; so it does with one that has
-        been queued for long, and never begun. Raises NotHere, WrongState.
+        """Sends a job that failed, was gone or was cancelled once more, from its record; so it does with one whose
+        worker was lost, and with one that has been queued for long, and never begun. Raises NotHere, WrongState.
 
         The message goes first, and says how often the job was sent again: a run of it takes the record, whether or not
         that says so yet (rule W6).
         """
         record = self.get(identity)
         asked = f"retry the pull {identity}"
-        if (record.state not in FINAL_STATES and not record.unheard) or record.state == "done":
+        over = record.state in FINAL_STATES or record.state == "interrupted" or record.unheard
+        if not over or record.state == "done":
             remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
         retries = record.retries + 1

@@ -43,7 +43,6 @@ class Ingest(Blocks):
         self._lock = threading.Lock()
         self._as_blocks = False
         self._commits = f"commit blob {descriptor.digest}"
-        self.resumed_bytes = 0
 
     @property
     def mends(self) -> bool:
@@ -62,8 +61,6 @@ class Ingest(Blocks):
         with self._lock:
             self._ids[index] = name
             known = self._staged.get(name) == length
-            if known:
-                self.resumed_bytes += length
         if not known:
             self._put_block(name, data)
         return not known

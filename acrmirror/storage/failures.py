@@ -30,7 +30,17 @@ class Place:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}".strip()
 
+    @property
+    def setting(self) -> str:
+        """The app setting that has the service's endpoint."""
+        return _SETTINGS[self.kind]
 
+
+_SETTINGS = {
+    "container": "MIRROR_BLOB_ENDPOINT",
+    "table": "MIRROR_TABLE_ENDPOINT",
+    "queue": "MIRROR_QUEUE__queueServiceUri",
+}
 _LOST = frozenset({"BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList", "UnauthorizedBlobOverwrite"})
 _AGAIN = "It will be tried again."
 
@@ -89,7 +99,9 @@ def _answered(asked: str, error: HttpResponseError, place: Place) -> Denied | Th
         return Throttled(asked, f"storage is busy ({status})", _AGAIN)
     if isinstance(error, ResourceNotFoundError):
         return Unavailable(asked, "storage says that it is gone", _AGAIN)
-    return Unavailable(asked, f"storage answered {status} {error_code(error)}".strip(), _AGAIN)
+    # What storage refuses as such may have been sent to another service than is named for it.
+    remedy = f"Check {place.setting}. {_AGAIN}" if 400 <= status < 500 else _AGAIN
+    return Unavailable(asked, f"storage answered {status} {error_code(error)}".strip(), remedy)
 
 
 def _denied(asked: str, error: HttpResponseError, place: Place) -> Denied:
@@ -101,5 +113,5 @@ def _denied(asked: str, error: HttpResponseError, place: Place) -> Denied:
 
 
 def _unread(asked: str, answered: str, place: Place) -> Unavailable:
-    remedy = f"Check the endpoint in the settings, and the network between the function and the {place}."
+    remedy = f"Check {place.setting}, and the network between the function and the {place}."
     return Unavailable(asked, answered, remedy)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_origin, get_type_hints
 
-from acrmirror.moments import to_datetime
+from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.work.ids import JobId
 from acrmirror.work.state import LayerState, State
 
 SILENT_AFTER = timedelta(seconds=45)
 """A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
+COMES_AGAIN_AFTER = timedelta(minutes=10)
+"""How long the message of a lost worker stays hidden at most; while it runs, the platform renews that every five."""
 UNHEARD_AFTER = timedelta(seconds=60)
 """How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
 
@@ -139,6 +141,13 @@ class Record:
     def heard(self) -> str:
         """When it was last heard of; empty if that is not known."""
         return self.fields["heartbeat"] or self.fields["received"]
+
+    @property
+    def next_attempt(self) -> Moment | None:
+        """When a job that waits runs again; one that was interrupted does by then."""
+        if self.state == "interrupted":
+            return from_datetime(to_datetime(self.heard) + COMES_AGAIN_AFTER)
+        return nine_digits(self.fields["next_attempt"]) if self.fields["next_attempt"] else None
 
     def _quiet_for(self, span: timedelta) -> bool:
         return bool(self.heard) and datetime.now(UTC) - to_datetime(self.heard) > span

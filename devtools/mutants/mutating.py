@@ -54,7 +54,8 @@ MARGIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`mutant` names it; `noticed_by` is the test file that failed or stalled, None for a survivor; `tried` how many
+    """`mutant` names it; `noticed_by` is the test file that failed or stalled, or "the
+    parser", None for a survivor; `tried` how many
     files were run."""
 
     mutant: str
@@ -112,6 +113,8 @@ def judge(copy: Path, mutation: MutationSpec, coverings: list[Covering]) -> Verd
     )
     tried = 0
     with _mutated(copy / module, mutation) as diff:
+        if not _parses(copy / module):
+            return Verdict(name_of(mutation), "the parser", 0, time.monotonic() - begun, diff)
         for tried, covering in enumerate(concerned, 1):
             if not _passes(copy, covering):
                 return Verdict(name_of(mutation), covering.test, tried, time.monotonic() - begun, diff)
@@ -131,6 +134,14 @@ def _mutated(file: Path, mutation: MutationSpec) -> Iterator[str]:
         yield "\n".join(lines)
     finally:
         file.write_text(before, encoding="utf-8")
+
+
+def _parses(file: Path) -> bool:
+    try:
+        compile(file.read_bytes(), file, "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def _passes(copy: Path, covering: Covering) -> bool:

@@ -138,7 +138,13 @@ class QueueListener:
 
     def _process(self, held: _Held) -> None:
         source = self._source
-        body = self._decode(held)
+        try:
+            body = self._decode(held)
+        except UnicodeDecodeError as error:
+            # A string parameter can't be bound to it: that is a function that failed.
+            self._log(f"[queue {source.queue.queue_name}] {held.id} is not UTF-8: {error}")
+            self._failed(held)
+            return
         # QueueProcessor.BeginProcessingMessageAsync: past the count it never runs again.
         if body is None or held.dequeue_count > source.options.max_dequeue_count:
             self._poison(held)
@@ -217,16 +223,18 @@ class QueueListener:
             self._log(f"[queue {self._source.queue.queue_name}] {held.id} is another's by now: {_brief(error)}")
 
     def _decode(self, held: _Held) -> TypedValue | None:
-        """What the function gets; None for a message that can't be decoded, which goes to the poison queue unread."""
+        """What the function gets; None for a message that can't be decoded, which goes to the poison queue unread.
+        Raises UnicodeDecodeError where the function wants text, and gets something else."""
         content = str(held.message.content).encode()
         if self._source.options.base64:
             try:
-                content = base64.b64decode(content, validate=True)
+                # Convert.FromBase64String takes white space.
+                content = base64.b64decode(b"".join(content.split()), validate=True)
             except binascii.Error:
                 return None
         if self._source.function.trigger.get("dataType") in ("BINARY", "binary"):
             return {"bytes": content}
-        return {"string": content.decode("utf-8", errors="replace")}
+        return {"string": content.decode()}
 
 
 def _metadata(held: _Held, body: TypedValue) -> dict[str, TypedValue]:

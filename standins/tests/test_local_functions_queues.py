@@ -147,6 +147,24 @@ def test_a_message_that_is_not_base64_goes_to_the_poison_queue_as_it_is(foundati
         host.expect(lambda: [message.content for message in host.poison.peek_messages()] == ["{not base64}"])
 
 
+def test_a_message_that_is_not_utf8_reaches_no_function_that_wants_text(foundation: Foundation, tmp_path: Path) -> None:
+    """It fails to bind, as often as a function may, and stays where the poison queue's function fails to bind, too."""
+    with sample_host(foundation, tmp_path, queues_visibilityTimeout="00:00:00") as host:
+        host.queue.send_message(base64.b64encode(b"\xff\xfe").decode())
+        host.expect(lambda: "moved to orders-poison" in host.log())
+        host.expect_empty(host.queue)
+        host.expect(lambda: host.log().count("is not UTF-8") >= 4)
+        assert host.records("begin", "dead") == []
+        assert host.poison.get_queue_properties().approximate_message_count == 1
+
+
+def test_white_space_in_a_message_is_no_harm(foundation: Foundation, tmp_path: Path) -> None:
+    with sample_host(foundation, tmp_path) as host:
+        host.queue.send_message(f"\n{base64.b64encode(b'plain text').decode()}\r\n ")
+        (seen,) = host.expect_records(1, "end")
+        assert seen["text"] == "plain text"
+
+
 def test_a_failure_over_a_poison_queue_leaves_the_message_until_its_lease_ends(
     foundation: Foundation, tmp_path: Path
 ) -> None:

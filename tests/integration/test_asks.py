@@ -11,7 +11,7 @@ import pytest
 
 from acrmirror.app import App
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import JobQueue, JobRecords
+from acrmirror.jobs import JobQueue, JobRecords, Recorder
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.work import Job, Record, Sweep
@@ -137,6 +137,25 @@ def test_a_retry_that_dies_behind_its_message_is_run_all_the_same(
         run_all(mirror, app)
     record = record_of(mirror, job.id)
     assert (record.state, record.fields["error_code"], record.fields["cancel_requested"]) == ("done", "", False)
+
+
+def test_a_job_whose_worker_was_lost_says_by_when_it_comes_again_and_can_be_sent_again_at_once(
+    mirror: Mirroring,
+) -> None:
+    image = mirror.push("retried/lost", oci_image("retried lost"))
+    job = job_for("retried/lost", image)
+    Recorder(mirror.records, job, "lost", 1).begin()
+    heard = datetime.now(UTC) - timedelta(minutes=2)
+    mirror.records.change(job.id, {"heartbeat": from_datetime(heard)})
+    with app_of(mirror) as app:
+        record = app.pulls.get(job.id)
+        assert (record.state, record.next_attempt) == ("interrupted", from_datetime(heard + timedelta(minutes=10)))
+        app.pulls.retry(job.id)
+        # The message of the lost worker, delivered again.
+        app.dispatch.run(job.to_json(), 2)
+        assert record_of(mirror, job.id).state == "queued"
+        run_all(mirror, app)
+    assert (record_of(mirror, job.id).state, record_of(mirror, job.id).next_attempt) == ("done", None)
 
 
 def test_a_message_from_before_a_retry_is_left_to_the_later_one(mirror: Mirroring) -> None:

@@ -1,5 +1,6 @@
 """What is no event of this registry: answered with an error, so that Event Grid keeps it; nothing is asked or made."""
 
+import base64
 import copy
 import json
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from acrmirror.jobs import Refusals
+from acrmirror.work import DEAD_QUEUE, JOB_QUEUE
 from standins.stack import RESOURCE_ID, Stack
 from testkit.images import SHAPES
 from testkit.stack import mirror_stack
@@ -131,18 +133,14 @@ def test_a_payload_that_the_platform_cannot_decode_never_reaches_the_app(mirror:
 def test_a_queue_message_that_is_no_job_ends_in_a_record(make_stack: Any) -> None:
     stack: Stack = make_stack()
     with mirroring(stack) as mirror:
-        from azure.storage.queue import QueueClient, TextBase64EncodePolicy
-
-        with QueueClient(
-            stack.queue_endpoint,
-            "mirror-jobs",
-            message_encode_policy=TextBase64EncodePolicy(),
-            **stack.account.client_options,
-        ) as queue:
-            queue.send_message("this is no job")
-        jobs = mirror.wait_for(1, seconds=20)
-        assert jobs[0].state == "failed"
-        assert "this is no job" in str(jobs[0].fields["notes"])
+        for content in (b"this is no job", b"nor is this \xff"):
+            for queue in mirror.queues:
+                if queue.queue_name in (JOB_QUEUE, DEAD_QUEUE):
+                    queue.send_message(base64.b64encode(content).decode())
+        jobs = mirror.wait_for(4, seconds=60)
+        assert {it.state for it in jobs} == {"failed"}
+        notes = sorted(note for it in jobs for note in it.fields["notes"])
+        assert notes == ["'nor is this \ufffd'"] * 2 + ["'this is no job'"] * 2
         assert mirror.waiting_messages() == 0
 
 

@@ -1,7 +1,7 @@
 """What the API takes and gives. The OpenAPI document is generated from these models, and they are what validates."""
 
 from acrmirror.http.models.app import CheckResult, HealthReport, Live, RefusedEvent
-from acrmirror.http.models.base import Model, State
+from acrmirror.http.models.base import Model
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
 from acrmirror.http.models.images import (
     BlobEntry,
@@ -60,7 +60,6 @@ __all__ = [
     "RepositoriesQuery",
     "RepositoryPage",
     "Seen",
-    "State",
     "Tag",
     "TagPage",
 ]

@@ -1,10 +1,9 @@
 """What every model is: nothing beyond its fields."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-State = Literal["queued", "running", "waiting", "interrupted", "done", "incomplete", "failed", "gone", "cancelled"]
 Count = Annotated[int, Field(ge=0)]
 
 

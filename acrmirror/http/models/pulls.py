@@ -5,9 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from acrmirror.http.models.base import Count, Model, State
+from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
-from acrmirror.work import Record, RecordFields
+from acrmirror.work import Record, RecordFields, State
 
 
 class Layer(Model):
@@ -127,7 +127,12 @@ class Pull(Model):
     received: str | None
     started: str | None
     finished: str | None
-    next_attempt: str | None
+    next_attempt: Annotated[
+        str | None, Field(description="Of one that waits; and of one that was interrupted: by then it runs again.")
+    ]
+    deliveries: Annotated[
+        Count, Field(description="How often its message was delivered: more than once, if workers died.")
+    ]
     attempt: Count
     progress: Progress
     requests: Count
@@ -160,7 +165,8 @@ class Pull(Model):
             received=fields["received"] or None,
             started=fields["first_started"] or None,
             finished=fields["finished"] or None if record.state not in ("running", "waiting", "queued") else None,
-            next_attempt=fields["next_attempt"] or None,
+            next_attempt=record.next_attempt,
+            deliveries=fields["deliveries"],
             attempt=fields["attempt"],
             progress=Progress.of(fields),
             requests=fields["requests"],

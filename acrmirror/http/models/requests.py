@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from acrmirror.http.models.base import Model, State
+from acrmirror.http.models.base import Model
 from acrmirror.patterns import PATTERN_GRAMMAR
 from acrmirror.platforms import PLATFORM_GRAMMAR
 from acrmirror.reference import REFERENCE_GRAMMAR
+from acrmirror.work import State
 from acrmirror.work.ids import ID_GRAMMAR
 
 WAIT_LIMIT = 60

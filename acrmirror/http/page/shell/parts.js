@@ -114,7 +114,9 @@ function figures(pull, done, total, layers) {
     const { asked, listed, dry_run: dry } = pull.match;
     return `${asked.toLocaleString("en")} of ${counted(listed, "tag")} ${dry ? "would be" : "were"} asked for`;
   }
-  if (pull.state === "waiting" && pull.next_attempt) return `again at ${shortMoment(dateOf(pull.next_attempt))}`;
+  if (pull.next_attempt && (pull.state === "waiting" || pull.state === "interrupted")) {
+    return `again ${pull.state === "waiting" ? "at" : "by"} ${shortMoment(dateOf(pull.next_attempt))}`;
+  }
   if (!(total > 0)) return layers > 0 || pull.state === "done" ? "nothing was missing" : "";
   if (isFinal(pull) && done === total) return `${bytes(total)}, ${counted(layers, "blob")}`;
   return `${Math.floor((100 * done) / total)} % · ${bytes(done)} of ${bytes(total)}`;
@@ -143,7 +145,8 @@ export function actions(pull, after) {
     );
   if (pull.state === "done") return [];
   if (isFinal(pull)) return pull.kind === "unreadable" ? [] : [act("Retry", api.retry)];
-  return pull.cancel_requested ? [h("span", { class: "none" }, "stopping…")] : [act("Cancel", api.cancel)];
+  if (pull.cancel_requested) return [h("span", { class: "none" }, "stopping…")];
+  return [pull.state === "interrupted" ? act("Retry", api.retry) : null, act("Cancel", api.cancel)].filter(Boolean);
 }
 
 export const jobLink = (pull, ...children) => h("a", { href: route("job", pull.id) }, ...children);
