@@ -22,7 +22,7 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 @dataclass(slots=True)
 class _Blob:
-    """What stands (length is None until the first commit), and the blocks staged beside it."""
+    """What is there (length is None until the first commit), and the blocks staged beside it."""
 
     length: int | None = None
     content: bytes | None = None
@@ -135,10 +135,10 @@ class BlobService:
     @staticmethod
     def _check(request: Request, blob: _Blob) -> None:
         wanted, unwanted = request.headers.get("if-match"), request.headers.get("if-none-match")
-        stands = blob.length is not None
-        if wanted is not None and not (stands and wanted in ("*", blob.etag)):
+        there = blob.length is not None
+        if wanted is not None and not (there and wanted in ("*", blob.etag)):
             raise _Refusal(412, "ConditionNotMet")
-        if unwanted is not None and stands and unwanted in ("*", blob.etag):
+        if unwanted is not None and there and unwanted in ("*", blob.etag):
             if request.method in ("GET", "HEAD"):
                 raise _Refusal(304, "ConditionNotMet")
             raise _Refusal(

@@ -2,7 +2,7 @@
 
 `python -m bench.sink --cert server.pem` prints one JSON line when it is ready. Bodies are received and forgotten; their
 lengths are kept, and blobs below 64 KiB whole, so that links and manifests can be read back. Credentials are taken
-unread. What it was asked stands at `GET /_bench/counts`.
+unread. `GET /_bench/counts` tells what it was asked.
 """
 
 import argparse

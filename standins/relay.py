@@ -38,7 +38,7 @@ def _forget(request: Request[bytes], status: int) -> None:
 
 
 class Relay:
-    """`with Relay(ca, certificate) as relay:` serves at `relay.endpoint` what stands at `relay.upstream`.
+    """`with Relay(ca, certificate) as relay:` serves at `relay.endpoint` what is at `relay.upstream`.
 
     The latter may be set later. `root` is the path that takes the place of the upstream's own. `ask` is given each
     request, whose target is the path below the root, and returns the one to send on, or the answer to it; `heard` is

@@ -1,6 +1,6 @@
 """The local Functions host: runs an app as the platform would, with workers that can really be killed.
 
-What stands where: `__main__` is the command; `host` puts the parts together; `server` is HTTP itself. Triggers:
+What is where: `__main__` is the command; `host` puts the parts together; `server` is HTTP itself. Triggers:
 `httptrigger` with `routes`; `webhook` (Event Grid) with `newtonsoft`; `queues` with `backoff` and `connection`;
 `timers` with `cron`. Around them: `keys`, `hostjson`, `metadata`. Workers: `pool`, `instance` and `process` on the
 host's side; `wire` between; `worker` the child, and `runtime/` how that loads and runs the app. For tests: `counts`,

@@ -106,7 +106,7 @@ _add("registry", "List Repositories (ABAC)", f"{_REGISTRY}/catalog/read")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`container` is the container, queue or table that is meant; empty where it is the account."""
+    """`container` is the container, queue or table; empty where it is the account."""
 
     operation: Operation
     container: str

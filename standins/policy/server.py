@@ -1,4 +1,4 @@
-"""Stands before the three services of a storage account, and keeps what was asked of them."""
+"""A proxy before the three services of a storage account, and keeps what was asked of them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def status(window: Open) -> Watched:
 
 @pytest.fixture
 def mirror(stack: Stack) -> Iterator[Mirroring]:
-    """With events held back: what stands came by a pull."""
+    """With events held back: what is in the mirror came by a pull."""
     with mirroring(stack) as opened:
         stack.registry.set_event_manner(hold=True)
         yield opened

@@ -18,7 +18,7 @@ HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>\'
 
 
 def untouched(page: Page) -> None:
-    """The text stands there as text."""
+    """The text is shown as text."""
     assert page.locator("img, iframe, main script").count() == 0
     assert page.evaluate("window.taken") is None
 

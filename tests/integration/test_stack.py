@@ -46,14 +46,14 @@ def arrives(stack: Stack, repository: str, tag: str = "latest", seconds: float =
     with ContainerClient(stack.blob_endpoint, stack.ready()["mirror_container"], **options) as container:
         reader = MirrorReader(container)
 
-        def stands() -> bool:
+        def is_mirrored() -> bool:
             try:
                 reader.resolve(repository, tag)
             except NotServed:
                 return False
             return True
 
-        return wait_for(stands, seconds) and verify_tag(reader, repository, tag).is_whole
+        return wait_for(is_mirrored, seconds) and verify_tag(reader, repository, tag).is_whole
 
 
 def test_a_push_stands_in_the_mirror_seconds_later(stack: Stack) -> None:

@@ -47,10 +47,10 @@ def test_a_manifest_stands_with_its_media_type_once_it_is_linked(store: MirrorSt
     made = manifest("one")
     assert store.manifests.find("team/app", made.digest) is None
     store.manifests.write("team/app", made)
-    stands = store.manifests.find("team/app", made.digest)
-    assert stands is not None
-    assert (stands.media_type, stands.size) == (OCI_MANIFEST, made.size)
-    assert store.manifests.read("team/app", stands).raw == made.raw
+    found = store.manifests.find("team/app", made.digest)
+    assert found is not None
+    assert (found.media_type, found.size) == (OCI_MANIFEST, made.size)
+    assert store.manifests.read("team/app", found).raw == made.raw
     assert store.manifests.find("team/other", made.digest) is None
 
 

@@ -13,7 +13,7 @@ from tests.interop.tunnels import carry
 
 
 class Relay:
-    """`with Relay(url) as relay:` serves at `relay.url` what stands at `url`; `relay.answered` counts the bytes that
+    """`with Relay(url) as relay:` serves at `relay.url` what is at `url`; `relay.answered` counts the bytes that
     come back from there, headers and the like included."""
 
     def __init__(self, url: str) -> None:

@@ -34,7 +34,7 @@ def repository() -> str:
     return f"clients/{secrets.token_hex(4)}"
 
 
-def stands(mirror: Mirroring, repository: str, tag: str, digest: str) -> Callable[[], bool]:
+def is_mirrored(mirror: Mirroring, repository: str, tag: str, digest: str) -> Callable[[], bool]:
     return lambda: str(mirror.tagged(repository, tag)) == digest
 
 
@@ -51,7 +51,7 @@ def test_what_one_client_pushes_comes_back_to_the_others(
     source = f"{mirror.stack.registry.host}/{repository}:v1"
     clients.push(program, tmp_path / "layout", "v1", source, many=shape in INDEXES)
     pushed = sha256(clients.manifest(program, source))
-    mirror.wait(stands(mirror, repository, "v1", pushed), what=f"{repository}:v1")
+    mirror.wait(is_mirrored(mirror, repository, "v1", pushed), what=f"{repository}:v1")
     for other in CLIENTS:
         assert sha256(clients.manifest(other, f"{stock}/{repository}:v1")) == pushed
         if other in ("oras", "regctl") or shape not in ARTIFACTS:
@@ -67,7 +67,7 @@ def test_an_image_that_skopeo_converts_is_mirrored_as_it_was_pushed(
     clients.run("skopeo", "copy", "--format", "v2s2", f"oci:{tmp_path / 'layout'}:v1", f"docker://{source}")
     raw = clients.manifest("skopeo", source)
     assert json.loads(raw)["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
-    mirror.wait(stands(mirror, repository, "v1", sha256(raw)))
+    mirror.wait(is_mirrored(mirror, repository, "v1", sha256(raw)))
     assert clients.manifest("skopeo", f"{stock}/{repository}:v1") == raw
     clients.pull("skopeo", f"{stock}/{repository}:v1", tmp_path / "pulled")
     listed = [json.loads(raw)["config"], *json.loads(raw)["layers"]]
@@ -89,7 +89,7 @@ def test_a_chart_comes_back_as_the_file_that_was_pushed(
         *("--config", f"{tmp_path / 'config.json'}:{types[0]}", f"{tmp_path / 'chart-0.1.0.tgz'}:{types[1]}"),
     )
     pushed = sha256(clients.manifest("oras", source))
-    mirror.wait(stands(mirror, repository, "0.1.0", pushed))
+    mirror.wait(is_mirrored(mirror, repository, "0.1.0", pushed))
     manifest = json.loads(clients.manifest("oras", f"{stock}/{repository}:0.1.0"))
     assert [manifest["config"]["mediaType"], manifest["layers"][0]["mediaType"]] == types
     for program in ("crane", "oras", "regctl"):
@@ -104,7 +104,7 @@ def test_a_signature_and_an_sbom_are_found_at_the_stock_registry(
     write_layout(tmp_path / "layout", image)
     source = f"{mirror.stack.registry.host}/{repository}:v1"
     clients.push("regctl", tmp_path / "layout", "v1", source, many=False)
-    mirror.wait(stands(mirror, repository, "v1", str(image.root.digest)))
+    mirror.wait(is_mirrored(mirror, repository, "v1", str(image.root.digest)))
     assert clients.referrers("oras", f"{stock}/{repository}:v1") == {}
 
     (tmp_path / "sbom.json").write_text('{"spdxVersion": "SPDX-2.3"}')
@@ -143,7 +143,7 @@ def test_a_signature_under_its_own_tag_is_a_tag_like_any_other(
     assert signature.tag is not None
     for tag in ("v1", signature.tag):
         clients.push("oras", tmp_path / "layout", tag, f"{source}:{tag}", many=False)
-    mirror.wait(stands(mirror, repository, signature.tag, str(signature.root.digest)))
+    mirror.wait(is_mirrored(mirror, repository, signature.tag, str(signature.root.digest)))
     assert set(clients.run("crane", "ls", f"{stock}/{repository}").split()) == {"v1", signature.tag}
     assert sha256(clients.manifest("crane", f"{stock}/{repository}:{signature.tag}")) == str(signature.root.digest)
 
@@ -179,7 +179,7 @@ def test_a_small_push_stands_in_the_mirror_within_three_seconds(
         write_layout(layout, image)
         clients.push("crane", layout, f"v{number}", f"{mirror.stack.registry.host}/{repository}:v{number}", many=False)
         begun = time.monotonic()
-        mirror.wait(stands(mirror, repository, f"v{number}", str(image.root.digest)))
+        mirror.wait(is_mirrored(mirror, repository, f"v{number}", str(image.root.digest)))
         took.append(time.monotonic() - begun)
     took.sort()
     assert took[18] <= 3, f"median {statistics.median(took):.2f} s, 95th percentile {took[18]:.2f} s, all: {took}"
