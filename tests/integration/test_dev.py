@@ -25,7 +25,8 @@ def clone(tmp_path: Path) -> ModuleType:
 
 
 def make_clone(folder: Path) -> ModuleType:
-    for name in ("dev.py", *dev.CHECKS_PACKAGES, "tools/azurite/package-lock.json", "tools/node/requirements.txt"):
+    locks = ("tools/azurite/package-lock.json", "tools/kusto/package-lock.json", "tools/node/requirements.txt")
+    for name in ("dev.py", *dev.CHECKS_PACKAGES, *locks):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
     spec = importlib.util.spec_from_file_location("dev_of_another_clone", folder / "dev.py")
@@ -76,10 +77,22 @@ def test_tools_are_complete_while_the_lock_they_were_made_from_stands(clone: Mod
     assert not clone.tools_are_complete()
 
 
-def test_the_lock_names_no_registry_and_has_a_checksum_for_every_package() -> None:
-    packages = json.loads((ROOT / "tools" / "azurite" / "package-lock.json").read_text())["packages"]
+def test_the_language_service_is_complete_while_the_lock_it_was_made_from_stays(clone: ModuleType) -> None:
+    assert not clone.language_service_is_complete()
+    folder = clone.TOOLS / "kusto"
+    folder.mkdir(parents=True)
+    assert not clone.language_service_is_complete(), "half of it is there"
+    (folder / clone.STAMP).write_text(clone.service_lock())
+    assert clone.language_service_is_complete()
+    (clone.ROOT / "tools" / "kusto" / "package-lock.json").write_text("{}")
+    assert not clone.language_service_is_complete()
+
+
+@pytest.mark.parametrize(("tool", "at_least"), [("azurite", 100), ("kusto", 1)])
+def test_a_lock_names_no_registry_and_has_a_checksum_for_every_package(tool: str, at_least: int) -> None:
+    packages = json.loads((ROOT / "tools" / tool / "package-lock.json").read_text())["packages"]
     installed = [package for name, package in packages.items() if name]
-    assert len(installed) > 100
+    assert len(installed) >= at_least
     assert not any("resolved" in package for package in installed)
     assert all(package.get("integrity") or package.get("link") for package in installed)
 
