@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
+from acrmirror.jobs import JobRecords
 from acrmirror.mirror import MirrorStore
 from standins.foundation import Account
 from standins.stack import Stack
-from testkit.stack import CONTAINER
+from testkit.stack import CONTAINER, TABLE
 from tests.integration.command import Command
 from tests.integration.entities import remove_entity
 from tests.integration.http_api import Caller
@@ -30,6 +31,14 @@ def store(account: Account) -> Iterator[MirrorStore]:
         account.blob_endpoint, CONTAINER, account.identity.credential(), trust_bundle=account.ca
     ) as opened:
         yield opened
+
+
+@pytest.fixture
+def records(account: Account) -> Iterator[JobRecords]:
+    """An empty table of records, in an account of the test's own."""
+    opened = JobRecords.open(account.table_endpoint, TABLE, account.identity.credential(), account.ca)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Claims on layers: whose they are, and how soon a dead worker's are free again (rule W2)."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,13 +23,6 @@ from tests.integration.running import app_of, job_for, table_answering
 LAYER = Digest.of(b"a layer")
 JOB = Job.of_pull(Reference("team/app", "v1"), "first")
 OTHER = Job.of_pull(Reference("team/other", "v1"), "other")
-
-
-@pytest.fixture
-def records(account: Account) -> Iterator[JobRecords]:
-    opened = JobRecords.open(account.table_endpoint, TABLE, account.identity.credential(), account.ca)
-    yield opened
-    opened.close()
 
 
 def rows(records: JobRecords) -> list[Entity]:

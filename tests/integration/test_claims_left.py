@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +10,9 @@ import pytest
 from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
 from acrmirror.work import Job, RecordFields
-from standins.foundation import Account, Foundation
+from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
-from testkit.stack import TABLE
 from tests.integration.entities import claims_in
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, table_answering
@@ -111,13 +110,6 @@ def test_a_run_that_released_all_asks_no_more_at_its_end(bare_mirror: Mirroring,
     assert about
     assert set(about) == {"DELETE"}
     assert bare_mirror.claims(job.id) == []
-
-
-@pytest.fixture
-def records(account: Account) -> Iterator[JobRecords]:
-    opened = JobRecords.open(account.table_endpoint, TABLE, account.identity.credential(), account.ca)
-    yield opened
-    opened.close()
 
 
 def left(records: JobRecords) -> list[str]:

@@ -1,6 +1,5 @@
 """Pulls that are under way: the same one asked again finds it, and one that died does not block."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -10,17 +9,8 @@ from acrmirror.jobs import Flights, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.work import Job, State
-from standins.foundation import Account
-from testkit.stack import TABLE
 
 IMAGE = Reference("team/app", "1.2")
-
-
-@pytest.fixture
-def records(account: Account) -> Iterator[JobRecords]:
-    opened = JobRecords.open(account.table_endpoint, TABLE, account.identity.credential(), account.ca)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

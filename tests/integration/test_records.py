@@ -14,11 +14,10 @@ import pytest
 from acrmirror.errors import Denied, MirrorError, NotFound, Unavailable
 from acrmirror.jobs import JobRecords, Recorder, TableClaims
 from acrmirror.jobs.records import error_fields
-from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.storage import Entity, Outcome
-from acrmirror.work import Job, RecordFields
+from acrmirror.work import Job
 from standins.foundation import Account, Foundation
 from testkit.stack import TABLE
 from tests.integration.entities import entity_of, put_entity, table_client
@@ -71,13 +70,6 @@ def answering(foundation: Foundation) -> Iterator[Callable[..., str]]:
 @contextmanager
 def records_of(account: Account, table: str) -> Iterator[JobRecords]:
     opened = JobRecords.open(account.table_endpoint, table, account.identity.credential(), account.ca)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def records(account: Account) -> Iterator[JobRecords]:
-    opened = JobRecords.open(account.table_endpoint, TABLE, account.identity.credential(), account.ca)
     yield opened
     opened.close()
 
@@ -210,63 +202,6 @@ def test_a_final_record_is_not_buried(records: JobRecords) -> None:
     record = records.get(job(1).id)
     assert record is not None
     assert record.state == "done"
-
-
-def test_reporting_writes_at_most_once_a_second_and_passes_on_a_request_to_cancel(records: JobRecords) -> None:
-    recorder = Recorder(records, job(1), "first", 1)
-    recorder.begin()
-    done = 0
-    stopped = threading.Event()
-    etags = set()
-
-    def figures() -> RecordFields:
-        nonlocal done
-        done += 1
-        return {"bytes_done": done}
-
-    with Reporting(recorder, figures, lambda reason: stopped.set()):
-        for _ in range(25):
-            time.sleep(0.1)
-            record = records.get(job(1).id)
-            assert record is not None
-            etags.add(record.etag)
-        assert len(etags) <= 4
-        records.change(job(1).id, {"cancel_requested": True})
-        assert stopped.wait(5)
-    assert recorder.cancel_requested
-
-
-def test_what_nobody_expected_ends_neither_the_reporting_nor_the_run(
-    records: JobRecords, caplog: pytest.LogCaptureFixture
-) -> None:
-    recorder = Recorder(records, job(1), "first", 1)
-    recorder.begin()
-    failing = iter([ZeroDivisionError("no figures"), KeyError("nor now")])
-
-    def figures() -> RecordFields:
-        for error in failing:
-            raise error
-        return {"bytes_done": 7}
-
-    def bytes_done() -> object:
-        record = records.get(job(1).id)
-        return record and record.fields.get("bytes_done")
-
-    stopped = threading.Event()
-
-    def stop(reason: str) -> None:
-        stopped.set()
-        raise RuntimeError("can't be stopped")
-
-    with Reporting(recorder, figures, stop):
-        end = time.monotonic() + 10
-        while bytes_done() != 7:
-            assert time.monotonic() < end, caplog.messages
-            time.sleep(0.1)
-        records.change(job(1).id, {"cancel_requested": True})
-        assert stopped.wait(5)
-    told = [str(line.exc_info[1]) for line in caplog.records if line.exc_info]
-    assert told == ["no figures", "'nor now'", "can't be stopped"]
 
 
 def test_a_missing_table_says_what_to_do(account: Account) -> None:

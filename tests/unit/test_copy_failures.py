@@ -157,6 +157,17 @@ def test_manifests_that_weigh_too_much_together_are_not_all_held(registry: Regis
     assert registry.times("manifest") <= MAX_GRAPH_BYTES // len(text) + 4
 
 
+@pytest.mark.parametrize("less", [0, 1])
+def test_as_much_as_the_limit_is_allowed(
+    registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, less: int
+) -> None:
+    child = registry.image("child")
+    root = registry.index(child)
+    monkeypatch.setattr("acrmirror.copying.reading.MAX_GRAPH_BYTES", child.size + root.size - less)
+    failure = copy(registry, mirror, root.digest).digest_failure
+    assert isinstance(failure, TooLarge) if less else failure is None
+
+
 def test_each_digest_is_visited_once(registry: Registry, mirror: Mirror) -> None:
     shared = registry.image("shared")
     root = registry.index(registry.index(shared), registry.index(shared, registry.image("one")), shared)
