@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--most", type=int, default=16, help="test files that are tried on a mutant")
     parser.add_argument("--rooms", nargs="*", default=ROOMS, help="folders below acrmirror/")
     parser.add_argument("--tests", nargs="*", default=("unit", "integration"), help="folders below tests/")
     parser.add_argument("--map", type=Path, default=MAP, help="where the coverage is kept; delete it to measure anew")
@@ -42,10 +43,10 @@ def main(argv: list[str] | None = None) -> int:
         tests = sorted(file for file in files if "infra" not in file.name)
         covering.measure(ROOT, tests, given.processes, given.map)
         return 0
-    return run(given.map, given.verdicts, given.rooms, given.count, given.seed, given.processes)
+    return run(given.map, given.verdicts, given.rooms, given.count, given.seed, given.processes, given.most)
 
 
-def run(map_file: Path, verdict_file: Path, rooms: list[str], count: int, seed: int, processes: int) -> int:
+def run(map_file: Path, verdict_file: Path, rooms: list[str], count: int, seed: int, processes: int, most: int) -> int:
     """Prints the verdicts as they come, and keeps them: who is interrupted goes on with the rest. Exit 1 if more than
     one in twenty survived."""
     coverings = covering.read(map_file)
@@ -69,7 +70,7 @@ def run(map_file: Path, verdict_file: Path, rooms: list[str], count: int, seed: 
                 return before
             copy = copies.get()
             try:
-                verdict = mutating.judge(copy, mutation, coverings)
+                verdict = mutating.judge(copy, mutation, coverings, most)
             finally:
                 copies.put(copy)
             with lock:

@@ -48,15 +48,15 @@ OPERATORS = (
     "core/ReplaceComparisonOperator_NotIn_In",
 )
 """Mistakes that a person makes. Left out are those in annotations and decorators, which no test could notice."""
+QUICK_FILE = 4.0
 MARGIN = 30.0
 """Seconds that a test file may take beyond three times its usual; then the mutant has stalled it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`mutant` names it; `noticed_by` is the test file that failed or stalled, or "the
-    parser", None for a survivor; `tried` how many
-    files were run."""
+    """`mutant` names it; `noticed_by` is the test file that failed or stalled, or "the parser", None for a survivor;
+    `tried` how many files were run."""
 
     mutant: str
     noticed_by: str | None
@@ -102,23 +102,27 @@ def _is_a_mistake(mutation: MutationSpec) -> bool:
     return mutation.operator_name in OPERATORS
 
 
-def judge(copy: Path, mutation: MutationSpec, coverings: list[Covering]) -> Verdict:
-    """Runs the test files that run the mutant's line, the quickest first, until one fails."""
+def judge(copy: Path, mutation: MutationSpec, coverings: list[Covering], most: int) -> Verdict:
+    """Runs the test files that run the mutant's line until one fails, at most `most` of them: those that take a second
+    or two first, then those that are most about its module."""
     begun = time.monotonic()
     module = str(mutation.module_path)
     first, last = mutation.start_pos[0], mutation.end_pos[0]
-    concerned = sorted(
-        (it for it in coverings if any(first <= line <= last for line in it.lines.get(module, ()))),
-        key=lambda it: it.seconds,
-    )
+    concerned = [it for it in coverings if any(first <= line <= last for line in it.lines.get(module, ()))]
+    concerned.sort(key=lambda it: (it.seconds > QUICK_FILE, -_share(it, module)))
     tried = 0
     with _mutated(copy / module, mutation) as diff:
         if not _parses(copy / module):
             return Verdict(name_of(mutation), "the parser", 0, time.monotonic() - begun, diff)
-        for tried, covering in enumerate(concerned, 1):
+        for tried, covering in enumerate(concerned[:most], 1):
             if not _passes(copy, covering):
                 return Verdict(name_of(mutation), covering.test, tried, time.monotonic() - begun, diff)
     return Verdict(name_of(mutation), None, tried, time.monotonic() - begun, diff)
+
+
+def _share(covering: Covering, module: str) -> float:
+    """How much of what a test file runs is of this module."""
+    return len(covering.lines.get(module, ())) / max(1, sum(map(len, covering.lines.values())))
 
 
 @contextmanager
