@@ -29,7 +29,9 @@ from acrmirror.sync.tally import Tally
 from acrmirror.work import FINAL_STATES, Job, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
-"""Seconds between attempts at one listing; what asks for more patience than 30 gets 30."""
+"""Seconds between attempts at one listing."""
+LONGEST_PAUSE = 30.0
+"""Seconds for what asks for more patience."""
 TAGS_PAGE = 1000
 THREADS = 8
 NAMES = 100
@@ -269,7 +271,7 @@ class Sweeping:
             except (NotFound, Denied):
                 raise
             except Transient as error:
-                self._cancel.wait(min(30.0, max(pause, error.retry_after or 0.0)))
+                self._cancel.wait(min(LONGEST_PAUSE, max(pause, error.retry_after or 0.0)))
         self._check()
         return attempt()
 

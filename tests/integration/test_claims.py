@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from acrmirror.errors import Unavailable
 from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
@@ -97,6 +98,23 @@ def test_a_claim_of_a_job_without_a_record_is_left_to_go_stale(records: JobRecor
     other = TableClaims(records.table, 0.5, records).of(Holder.of(OTHER, "other", 1))
     assert other.acquire(LAYER) is None
     time.sleep(0.7)
+    assert other.acquire(LAYER) is not None
+
+
+def test_a_claim_of_a_job_whose_record_can_not_be_read_is_left_to_go_stale(
+    records: JobRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Recorder(records, JOB, "first", 1).begin()
+    assert TableClaims(records.table).of(Holder.of(JOB, "first", 1)).acquire(LAYER)
+    records.change(JOB.id, {"state": "done"})
+    other = TableClaims(records.table, records=records).of(Holder.of(OTHER, "other", 1))
+
+    def fail(identity: str) -> None:
+        raise Unavailable(f"read the record {identity}", "the table is away", "Later.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "get", fail)
+        assert other.acquire(LAYER) is None
     assert other.acquire(LAYER) is not None
 
 

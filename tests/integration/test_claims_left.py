@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from acrmirror.errors import Unavailable
 from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
 from acrmirror.work import Job, RecordFields
@@ -132,6 +133,26 @@ def test_a_claim_whose_renewal_was_answered_to_nobody_is_gone_with_its_run(recor
     claim = claims.acquire(LAYER)
     assert claim is not None
     claim._etag = 'W/"of before"'
+    claim.release()
+    assert left(records) != []
+    claims.close()
+    assert left(records) == []
+
+
+def test_a_claim_whose_answer_was_lost_is_gone_with_its_run(
+    records: JobRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer is copied unclaimed, as far as the run knows."""
+    claims, swap = TableClaims(records.table).of(Holder.of(JOB, "first", 1)), records.table.swap
+
+    def swap_and_lose(*given: object) -> object:
+        swap(*given)  # type: ignore[arg-type]
+        raise Unavailable("claim", "the answer was lost", "Later.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records.table, "swap", swap_and_lose)
+        claim = claims.acquire(LAYER)
+    assert claim is not None
     claim.release()
     assert left(records) != []
     claims.close()

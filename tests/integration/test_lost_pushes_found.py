@@ -1,12 +1,14 @@
 """A push that ended as `gone` and is in the mirror later, by a check, does not say `gone` any more (rules L5, L11)."""
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from acrmirror.app import App
+from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest
 from acrmirror.work import Job, Record
 from testkit.images import oci_image
@@ -108,3 +110,31 @@ def test_it_is_asked_for_until_the_lag_window_is_over_and_stays_gone_if_it_is(ba
     assert (after.state, after.fields["missing"], after.fields["check_state"]) == ("gone", True, "gone")
     assert after.fields["error_answered"] == before.fields["error_answered"]
     assert sent(mirror) == []
+
+
+def test_what_failed_or_was_lost_is_logged_as_an_error_and_a_tag_that_is_gone_is_not(
+    bare_mirror: Mirroring, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirror = bare_mirror
+    caplog.set_level(logging.INFO, "acrmirror")
+    names = ("lost/logged", "gone/logged", "failed/logged")
+    images = {name: mirror.push(name, oci_image(name)) for name in names}
+    long_ago = failing_since("not-found", datetime.now(UTC) - timedelta(hours=1))
+    old = from_datetime(datetime.now(UTC) - timedelta(days=1))
+    with app_of(mirror, **AGES) as app:
+        hidden(mirror, images["lost/logged"].root.digest, "latest")
+        lost(mirror, app, job_for("lost/logged", images["lost/logged"]))
+        mirror.stack.registry.clear_faults()
+        mirror.pusher.delete_tag("gone/logged", "latest")
+        gone = Job.of_event(job_for("gone/logged", images["gone/logged"]).reference, "gone", old)
+        app.dispatch.run(gone.later(long_ago, fresh=False).to_json(), 1)
+        mirror.stack.registry.set_faults([{"match": {"kind": "manifest", "path": ".*failed.*"}, "do": {"status": 500}}])
+        since_yesterday = failing_since("unavailable", datetime.now(UTC) - timedelta(days=1))
+        failed = job_for("failed/logged", images["failed/logged"]).later(since_yesterday, fresh=False)
+        app.dispatch.run(failed.to_json(), 1)
+    levels = {name: {it.levelno for it in caplog.records if name in it.getMessage()} for name in names}
+    assert {name: logging.ERROR in found for name, found in levels.items()} == {
+        "lost/logged": True,
+        "gone/logged": False,
+        "failed/logged": True,
+    }

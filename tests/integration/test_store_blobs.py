@@ -164,6 +164,18 @@ def test_a_commit_of_another_length_than_the_descriptors_is_found_out(account: A
             assert odd.blobs.has(described(data))
 
 
+@pytest.mark.parametrize(("size", "writes"), [(0, 1), (1000, 1), (20 * MIB, 4)])
+def test_a_blob_costs_as_many_writes_as_it_has_blocks_and_one_for_several(
+    account: Account, foundation: Foundation, size: int, writes: int
+) -> None:
+    with StorageProxy(account.ca, foundation.certificates.server) as proxy:
+        proxy.upstream = account.blob_endpoint
+        credential = account.identity.credential()
+        with MirrorStore.open(proxy.endpoint, CONTAINER, credential, trust_bundle=account.ca) as counted:
+            write(counted, content(size))
+        assert proxy.writes == writes
+
+
 def test_a_put_goes_through_while_another_writer_has_blocks_staged(
     store: MirrorStore, container: ContainerClient
 ) -> None:
