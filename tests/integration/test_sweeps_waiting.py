@@ -98,6 +98,23 @@ def test_a_sweep_waits_for_a_registry_that_goes_away_after_its_list_of_repositor
     assert "away/one: " in ended.fields["error_answered"]
 
 
+def test_whether_the_registry_is_away_is_asked_once_for_each_repository_that_fails(mirror: Mirroring) -> None:
+    registry = mirror.stack.registry
+    for name in ("asked/one", "asked/two", "asked/three"):
+        mirror.push(name, oci_image(name, tag="v1"))
+
+    def catalogs(seed: str) -> int:
+        registry.reset_requests()
+        app.dispatch.run(Sweep.now(("asked/*",), seed, dry_run=True).to_json(), 1)
+        return len(registry.requests(kind="catalog"))
+
+    with app_of(mirror) as app:
+        catalogs("asks for a token, too")
+        pages = catalogs("none fails")
+        registry.set_faults([{"match": {"path": "^/acr/v1/asked/one"}, "do": {"status": 503}}])
+        assert catalogs("one fails") == pages + 1
+
+
 @pytest.mark.parametrize("service", ["table", "blob"])
 def test_a_sweep_waits_for_storage_that_goes_away_while_it_compares(
     mirror: Mirroring, foundation: Foundation, service: str
