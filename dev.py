@@ -2,7 +2,8 @@
 """Everything a developer runs, from a fresh clone on: `python3 dev.py demo`, `test`, `up`, `bench`, `lint`.
 
 Needs Python 3.11 or newer on Linux or macOS and nothing else. The first run makes two folders beside this file, and
-touches nothing outside: `.venv/` with the pinned Python packages, `.tools/` with Node.js and Azurite.
+touches nothing outside: `.venv/` with the pinned Python packages, `.tools/` with Node.js and Azurite. It is one file,
+since it runs before anything of ours can be imported.
 """
 
 from __future__ import annotations
