@@ -93,7 +93,7 @@ class App:
                 dispatch=Dispatch(runner, sweep_runner, Burial(records, claims, telemetry)),
                 pulls=Pulls(settings, registry, queue, records),
                 sweeps=sweeps,
-                timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims),
+                timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
                 images=Images(settings, store),
                 health=HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours),
                 telemetry=telemetry,

@@ -161,6 +161,45 @@ param lagMinutes int = 15
 @maxValue(48)
 param quietHours int = 0
 
+@description('Minutes for which the next message of a queue may wait before an alert is raised. A message that was sent with a delay waits for that, too.')
+@minValue(10)
+@maxValue(1440)
+param waitMinutes int = 60
+
+@description('Messages in the queue of comparisons, and of what they ask for, that may be there for two hours before an alert is raised.')
+@minValue(0)
+@maxValue(1000000)
+param backfillMessages int = 1000
+
+@description('Hours since the last complete comparison of everything beyond which an alert is raised; 0 is two periods of compareHours and an hour.')
+@minValue(0)
+@maxValue(1440)
+param comparedHours int = 0
+
+@description('Pushes in a quarter of an hour that may end without their image in the mirror, for each cause, before an alert is raised.')
+@minValue(0)
+@maxValue(1000)
+param lostPushes int = 0
+
+@description('Runs of functions in a quarter of an hour that may end in an exception before an alert is raised.')
+@minValue(0)
+@maxValue(1000)
+param failedRuns int = 5
+
+@description('Runs in a quarter of an hour that may end in another attempt, for each cause, before an alert is raised.')
+@minValue(0)
+@maxValue(10000)
+param retriedRuns int = 20
+
+@description('Deliveries of events in a quarter of an hour that may fail before an alert is raised.')
+@minValue(0)
+@maxValue(10000)
+param deliveryFailures int = 5
+
+@description('Seconds between two questions to /api/live from each of three places in the world, beyond whose failure an alert is raised; 0 asks nothing.')
+@allowed([0, 300, 600, 900])
+param liveSeconds int = 900
+
 @description('Days for which the workspace keeps what comes in. The tables of Application Insights keep 90 days at least.')
 @minValue(30)
 @maxValue(730)
@@ -332,6 +371,7 @@ module functions 'modules/functions.bicep' = {
     siteUpdateStrategy: siteUpdateStrategy
     subnetId: needsNetwork ? private.?outputs.appSubnetId ?? '' : ''
     allowedCallers: allowedCallers
+    isAskedWhetherItLives: liveSeconds > 0
     tags: allTags
   }
   dependsOn: [mirrorRoles, registryRoles]
@@ -359,18 +399,40 @@ module alerts 'modules/alerts.bicep' = {
     namePrefix: 'mirror-${token}'
     location: region
     workspaceId: telemetry.outputs.workspaceId
-    hostAccount: hostAccount
     topicName: topicName
     topicSubscription: registrySubscription
     topicResourceGroup: topicResourceGroup
     appName: appName
     emails: alertEmails
-    lagMinutes: lagMinutes
-    quietHours: quietHours
+    limits: {
+      lagMinutes: lagMinutes
+      quietHours: quietHours
+      comparedHours: comparedHours
+      waitMinutes: waitMinutes
+      backfillMessages: backfillMessages
+      lostPushes: lostPushes
+      failedRuns: failedRuns
+      retriedRuns: retriedRuns
+      deliveryFailures: deliveryFailures
+    }
     compareHours: compareHours
     tags: allTags
   }
-  dependsOn: [events, hostStorage]
+  dependsOn: [events]
+}
+
+module availability 'modules/availability.bicep' = if (liveSeconds > 0) {
+  name: 'availability-${token}'
+  scope: group
+  params: {
+    name: 'mirror-${token}-live'
+    location: region
+    componentId: telemetry.outputs.componentId
+    hostName: functions.outputs.hostName
+    everySeconds: liveSeconds
+    actionGroupId: alerts.outputs.actionGroupId
+    tags: allTags
+  }
 }
 
 module serve 'modules/serve.bicep' = if (serveMirror) {

@@ -18,3 +18,17 @@ type zones = {
 @export()
 @description('A variable that is set to nothing, as a workflow does with each that nobody set, counts as not set.')
 func text(given string, otherwise string) string => empty(given) ? otherwise : given
+
+@description('Beyond what somebody is told; main.bicep says of each what it is.')
+@export()
+type limitsOf = {
+  lagMinutes: int
+  quietHours: int
+  comparedHours: int
+  waitMinutes: int
+  backfillMessages: int
+  lostPushes: int
+  failedRuns: int
+  retriedRuns: int
+  deliveryFailures: int
+}

@@ -60,6 +60,7 @@ class Intake:
                     self._refusals.settle(event.id)
         except MirrorError as error:
             _log.warning("No record yet of %s: %s", job.id, error)
+        self._telemetry.event_taken(job.kind)
 
     def _send(self, job: Job) -> None:
         try:

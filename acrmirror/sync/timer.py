@@ -1,19 +1,19 @@
 """The timer that has everything compared: what events missed is found and copied without a person.
 
-A tick only looks at how old the last comparison is, and asks for a sweep when it is due. So a tick that is missed is
-made up for by the next, and it does not matter on how many instances it ticks.
+A tick only measures the queues, looks at how old the last comparison is, and asks for a sweep when it is due. So a tick
+that is missed is made up for by the next, and it does not matter on how many instances it ticks.
 """
 
 import logging
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.errors import MirrorError, NotCompared
-from acrmirror.jobs import JobRecords, TableClaims
+from acrmirror.jobs import JobQueue, JobRecords, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.sync.comparisons import Compared, Comparisons
 from acrmirror.sync.sweeps import Sweeps
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import FINAL_STATES, JobId, Sweep
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, FINAL_STATES, JOB_QUEUE, JobId, Sweep
 
 EVERYTHING = ("*",)
 SLACK = timedelta(minutes=5)
@@ -35,6 +35,7 @@ class Timer:
         records: JobRecords,
         telemetry: Telemetry,
         claims: TableClaims,
+        queue: JobQueue,
     ) -> None:
         self._period = timedelta(hours=hours)
         self._sweeps = sweeps
@@ -42,6 +43,7 @@ class Timer:
         self._records = records
         self._telemetry = telemetry
         self._claims = claims
+        self._queue = queue
 
     def tick(self, now: datetime | None = None) -> None:
         """Asks for a sweep over everything, if one is due. Raises what keeps it from that; the next tick tries again.
@@ -49,9 +51,11 @@ class Timer:
         The sweep's id follows from when it was due: instances that tick at once, and a tick after one that died
         between its message and its note, send the same sweep, which is run once (rule W6).
 
-        Claims that their runs left in the table are deleted, too, whatever the period is.
+        Claims that their runs left in the table are deleted, too, and what waits in the queues is measured, whatever
+        the period is.
         """
         now = now or datetime.now(UTC)
+        self._measure_queues(now)
         self._sweep_claims(now)
         if not self._period:
             return
@@ -65,6 +69,17 @@ class Timer:
             self._sweeps.send(sweep)
             _log.info("Enqueued %s: everything was compared last at %s", sweep.id, known.whole or "no time")
         self._comparisons.ask(known, sweep.id, at)
+
+    def _measure_queues(self, now: datetime) -> None:
+        """By the app itself, since storage measures its queues once in hours."""
+        for name in (JOB_QUEUE, DEAD_QUEUE, BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE):
+            try:
+                depth = self._queue.depth(name)
+            except MirrorError as error:
+                _log.warning("Nobody is told what waits in %s: %s", name, error)
+                continue
+            age = (now - depth.oldest).total_seconds() if depth.oldest is not None else None
+            self._telemetry.waiting(name, depth.messages, age)
 
     def _sweep_claims(self, now: datetime) -> None:
         try:

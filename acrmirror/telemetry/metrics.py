@@ -19,12 +19,26 @@ class JobMetrics:
         )
         self._lag = meter.create_histogram("acrmirror.push.lag", "s", "From a push until its image is in the mirror")
         self._jobs = meter.create_counter("acrmirror.jobs", "{job}", "Jobs that came to an end")
-        self._lost = meter.create_counter("acrmirror.push.lost", "{push}", "Pushes gone before they were in the mirror")
+        self._lost = meter.create_counter("acrmirror.push.lost", "{push}", "Pushes that ended without their digest")
+        self._events = meter.create_counter("acrmirror.events", "{event}", "Events whose job is in the queue")
+        self._messages = meter.create_histogram("acrmirror.queue.messages", "{message}", "Messages in a queue")
+        self._waited = meter.create_histogram("acrmirror.queue.age", "s", "Since the next message of a queue was sent")
         self._refused = meter.create_counter("acrmirror.events.refused", "{event}", "Events answered with an error")
         self._retries = meter.create_counter("acrmirror.retries", "{run}", "Runs that end in another attempt")
         self._bytes = meter.create_counter("acrmirror.copy.io", "By", "Bytes of blobs that crossed the network")
         self._layers = meter.create_counter("acrmirror.layers", "{layer}", "Layers and configs of images")
         self._requests = meter.create_counter("acrmirror.registry.requests", "{request}", "Answers of the registry")
+
+    def event_taken(self, kind: str) -> None:
+        """Counts one delivery of an event whose job of this kind is in the queue."""
+        self._events.add(1, {"kind": kind})
+
+    def waiting(self, queue: str, messages: int, age: float | None) -> None:
+        """How many messages are in a queue, those under way and delayed included, and since when the next one is, in
+        seconds; None where none can be had. Histograms, as for `compared`."""
+        self._messages.record(messages, {"queue": queue})
+        if age is not None:
+            self._waited.record(max(0.0, age), {"queue": queue})
 
     def event_refused(self, code: str) -> None:
         """Counts one delivery of an event that was answered with an error; `code` says why."""
@@ -48,8 +62,9 @@ class JobMetrics:
             # The registry's clock may be ahead of this one.
             lag = to_datetime(record["finished"]) - to_datetime(record["at"])
             self._lag.record(max(0.0, lag.total_seconds()))
-        if (kind, state) == ("event", "gone") and record.get("missing"):
-            self._lost.add(1)
+        gone_too_soon = state == "gone" and record.get("missing")
+        if kind == "event" and (gone_too_soon or state in ("failed", "cancelled")):
+            self._lost.add(1, {"error.type": record.get("error_code") or state})
         for direction, count in (("read", record.get("bytes_read")), ("written", record.get("bytes_written"))):
             if count:
                 self._bytes.add(count, {"direction": direction})

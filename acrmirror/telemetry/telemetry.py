@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Counts runs as they end, and events that are refused, if it has where to send that to. Thread-safe.
+    """Counts runs as they end, events, and what waits, if it has where to send that to. Thread-safe.
 
     OpenTelemetry and its exporter (0.3 s of CPU) are imported when the first of these happens, so that no cold start
     pays for them. Whatever goes wrong in here is logged and goes no further.
@@ -49,6 +49,14 @@ class Telemetry:
     def run_ended(self, record: RecordFields) -> None:
         """See `JobMetrics.run_ended`."""
         self._count("a run", lambda metrics: metrics.run_ended(record))
+
+    def event_taken(self, kind: str) -> None:
+        """See `JobMetrics.event_taken`."""
+        self._count("an event", lambda metrics: metrics.event_taken(kind))
+
+    def waiting(self, queue: str, messages: int, age: float | None) -> None:
+        """See `JobMetrics.waiting`."""
+        self._count("what waits in a queue", lambda metrics: metrics.waiting(queue, messages, age))
 
     def event_refused(self, code: str) -> None:
         """See `JobMetrics.event_refused`."""

@@ -211,6 +211,7 @@ _OPERATIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "<": (lambda left, right: left < right, "less"),
     "<=": (lambda left, right: left <= right, "lessOrEquals"),
     "+": (lambda left, right: left + right, "add"),
+    "*": (lambda left, right: left * right, "mul"),
 }
 
 

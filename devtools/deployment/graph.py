@@ -27,6 +27,7 @@ _SHORT = {
     "Microsoft.Insights/actionGroups": "action group",
     "Microsoft.Insights/scheduledQueryRules": "log alert",
     "Microsoft.Insights/metricAlerts": "metric alert",
+    "Microsoft.Insights/webtests": "availability test",
     "Microsoft.Network/virtualNetworks": "network",
     "Microsoft.Network/privateEndpoints": "private endpoint",
     "Microsoft.App/managedEnvironments": "Container Apps environment",

@@ -1,5 +1,5 @@
 // What somebody should be told of. docs/operate.md says for each what to do.
-import { tagsOf } from '../types.bicep'
+import { limitsOf, tagsOf } from '../types.bicep'
 
 @description('Begins the names of the rules.')
 param namePrefix string
@@ -9,9 +9,6 @@ param location string
 
 @description('ARM id of the workspace.')
 param workspaceId string
-
-@description('The app\'s own account in this resource group.')
-param hostAccount string
 
 @description('Name of the registry\'s topic.')
 param topicName string
@@ -28,11 +25,8 @@ param appName string
 @description('Who is told.')
 param emails string[]
 
-@description('Minutes that a push may take to arrive.')
-param lagMinutes int
-
-@description('Hours that may pass without an event; 0 compares with what is usual.')
-param quietHours int
+@description('Beyond what somebody is told.')
+param limits limitsOf
 
 @description('Hours between two comparisons of everything; 0 is never, and then nobody is told of their age.')
 param compareHours int
@@ -57,17 +51,19 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-// `column` is what is summed up, for each `cause` apart; without one, rows are counted.
+var comparedHours = limits.comparedHours > 0 ? limits.comparedHours : 2 * compareHours + 1
+// `column` is what is summed up, for each `cause` apart; without one, rows are counted. `window` is how far back it looks.
 var logAlerts = [
   {
     name: 'dead-job'
-    displayName: 'A copy job crashed its worker too often'
-    description: 'Its message came to the poison queue. Its record says what was asked; docs/operate.md#a-job-is-dead says what to do.'
+    displayName: 'The platform gave up on a copy job'
+    description: 'Its message came to the poison queue: it crashed its worker too often, or can not be read. Its record says what was asked; docs/operate.md#a-job-is-dead says what to do.'
     query: loadTextContent('../alerts/dead-jobs.kql')
     column: ''
     threshold: 0
     severity: 1
     every: 'PT5M'
+    window: 'PT5M'
   }
   {
     name: 'failing-runs'
@@ -75,29 +71,32 @@ var logAlerts = [
     description: 'Runs end in an exception, so the platform repeats them. docs/operate.md#functions-fail says what to do.'
     query: loadTextContent('../alerts/failing-runs.kql')
     column: ''
-    threshold: 5
+    threshold: limits.failedRuns
     severity: 2
     every: 'PT15M'
+    window: 'PT15M'
   }
   {
     name: 'late-pushes'
     displayName: 'Pushes arrive late in the mirror'
     description: 'From push to mirror took longer than the deployment allows. docs/operate.md#pushes-are-late says what to do.'
-    query: loadTextContent('../alerts/late-pushes.kql')
+    query: replace(loadTextContent('../alerts/late-pushes.kql'), '{minutes}', string(limits.lagMinutes))
     column: ''
     threshold: 0
     severity: 2
     every: 'PT15M'
+    window: 'PT15M'
   }
   {
     name: 'failed-jobs'
     displayName: 'Copy jobs fail'
-    description: 'Jobs ended as failed; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    description: 'Jobs other than pushes ended as failed; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
     query: loadTextContent('../alerts/failed-jobs.kql')
     column: 'jobs'
     threshold: 0
     severity: 2
     every: 'PT15M'
+    window: 'PT15M'
   }
   {
     name: 'retries'
@@ -105,19 +104,21 @@ var logAlerts = [
     description: 'Runs end in another attempt; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
     query: loadTextContent('../alerts/retries.kql')
     column: 'runs'
-    threshold: 20
+    threshold: limits.retriedRuns
     severity: 2
     every: 'PT15M'
+    window: 'PT15M'
   }
   {
     name: 'lost-pushes'
-    displayName: 'A push was gone before it was in the mirror'
-    description: 'Its image was no longer at the registry when it was to be copied. docs/operate.md#a-push-is-lost says what to do.'
+    displayName: 'A push ended without its image in the mirror'
+    description: 'It was gone at the registry before it was copied, or its job failed for good; an alert for each cause. docs/operate.md#a-push-is-lost says what to do.'
     query: loadTextContent('../alerts/lost-pushes.kql')
-    column: ''
-    threshold: 0
+    column: 'pushes'
+    threshold: limits.lostPushes
     severity: 1
     every: 'PT15M'
+    window: 'PT15M'
   }
   {
     name: 'refused-events'
@@ -128,26 +129,51 @@ var logAlerts = [
     threshold: 0
     severity: 1
     every: 'PT15M'
+    window: 'PT15M'
   }
   {
     name: 'quiet'
     displayName: 'No event for longer than usual'
     description: 'Nothing is pushed, or events no longer arrive. docs/operate.md#no-events says how to tell.'
-    query: loadTextContent('../alerts/quiet.kql')
+    query: replace(loadTextContent('../alerts/quiet.kql'), '{hours}', string(limits.quietHours))
     column: ''
     threshold: 0
     severity: 3
     every: 'PT1H'
+    window: 'P2D'
   }
   {
     name: 'not-compared'
     displayName: 'The registry and the mirror were not compared for too long'
     description: 'What events missed is not found meanwhile. docs/operate.md#not-compared says what to do.'
-    query: loadTextContent('../alerts/not-compared.kql')
+    query: replace(loadTextContent('../alerts/not-compared.kql'), '{limit}', string(comparedHours))
     column: ''
     threshold: 0
     severity: 2
     every: 'PT1H'
+    window: 'P2D'
+  }
+  {
+    name: 'backlog'
+    displayName: 'Jobs wait for too long'
+    description: 'The next message of a queue is not taken; an alert for each queue. docs/operate.md#jobs-pile-up says what to do.'
+    query: replace(loadTextContent('../alerts/backlog.kql'), '{minutes}', string(limits.waitMinutes))
+    column: 'looks'
+    threshold: 0
+    severity: 2
+    every: 'PT15M'
+    window: 'PT30M'
+  }
+  {
+    name: 'backfill'
+    displayName: 'Too much waits in the queue of comparisons'
+    description: 'What comparisons ask for is not worked off. docs/operate.md#jobs-pile-up says what to do.'
+    query: replace(loadTextContent('../alerts/backfill.kql'), '{messages}', string(limits.backfillMessages))
+    column: ''
+    threshold: 0
+    severity: 3
+    every: 'PT1H'
+    window: 'PT2H'
   }
 ]
 var byCause = [
@@ -171,9 +197,9 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       enabled: alert.name != 'not-compared' || compareHours > 0
       scopes: [workspaceId]
       evaluationFrequency: alert.every
-      windowSize: alert.every
+      windowSize: alert.window == 'P2D' ? alert.every : alert.window
       // What is usual shows in days.
-      overrideQueryTimeRange: contains(['quiet', 'not-compared'], alert.name) ? 'P2D' : null
+      overrideQueryTimeRange: alert.window == 'P2D' ? alert.window : null
       autoMitigate: true
       // A new workspace has a table once its first row has come: Azure would refuse the rule, and with it the first
       // deployment. What Azure would check, the tests check of each query, by Kusto's own language service.
@@ -181,15 +207,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       criteria: {
         allOf: [
           {
-            query: replace(
-              replace(
-                replace(replace(alert.query, '{app}', appName), '{minutes}', string(lagMinutes)),
-                '{hours}',
-                string(quietHours)
-              ),
-              '{period}',
-              string(compareHours)
-            )
+            query: replace(alert.query, '{app}', appName)
             metricMeasureColumn: empty(alert.column) ? null : alert.column
             dimensions: empty(alert.column) ? [] : byCause
             timeAggregation: empty(alert.column) ? 'Count' : 'Total'
@@ -209,42 +227,6 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
-// Storage measures its queues rarely, some accounts once in a day: a shorter window could be empty. Whether the app is
-// dead is told much earlier, by events that its topic can't deliver.
-resource backlog 'Microsoft.Insights/metricAlerts@2026-01-01' = {
-  name: '${namePrefix}-backlog'
-  location: 'global'
-  tags: tags
-  properties: {
-    description: 'Messages pile up in the app\'s queues. docs/operate.md#jobs-pile-up says what to do.'
-    severity: 2
-    enabled: true
-    scopes: [resourceId('Microsoft.Storage/storageAccounts/queueServices', hostAccount, 'default')]
-    evaluationFrequency: 'PT1H'
-    windowSize: 'P1D'
-    autoMitigate: true
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          criterionType: 'StaticThresholdCriterion'
-          name: 'messages'
-          metricNamespace: 'Microsoft.Storage/storageAccounts/queueServices'
-          metricName: 'QueueMessageCount'
-          timeAggregation: 'Average'
-          operator: 'GreaterThan'
-          threshold: 1000
-        }
-      ]
-    }
-    actions: [
-      {
-        actionGroupId: people.id
-      }
-    ]
-  }
-}
-
 module onTopic 'topic-alerts.bicep' = {
   name: '${namePrefix}-topic-alerts'
   scope: resourceGroup(topicSubscription, topicResourceGroup)
@@ -252,7 +234,10 @@ module onTopic 'topic-alerts.bicep' = {
     namePrefix: namePrefix
     topicName: topicName
     subscriptionName: appName
+    deliveryFailures: limits.deliveryFailures
     actionGroupId: people.id
     tags: tags
   }
 }
+
+output actionGroupId string = people.id

@@ -91,6 +91,9 @@ param subnetId string
 @description('Address ranges that may call the app, beside Event Grid; none is no restriction.')
 param allowedCallers string[]
 
+@description('Whether Application Insights asks the app if it answers.')
+param isAskedWhetherItLives bool
+
 @description('Tags.')
 param tags tagsOf
 
@@ -106,6 +109,17 @@ var eventGrid = [
     action: 'Allow'
     tag: 'ServiceTag'
     ipAddress: 'AzureEventGrid'
+  }
+]
+// Who asks for /api/live asks from public addresses, too.
+var availability = [
+  {
+    name: 'availability'
+    description: 'Application Insights asks whether the app answers.'
+    priority: 110
+    action: 'Allow'
+    tag: 'ServiceTag'
+    ipAddress: 'ApplicationInsightsAvailability'
   }
 ]
 var callers = [
@@ -186,7 +200,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       ipSecurityRestrictionsDefaultAction: empty(allowedCallers) ? 'Allow' : 'Deny'
-      ipSecurityRestrictions: empty(allowedCallers) ? [] : concat(eventGrid, callers)
+      ipSecurityRestrictions: empty(allowedCallers) ? [] : concat(eventGrid, isAskedWhetherItLives ? availability : [], callers)
       appSettings: [
         { name: 'AzureWebJobsStorage__credential', value: 'managedidentity' }
         { name: 'AzureWebJobsStorage__clientId', value: identityClientId }
@@ -199,6 +213,9 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL', value: 'true' }
         { name: 'APPLICATIONINSIGHTS_SDKSTATS_DISABLED', value: 'true' }
         { name: 'APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED', value: 'true' }
+        // The host's exporter would otherwise keep five requests a second, and not say how many it left out.
+        { name: 'OTEL_TRACES_SAMPLER', value: 'microsoft.fixed_percentage' }
+        { name: 'OTEL_TRACES_SAMPLER_ARG', value: '1.0' }
         // The name under which host and app are found in telemetry.
         { name: 'OTEL_SERVICE_NAME', value: appName }
         { name: 'AZURE_CLIENT_ID', value: identityClientId }

@@ -10,6 +10,9 @@ param topicName string
 @description('Name of the app\'s event subscription: others to the same topic are not watched.')
 param subscriptionName string
 
+@description('Failed deliveries in a quarter of an hour beyond which somebody is told.')
+param deliveryFailures int
+
 @description('ARM id of the action group.')
 param actionGroupId string
 
@@ -20,7 +23,7 @@ var metrics = [
   {
     name: 'delivery-failures'
     metric: 'DeliveryAttemptFailCount'
-    threshold: 5
+    threshold: deliveryFailures
     every: 'PT15M'
     what: 'Event Grid can\'t hand events to the app, and tries again for a day. docs/operate.md#events-are-not-delivered says what to do.'
   }

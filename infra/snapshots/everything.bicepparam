@@ -33,6 +33,14 @@ param serveUsers = 'reader:$2y$05$hash'
 param alertEmails = ['one@example.com', 'two@example.com']
 param lagMinutes = 23
 param quietHours = 5
+param waitMinutes = 70
+param backfillMessages = 71
+param comparedHours = 72
+param lostPushes = 73
+param failedRuns = 74
+param retriedRuns = 75
+param deliveryFailures = 76
+param liveSeconds = 300
 param telemetryDays = 60
 param tags = {
   owner: 'platform'

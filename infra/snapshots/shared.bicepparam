@@ -14,3 +14,4 @@ param alwaysReadyEvents = 0
 param alwaysReadyJobs = 0
 param serveMirror = true
 param serveUsers = 'reader:$2y$05$hash'
+param liveSeconds = 0

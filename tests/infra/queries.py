@@ -40,7 +40,8 @@ def documented() -> Mapping[str, str]:
 
 @cache
 def understood() -> Mapping[str, Query]:
-    """All of them, by "alert quiet", "panel lag", "docs/telemetry.md, 0"."""
+    """All of them, by "alert quiet" ("everything: alert quiet" there), "panel lag", "docs/telemetry.md, 0"."""
     asked = {f"alert {name}": text for name, text in alerts().items()}
+    asked |= {f"everything: alert {name}": text for name, text in alerts(SCENARIOS[1]).items()}
     asked |= {f"panel {name}": text for name, text in panels().items()}
     return read({**asked, **documented()}, Tools.find().node)

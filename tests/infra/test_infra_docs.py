@@ -148,7 +148,7 @@ def test_the_test_workflow_has_the_compiler_look_at_the_templates() -> None:
 def test_what_costs_come_to_follows_from_the_prices_beside_them() -> None:
     """And each price says of where and when it is; what has no figure says so."""
     prices = {row[0]: row for row in rows("cost.md", 5) if len(row[0]) == 1}
-    assert set(prices) == set("FAaXSWRQTELPBK")
+    assert set(prices) == set("FAaXSWRQTELPBKV")
     for symbol, row in prices.items():
         assert (row[2] == "—") == (row[3] == ""), symbol
         assert row[2] == "—" or re.search(r", (after )?20\d\d-\d\d-\d\d \[\d\]$", row[3]), symbol
@@ -178,3 +178,7 @@ def test_what_costs_come_to_follows_from_the_prices_beside_them() -> None:
     polling, endpoints = 2 * 262.8 * price["Q"], 4 * price["P"]
     assert f"{ready:.2f} for the two always-ready instances, {polling:.2f} for their polling" in text
     assert f"{endpoints:.2f} for four private endpoints" in text
+    idle, pushed = 2 * 730 * 0.0014 * price["L"], 0.008 * price["L"]
+    assert f"{idle:.2f} for their telemetry" in text
+    told = " ".join((DOCS / "telemetry.md").read_text(encoding="utf-8").split())
+    assert f"two ready instances cost {idle:.2f} US$ a month, and a thousand pushes {pushed:.2f}" in told

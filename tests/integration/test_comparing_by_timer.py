@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 
 from acrmirror.app import App
 from acrmirror.errors import MirrorError, Unavailable
-from acrmirror.moments import nine_digits, to_datetime
-from acrmirror.reference import Reference
+from acrmirror.jobs import JobQueue
+from acrmirror.moments import from_datetime, nine_digits, to_datetime
+from acrmirror.reference import Digest, Reference
 from acrmirror.sync.comparisons import Comparisons
 from acrmirror.sync.timer import EVERYTHING
-from acrmirror.work import BACKFILL_QUEUE, Record, Sweep
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job, Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from standins.stack import Stack
@@ -71,6 +75,49 @@ def test_it_asks_at_once_and_then_once_a_period(mirror: Mirroring, now: datetime
         # Nothing ticked for days.
         app.timer.tick(now + 100 * HOUR)
         assert len(sweeps(mirror)) == 3
+
+
+def looked(app: App, now: datetime) -> dict[tuple[str, str], float]:
+    """What a tick tells of the queues: (metric, queue) and the highest value."""
+    reader = InMemoryMetricReader()
+    app.telemetry._make_provider = lambda: MeterProvider([reader], shutdown_on_exit=False)
+    app.timer.tick(now)
+    data = reader.get_metrics_data()
+    metrics = data.resource_metrics[0].scope_metrics[0].metrics if data is not None else []
+    return {
+        (metric.name.removeprefix("acrmirror.queue."), str((point.attributes or {})["queue"])): float(point.max)
+        for metric in metrics
+        for point in metric.data.data_points
+        if isinstance(point, HistogramDataPoint) and metric.name.startswith("acrmirror.queue.")
+    }
+
+
+def test_it_measures_what_waits_also_where_nothing_is_compared(mirror: Mirroring, now: datetime) -> None:
+    job = Job.of_event(Reference("timer/waiting", "v1", Digest.of(b"x")), "waiting", from_datetime(now))
+    with app_of(mirror, MIRROR_COMPARE_HOURS="0") as app:
+        before = looked(app, now)
+    stack = mirror.stack
+    with (
+        app_of(mirror, MIRROR_COMPARE_HOURS="0") as app,
+        closing(JobQueue.open(stack.queue_endpoint, stack.identity.credential(), stack.ca)) as queue,
+    ):
+        queue.send(job)
+        after = looked(app, now + timedelta(hours=2))
+    assert {name for _, name in before} == {JOB_QUEUE, BACKFILL_QUEUE, DEAD_QUEUE, DEAD_BACKFILL_QUEUE}
+    assert after["messages", JOB_QUEUE] == before["messages", JOB_QUEUE] + 1
+    assert after["age", JOB_QUEUE] == pytest.approx(7200, abs=120) or ("age", JOB_QUEUE) in before
+    assert ("age", DEAD_QUEUE) not in after
+
+
+def test_queues_that_can_not_be_looked_at_hold_up_no_comparison(
+    mirror: Mirroring, foundation: Foundation, now: datetime
+) -> None:
+    with StorageProxy(mirror.stack.ca, foundation.certificates.server) as proxy:
+        proxy.upstream = mirror.stack.account.queue_endpoint
+        proxy.refuses = lambda method, path: Answer(403) if method == "GET" else None
+        with app_of(mirror, MIRROR_COMPARE_HOURS="24", MIRROR_QUEUE__queueServiceUri=proxy.endpoint) as app:
+            assert looked(app, now) == {}
+    assert len(sweeps(mirror)) == 1
 
 
 def test_zero_is_never(mirror: Mirroring) -> None:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from acrmirror.app import App
-from acrmirror.errors import AnotherRegistry, Malformed, MirrorError, Untimely
+from acrmirror.errors import AnotherRegistry, Malformed, MirrorError, Unavailable, Untimely
 from acrmirror.http import Request
 from acrmirror.http.api import Api
 from acrmirror.jobs import Refusals
@@ -177,3 +177,25 @@ def test_each_delivery_that_is_refused_is_counted_by_its_cause(mirror: Mirroring
         {"error.type": "another-registry"},
     )
     assert getattr(point, "value", 0) == 2
+
+
+def test_an_event_is_counted_once_its_job_is_in_the_queue(mirror: Mirroring) -> None:
+    reader = InMemoryMetricReader()
+    with app_of(mirror) as app:
+        app.telemetry._make_provider = lambda: MeterProvider([reader], shutdown_on_exit=False)
+        app.intake.receive(event_of(mirror, "kept/taken"))
+        data = reader.get_metrics_data()
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    (point,) = metric.data.data_points
+    assert (metric.name, dict(point.attributes or {})) == ("acrmirror.events", {"kind": "event"})
+    assert getattr(point, "value", 0) == 1
+
+
+def test_an_event_whose_job_is_not_in_the_queue_is_not_counted(mirror: Mirroring) -> None:
+    reader = InMemoryMetricReader()
+    with app_of(mirror, MIRROR_QUEUE__queueServiceUri="https://127.0.0.1:9") as app:
+        app.telemetry._make_provider = lambda: MeterProvider([reader], shutdown_on_exit=False)
+        with pytest.raises(Unavailable):
+            app.intake.receive(event_of(mirror, "kept/untaken"))
+        assert reader.get_metrics_data() is None

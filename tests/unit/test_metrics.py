@@ -40,9 +40,15 @@ def reader() -> InMemoryMetricReader:
 
 
 def counted(
-    reader: InMemoryMetricReader, *records: RecordFields, age: float | None = None, refused: tuple[str, ...] = ()
+    reader: InMemoryMetricReader,
+    *records: RecordFields,
+    age: float | None = None,
+    refused: tuple[str, ...] = (),
+    taken: tuple[str, ...] = (),
+    waiting: tuple[tuple[str, int, float | None], ...] = (),
 ) -> Points:
-    """Of these runs, and of events that were refused by these codes: (metric, its attributes) and the sum."""
+    """Of these runs, of events that were refused by these codes or taken for these kinds of jobs, and of queues with so
+    many messages and so old a next one: (metric, its attributes) and the sum."""
     telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
     for record in records:
         telemetry.run_ended(record)
@@ -50,6 +56,10 @@ def counted(
         telemetry.compared(age)
     for code in refused:
         telemetry.event_refused(code)
+    for kind in taken:
+        telemetry.event_taken(kind)
+    for name, messages, oldest in waiting:
+        telemetry.waiting(name, messages, oldest)
     data = reader.get_metrics_data()
     telemetry.close()
     found: Points = {}
@@ -83,12 +93,40 @@ def test_a_failure_is_counted_by_its_cause_and_a_retry_is_no_end(reader: InMemor
     }
 
 
-def test_a_push_that_was_gone_before_it_was_in_the_mirror_is_counted(reader: InMemoryMetricReader) -> None:
+def test_a_push_that_ended_without_its_digest_in_the_mirror_is_counted_by_its_cause(
+    reader: InMemoryMetricReader,
+) -> None:
     gone = PUSHED | error_fields(NotFound("a", "b", "c")) | {"state": "gone", "missing": True}
     untagged = gone | {"missing": False}
-    points = counted(reader, gone, gone, untagged, gone | {"kind": "pull"}, gone | {"kind": "check"})
-    assert points["acrmirror.push.lost", ()] == 2
+    failed = PUSHED | error_fields(Denied("a", "b", "c")) | {"state": "failed"}
+    others = [record | {"kind": kind} for record in (gone, failed) for kind in ("pull", "check")]
+    cancelled: RecordFields = {"kind": "event", "state": "cancelled"}
+    points = counted(reader, gone, gone, untagged, failed, cancelled, failed | {"state": "waiting"}, *others)
+    lost = {attributes: count for (name, attributes), count in points.items() if name == "acrmirror.push.lost"}
+    assert lost == {
+        (("error.type", "not-found"),): 2,
+        (("error.type", "denied"),): 1,
+        (("error.type", "cancelled"),): 1,
+    }
     assert points["acrmirror.jobs", (("error.type", "not-found"), ("kind", "event"), ("outcome", "gone"))] == 3
+
+
+def test_an_event_is_counted_by_the_kind_of_its_job(reader: InMemoryMetricReader) -> None:
+    assert counted(reader, taken=("event", "deletion", "event")) == {
+        ("acrmirror.events", (("kind", "event"),)): 2,
+        ("acrmirror.events", (("kind", "deletion"),)): 1,
+    }
+
+
+def test_what_waits_is_told_for_each_queue(reader: InMemoryMetricReader) -> None:
+    found = counted(reader, waiting=(("mirror-jobs", 3, 90.0), ("mirror-backfill", 2, None), ("mirror-later", 1, -5.0)))
+    assert found == {
+        ("acrmirror.queue.messages", (("queue", "mirror-jobs"),)): 3,
+        ("acrmirror.queue.messages", (("queue", "mirror-backfill"),)): 2,
+        ("acrmirror.queue.messages", (("queue", "mirror-later"),)): 1,
+        ("acrmirror.queue.age", (("queue", "mirror-jobs"),)): 90,
+        ("acrmirror.queue.age", (("queue", "mirror-later"),)): 0,
+    }
 
 
 def test_a_refused_event_is_counted_by_its_cause(reader: InMemoryMetricReader) -> None:
@@ -152,8 +190,9 @@ def test_a_cold_start_pays_for_no_telemetry() -> None:
 
 
 def named_in(text: str) -> tuple[set[str], set[str]]:
-    """Metrics, and attributes of them, that a query names."""
-    return set(re.findall(r"acrmirror\.[a-z.]+", text)), set(re.findall(r"Properties\['([^']+)'\]", text))
+    """Metrics, and attributes of them, that a query names. Those of the host's rows have capitals in their names."""
+    attributes = set(re.findall(r"Properties\['([a-z.]+)'\]", text))
+    return set(re.findall(r"acrmirror\.[a-z.]+", text)), attributes
 
 
 def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) -> None:
@@ -161,7 +200,9 @@ def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) ->
     failed: RecordFields = {"kind": "event", "state": "failed", "error_code": "denied"}
     gone: RecordFields = failed | {"state": "gone", "missing": True}
     waiting = failed | {"state": "waiting"}
-    points = counted(reader, PUSHED, failed, gone, waiting, age=60.0, refused=("malformed",))
+    queues = (("mirror-jobs", 1, 1.0),)
+    runs = (PUSHED, failed, gone, waiting)
+    points = counted(reader, *runs, age=60.0, refused=("malformed",), taken=("event",), waiting=queues)
     metrics, attributes = {name for name, _ in points}, {key for _, pairs in points for key, _ in pairs}
     workbook = json.loads((INFRA / "workbook" / "mirror.json").read_text(encoding="utf-8"))
     shown = "\n".join(item["content"].get("query", "") for item in workbook["items"])

@@ -67,7 +67,8 @@ def app(view: View) -> None:
     action = at(site.body, "properties/siteConfig/ipSecurityRestrictionsDefaultAction")
     rules = at(site.body, "properties/siteConfig/ipSecurityRestrictions")
     view.holds(action == ("Deny" if callers else "Allow"), "who is not named may not call, if any are named")
-    view.holds(len(rules) == (len(callers) + 1 if callers else 0), "Event Grid and those who are named")
+    asked = view.option("liveSeconds", 900) > 0
+    view.holds(len(rules) == (len(callers) + 1 + asked if callers else 0), "Event Grid and those who are named")
     if callers:
         view.holds(
             {key: rules[0].get(key) for key in ("action", "tag", "ipAddress", "priority")}
@@ -75,6 +76,11 @@ def app(view: View) -> None:
             "Event Grid must get through, first",
         )
         view.holds(rules[0].get("name") == "event-grid" and rules[0].get("description"), "the rule says what it is for")
-        for at_, (rule, caller) in enumerate(zip(rules[1:], callers, strict=True)):
-            wanted = {"name": f"caller-{at_}", "priority": 200 + at_, "action": "Allow", "ipAddress": caller}
-            view.holds(rule == wanted, f"{caller} may call")
+        if asked:
+            passing = [rules[1].get(key) for key in ("action", "tag", "ipAddress", "priority")]
+            wanted = ["Allow", "ServiceTag", "ApplicationInsightsAvailability", 110]
+            view.holds(passing == wanted, "what watches the app must get through")
+            view.holds(rules[1].get("name") == "availability" and rules[1].get("description"), "the rule says why")
+        for at_, (rule, caller) in enumerate(zip(rules[1 + asked :], callers, strict=True)):
+            lets = {"name": f"caller-{at_}", "priority": 200 + at_, "action": "Allow", "ipAddress": caller}
+            view.holds(rule == lets, f"{caller} may call")

@@ -39,6 +39,9 @@ def everywhere(view: View) -> None:
             found = dict(item.body.get("tags", {}))
             if item.type == SITE:
                 view.holds(found.pop("azd-service-name", None) == "mirror", "azd finds the app by this tag")
+            if item.type == "Microsoft.Insights/webtests":
+                linked = f"hidden-link:{view.one('Microsoft.Insights/components').id}"
+                view.holds(found.pop(linked, None) == "Resource", "the portal finds the test by this tag")
             view.holds(found == tags, f"{item.name} is tagged {found}")
 
 
@@ -54,13 +57,17 @@ _TAGGED = {
     "Microsoft.Resources/resourceGroups",
     ACCOUNT, SITE, "Microsoft.Web/serverfarms", "Microsoft.EventGrid/systemTopics", "Microsoft.Insights/actionGroups",
     "Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/components",
-    "Microsoft.Insights/workbooks", "Microsoft.OperationalInsights/workspaces", "Microsoft.Network/virtualNetworks",
+    "Microsoft.Insights/workbooks", "Microsoft.Insights/webtests",
+    "Microsoft.OperationalInsights/workspaces", "Microsoft.Network/virtualNetworks",
     "Microsoft.Network/privateEndpoints", "Microsoft.Network/privateDnsZones", "Microsoft.App/managedEnvironments",
     "Microsoft.App/containerApps", "Microsoft.ManagedIdentity/userAssignedIdentities",
 }  # fmt: skip
 _NEED_PLACE = {*_TAGGED, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"}
 
-_LOG_ALERTS = "dead-job|failing-runs|late-pushes|failed-jobs|lost-pushes|refused-events|retries|quiet|not-compared"
+_LOG_ALERTS = (
+    "dead-job|failing-runs|late-pushes|failed-jobs|lost-pushes|refused-events|retries|quiet|not-compared"
+    "|backlog|backfill"
+)
 _UNIQUE = "[a-z2-7]{13}"
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = {
@@ -86,7 +93,8 @@ NAMES = {
     "Microsoft.Insights/workbooks": _GUID,
     "Microsoft.Insights/actionGroups": f"mirror-{_UNIQUE}-people",
     "Microsoft.Insights/scheduledQueryRules": f"mirror-{_UNIQUE}-({_LOG_ALERTS})",
-    "Microsoft.Insights/metricAlerts": f"mirror-{_UNIQUE}-(backlog|delivery-failures|dead-letters|dropped-events)",
+    "Microsoft.Insights/metricAlerts": f"mirror-{_UNIQUE}-(delivery-failures|dead-letters|dropped-events|live)",
+    "Microsoft.Insights/webtests": f"mirror-{_UNIQUE}-live",
     "Microsoft.Network/virtualNetworks": f"vnet-mirror-{_UNIQUE}",
     "Microsoft.Network/privateDnsZones": r"privatelink\.((blob|queue|table)\.core\.windows\.net|azurecr\.io)",
     "Microsoft.Network/privateDnsZones/virtualNetworkLinks": f"vnet-mirror-{_UNIQUE}",

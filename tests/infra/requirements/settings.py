@@ -56,6 +56,8 @@ def expected_settings(view: View) -> dict[str, str]:
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
         "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
         "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+        "OTEL_TRACES_SAMPLER": "microsoft.fixed_percentage",
+        "OTEL_TRACES_SAMPLER_ARG": "1.0",
         "OTEL_SERVICE_NAME": view.one(SITE).name,
         "AZURE_CLIENT_ID": client,
         "MIRROR_REGISTRY": "demo.azurecr.io",

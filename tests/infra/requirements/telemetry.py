@@ -4,8 +4,8 @@ import json
 import re
 
 from devtools.bicep.functions import guid
-from devtools.bicep.settled import at
-from devtools.deployment import ACCOUNT, INFRA, SITE
+from devtools.bicep.settled import Settled, at
+from devtools.deployment import INFRA, SITE
 from tests.infra.requirements.view import View
 
 OPERATE = INFRA.parent / "docs" / "operate.md"
@@ -42,14 +42,15 @@ def telemetry(view: View) -> None:
         name = rule.name.partition("-")[2].partition("-")[2]
         if name not in _QUERIES:
             continue
-        file, severity, every, threshold, measured = _QUERIES[name]
+        file, severity, every, limit, measured = _QUERIES[name]
+        threshold = view.option(limit, _LIMITS[limit]) if isinstance(limit, str) else limit
         view.is_(rule, "kind", "LogAlert", "a log alert")
         view.is_(rule, "properties/skipQueryValidation", True, "a new workspace has none of the tables yet")
         view.is_(rule, "properties/scopes", [workspace.id], "it reads the workspace")
         view.is_(rule, "properties/actions/actionGroups", [people.id], "somebody is told")
         view.is_(rule, "properties/severity", severity, "as docs/operate.md has it")
         view.is_(rule, "properties/evaluationFrequency", every, "as docs/operate.md has it")
-        view.is_(rule, "properties/windowSize", every, "no gap between two looks")
+        view.is_(rule, "properties/windowSize", _WINDOWS.get(name, every), "no gap between two looks")
         view.is_(rule, "properties/overrideQueryTimeRange", _LOOKS_BACK.get(name), "what is usual shows in days")
         criteria = at(rule.body, "properties/criteria/allOf") or [{}]
         by_cause = [{"name": "cause", "operator": "Include", "values": ["*"]}]
@@ -70,19 +71,20 @@ def telemetry(view: View) -> None:
         item.name.partition("-")[2].partition("-")[2]: item
         for item in view.deployment.of("Microsoft.Insights/metricAlerts")
     }
+    _availability(view, component, people, metrics.pop("live", None))
     view.holds(set(metrics) == set(_METRICS), "each metric alert is there")
     for name, rule in metrics.items():
         metric, namespace, severity, every, aggregation, threshold = _METRICS.get(name, ("", "", 0, "", "", 0))
-        window = "P1D" if name == "backlog" else every
-        target = view.topic if "EventGrid" in namespace else f"{view.host.id}/queueServices/default"
-        place = "/".join(target.split("/")[:5]) if "EventGrid" in namespace else view.group
+        threshold = view.option(threshold, _LIMITS[threshold]) if isinstance(threshold, str) else threshold
+        target = view.topic
+        place = "/".join(target.split("/")[:5])
         view.holds(
             rule.id.startswith(f"{place}/providers/"), "a metric alert stands in the subscription of what it watches"
         )
         view.is_(rule, "properties/scopes", [target], "what it watches")
         view.is_(rule, "properties/severity", severity, "as docs/operate.md has it")
         view.is_(rule, "properties/evaluationFrequency", every, "as docs/operate.md has it")
-        view.is_(rule, "properties/windowSize", window, "no gap between two looks, and never an empty window")
+        view.is_(rule, "properties/windowSize", every, "no gap between two looks")
         view.is_(rule, "properties/actions", [{"actionGroupId": people.id}], "somebody is told")
         view.is_(
             rule,
@@ -99,12 +101,11 @@ def telemetry(view: View) -> None:
             "operator": "GreaterThan",
             "threshold": threshold,
         }
-        asked["name"] = "messages" if name == "backlog" else name
-        if "EventGrid" in namespace:
-            ours = {"name": "EventSubscriptionName", "operator": "Include", "values": [view.one(SITE).name]}
-            asked["dimensions"] = [ours]
-            subscription = view.events.of("Microsoft.EventGrid/systemTopics/eventSubscriptions")[0]
-            view.holds(subscription.name == view.one(SITE).name, "what the alert watches is the app's subscription")
+        asked["name"] = name
+        ours = {"name": "EventSubscriptionName", "operator": "Include", "values": [view.one(SITE).name]}
+        asked["dimensions"] = [ours]
+        subscription = view.events.of("Microsoft.EventGrid/systemTopics/eventSubscriptions")[0]
+        view.holds(subscription.name == view.one(SITE).name, "what the alert watches is the app's subscription")
         view.holds(criterion == asked, f"{name}: {criterion}")
         _said(view, rule.name, at(rule.body, "properties/description"))
         _common(view, rule.body["properties"])
@@ -118,32 +119,92 @@ def telemetry(view: View) -> None:
     view.holds(json.loads(at(book.body, "properties/serializedData"))["items"], "it shows something")
 
 
+def _availability(view: View, component: Settled, people: Settled, rule: Settled | None) -> None:
+    """Three places ask `/api/live`; two that get no answer are told of."""
+    every = view.option("liveSeconds", 900)
+    tests = view.deployment.of("Microsoft.Insights/webtests")
+    view.holds(len(tests) == (every > 0) == (rule is not None), "it is asked as often as set, and told of")
+    for test in tests:
+        places = at(test.body, "properties/Locations") or []
+        view.holds(len({it["Id"] for it in places}) == len(places) == 3, "three places")
+        view.holds(all(it["Id"].endswith("-azr") for it in places), "places that Azure asks from")
+        view.holds(test.body["kind"] == at(test.body, "properties/Kind") == "standard", "a test of one request")
+        for path, wanted in (
+            ("SyntheticMonitorId", test.name),
+            ("Name", test.name),
+            ("Enabled", True),
+            ("Frequency", every),
+            ("Timeout", 60),
+            ("RetryEnabled", True),
+            ("Request/RequestUrl", f"https://{view.one(SITE).id}.properties.defaultHostName/api/live"),
+            ("Request/HttpVerb", "GET"),
+            ("Request/FollowRedirects", False),
+            ("Request/ParseDependentRequests", False),
+            ("ValidationRules/ExpectedHttpStatusCode", 200),
+            ("ValidationRules/SSLCheck", True),
+            ("ValidationRules/SSLCertRemainingLifetimeCheck", 7),
+        ):
+            view.is_(test, f"properties/{path}", wanted, "what anybody may ask, and what the app then answers")
+        if rule is None:
+            continue
+        view.is_(rule, "properties/scopes", [test.id, component.id], "what it watches")
+        view.is_(rule, "properties/severity", 1, "as docs/operate.md has it")
+        view.is_(rule, "properties/evaluationFrequency", "PT5M", "as docs/operate.md has it")
+        view.is_(rule, "properties/windowSize", "PT15M", "each place has asked once at least")
+        view.is_(rule, "properties/actions", [{"actionGroupId": people.id}], "somebody is told")
+        criteria = {
+            "odata.type": "Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria",
+            "webTestId": test.id,
+            "componentId": component.id,
+            "failedLocationCount": 2,
+        }
+        view.is_(rule, "properties/criteria", criteria, "one place alone may have no way to the app")
+        _said(view, rule.name, at(rule.body, "properties/description"))
+        _common(view, rule.body["properties"])
+
+
 _LOOKS_BACK = {"quiet": "P2D", "not-compared": "P2D"}
-_QUERIES = {
+_WINDOWS = {"backlog": "PT30M", "backfill": "PT2H"}
+# A threshold that is a text is a parameter.
+_QUERIES: dict[str, tuple[str, int, str, int | str, str]] = {
     "dead-job": ("dead-jobs.kql", 1, "PT5M", 0, ""),
-    "failing-runs": ("failing-runs.kql", 2, "PT15M", 5, ""),
+    "failing-runs": ("failing-runs.kql", 2, "PT15M", "failedRuns", ""),
     "late-pushes": ("late-pushes.kql", 2, "PT15M", 0, ""),
     "failed-jobs": ("failed-jobs.kql", 2, "PT15M", 0, "jobs"),
-    "retries": ("retries.kql", 2, "PT15M", 20, "runs"),
-    "lost-pushes": ("lost-pushes.kql", 1, "PT15M", 0, ""),
+    "retries": ("retries.kql", 2, "PT15M", "retriedRuns", "runs"),
+    "lost-pushes": ("lost-pushes.kql", 1, "PT15M", "lostPushes", "pushes"),
     "refused-events": ("refused-events.kql", 1, "PT15M", 0, "events"),
     "quiet": ("quiet.kql", 3, "PT1H", 0, ""),
     "not-compared": ("not-compared.kql", 2, "PT1H", 0, ""),
+    "backlog": ("backlog.kql", 2, "PT15M", 0, "looks"),
+    "backfill": ("backfill.kql", 3, "PT1H", 0, ""),
 }
 _TOPICS = "Microsoft.EventGrid/systemTopics"
-_METRICS = {
-    "backlog": ("QueueMessageCount", f"{ACCOUNT}/queueServices", 2, "PT1H", "Average", 1000),
-    "delivery-failures": ("DeliveryAttemptFailCount", _TOPICS, 1, "PT15M", "Total", 5),
+_METRICS: dict[str, tuple[str, str, int, str, str, int | str]] = {
+    "delivery-failures": ("DeliveryAttemptFailCount", _TOPICS, 1, "PT15M", "Total", "deliveryFailures"),
     "dead-letters": ("DeadLetteredCount", _TOPICS, 1, "PT5M", "Total", 0),
     "dropped-events": ("DroppedEventCount", _TOPICS, 1, "PT5M", "Total", 0),
+}
+_LIMITS = {
+    "lagMinutes": 15,
+    "quietHours": 0,
+    "waitMinutes": 60,
+    "backfillMessages": 1000,
+    "comparedHours": 0,
+    "lostPushes": 0,
+    "failedRuns": 5,
+    "retriedRuns": 20,
+    "deliveryFailures": 5,
 }
 
 
 def _query(view: View, file: str) -> str:
-    text = (INFRA / "alerts" / file).read_text(encoding="utf-8")
-    text = text.replace("{app}", view.one(SITE).name).replace("{minutes}", str(view.option("lagMinutes", 15)))
-    text = text.replace("{period}", str(view.option("compareHours", 24)))
-    return text.replace("{hours}", str(view.option("quietHours", 0)))
+    text = (INFRA / "alerts" / file).read_text(encoding="utf-8").replace("{app}", view.one(SITE).name)
+    limits = {name: view.option(name, default) for name, default in _LIMITS.items()}
+    minutes = limits["waitMinutes" if file == "backlog.kql" else "lagMinutes"]
+    compared = limits["comparedHours"] or 2 * view.option("compareHours", 24) + 1
+    text = text.replace("{minutes}", str(minutes)).replace("{messages}", str(limits["backfillMessages"]))
+    return text.replace("{hours}", str(limits["quietHours"])).replace("{limit}", str(compared))
 
 
 def _common(view: View, properties: dict[str, object]) -> None:
