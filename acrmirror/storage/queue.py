@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from azure.core.credentials import TokenCredential
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
@@ -14,6 +14,7 @@ from acrmirror.transport import make_transport
 
 MAX_DELAY = 7 * 24 * 3600
 """Seconds; storage keeps a message invisible for at most a week."""
+_RETRIES: dict[str, Any] = {"retry_total": 3, "initial_backoff": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,7 @@ class Queue:
             credential=credential,
             transport=make_transport(trust_bundle, connections),
             message_encode_policy=TextBase64EncodePolicy(),
-            retry_total=3,
-            initial_backoff=1,
+            **_RETRIES,
         )
         return cls(client)
 

@@ -1,6 +1,7 @@
 """The limits of a listing, and of patience, at their very edges."""
 
 import dataclasses
+import time
 
 import pytest
 
@@ -43,6 +44,17 @@ def test_a_listing_of_fewer_entries_than_usual_has_a_limit_of_its_own() -> None:
     gone_through(2, most=2)
     with pytest.raises(TooLarge):
         gone_through(3, most=2)
+
+
+def test_time_counts_only_while_a_page_is_waited_for() -> None:
+    pages = Pages("list it", dataclasses.replace(LIMITS, listing_seconds=0.5))
+    with pages.waiting():
+        pass
+    time.sleep(0.6)
+    with pages.waiting():
+        pass
+    with pytest.raises(Unavailable), pages.waiting():
+        time.sleep(0.6)
 
 
 def test_a_page_that_was_read_before_is_none() -> None:
