@@ -80,6 +80,8 @@ class Sweep:
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Self:
         """From the fields of a message. Raises ValueError, KeyError or TypeError for what `to_json` never wrote."""
+        if fields["version"] != 1:
+            raise ValueError("another version")
         return cls(
             JobId.read(fields["id"]),
             tuple(str(it) for it in fields["patterns"]),

@@ -53,7 +53,9 @@ def test_a_sweep_is_read_from_its_message_and_is_no_job() -> None:
     assert read_task(sweep.to_json()) == sweep
 
 
-@pytest.mark.parametrize("fields", [{"id": 7}, {"patterns": None}, {"at": "soon"}, {"retries": "many"}])
+@pytest.mark.parametrize(
+    "fields", [{"version": 2}, {"version": None}, {"id": 7}, {"patterns": None}, {"at": "soon"}, {"retries": "many"}]
+)
 def test_what_is_no_sweep_is_malformed(fields: dict[str, object]) -> None:
     sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), ("team/*",), AT)
     with pytest.raises(Malformed):

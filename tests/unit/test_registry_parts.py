@@ -90,6 +90,7 @@ def test_addresses_are_refused_whatever_settings_say() -> None:
 
 def test_the_local_setting_opens_hosts_and_ports_and_nothing_else() -> None:
     assert check_redirect("https://localhost:5001/x?y", "GET x", (), anywhere=True) == ("localhost", 5001, "/x?y")
+    assert check_redirect("https://localhost", "GET x", (), anywhere=True) == ("localhost", 443, "/")
     for location in ("http://localhost/x", "https://u@localhost/x", "/x", "https://localhost:x/"):
         with pytest.raises(Refused):
             check_redirect(location, "GET x", (), anywhere=True)
