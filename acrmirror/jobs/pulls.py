@@ -117,6 +117,10 @@ class Pulls:
         """How the jobs of a sweep are: a count for each state; None for another kind of job."""
         return self._records.states_of_children(record.id) if record.fields["kind"] == MATCH else None
 
+    def known(self, record: Record) -> Record:
+        """The record as it is now; as it was, while it is being written for the first time."""
+        return self._records.get(record.id) or record
+
     def page(self, count: int, *, state: str | None, repository: str | None, after: str | None) -> RecordPage:
         """Records of every kind of job, newest first. Raises WrongState for an `after` that is no id."""
         if after is not None and not JobId.is_one(after):

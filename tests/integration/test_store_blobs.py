@@ -128,6 +128,36 @@ def test_two_writers_of_one_blob_end_in_one_whole_blob(store: MirrorStore, conta
     assert stored(container, described(data).digest) == data
 
 
+def test_only_blocks_that_are_missing_are_asked_for_again(store: MirrorStore, container: ContainerClient) -> None:
+    data = content(3 * blocks.BLOCK_SIZE)
+    descriptor = described(data)
+    way_in = store.blobs.ingest(descriptor)
+    assert way_in is not None
+    digest, _ = stage_all(way_in, data)
+    blob = container.get_blob_client(LAYOUT.blob_data(descriptor.digest))
+    blob.commit_block_list([])
+    blob.delete_blob()
+    asked: list[list[int]] = []
+
+    def stage(*wanted: int) -> None:
+        hasher = descriptor.digest.hasher()
+        for index in range(3):
+            offset, length = way_in.block(index)
+            part = memoryview(data)[offset : offset + length]
+            hasher.update(part)
+            if index in wanted:
+                way_in.stage(index, part, hasher.copy().digest())
+
+    def restage(missing: list[int]) -> None:
+        asked.append(missing)
+        stage(*missing)
+
+    stage(0, 2)
+    assert way_in.commit(digest, restage)
+    assert asked == [[1]]
+    assert stored(container, descriptor.digest) == data
+
+
 def test_blocks_that_keep_being_dropped_are_given_up_for_now(store: MirrorStore, container: ContainerClient) -> None:
     data = content(16 * MIB)
     way_in = store.blobs.ingest(described(data))
