@@ -100,6 +100,7 @@ def kind(value: Any) -> str:
         ("yes || yes && no", {"yes": True, "no": False}, True),
         ("n == 1 ? 'one' : n == 2 ? 'two' : 'many'", {"n": 2}, "two"),
         ("n + 1 > 2 && n < 3", {"n": 2}, True),
+        ("1 + n * 2 == 5", {"n": 2}, True),
         ("o.?missing.deeper ?? o.there", {"o": {"there": "x"}}, "x"),
         ("(o.?missing ?? o).there", {"o": {"there": "x"}}, "x"),
         ("items[1].name", {"items": [{"name": "a"}, {"name": "b"}]}, "b"),
