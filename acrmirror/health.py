@@ -174,12 +174,15 @@ def tried(attempts: Mapping[str, Callable[[], object]]) -> tuple[Check, ...]:
     """All of them at once, each in a thread; those that are not over after `WITHIN` are cut, and have failed."""
     cancel = Cancel()
     pool = ThreadPoolExecutor(len(attempts), "health", cancel.bind)
+    under_way: dict[str, Future[object]] = {}
     try:
-        under_way = {name: pool.submit(attempt) for name, attempt in attempts.items()}
+        under_way |= {name: pool.submit(attempt) for name, attempt in attempts.items()}
         wait(under_way.values(), WITHIN)
         return tuple(_outcome(name, attempt) for name, attempt in under_way.items())
     finally:
-        cancel.set("the health check does not wait for longer")
+        if not all(it.done() for it in under_way.values()):
+            # It cuts the connections that they wait on; those that are kept for reuse stay, where all is over.
+            cancel.set("the health check does not wait for longer")
         pool.shutdown(wait=False)
 
 

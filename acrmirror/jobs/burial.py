@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.checks import CheckRecorder
 from acrmirror.jobs.claims import TableClaims
-from acrmirror.jobs.records import JobRecords, error_fields, first_fields
+from acrmirror.jobs.records import CANCELLED, JobRecords, error_fields, first_fields
 from acrmirror.moments import from_datetime
 from acrmirror.reference import shown
 from acrmirror.telemetry import Telemetry
@@ -30,13 +30,16 @@ class Burial:
 
     def bury(self, job: Job) -> None:
         """Of a job that only asked again, the record says so beside what the job itself came to."""
+        before = self._records.get(job.id)
+        if before is not None and before.retries > job.retries:
+            _log.info("Left %s to the message that a person has sent since", job.id)
+            return
         # Before the record: whoever finds that in its final state has nothing left to do.
         self._claims.clear(job.id)
         if job.check:
             self._bury_check(job)
             return
-        before = self._records.get(job.id)
-        if before is not None and before.fields["state"] in FINAL_STATES:
+        if before is not None and before.fields["state"] in FINAL_STATES and before.retries >= job.retries:
             return
         seen = before.fields["error_answered"] if before is not None else ""
         error = Crashed(
@@ -46,7 +49,15 @@ class Burial:
         )
         asked: RecordFields = first_fields(job) if before is None else {}
         ended = error_fields(error) | {"state": "failed", "finished": from_datetime(datetime.now(UTC))}
-        self._records.change(job.id, asked | ended | {"message": job.to_json()}, unless_final=True)
+        record = self._records.change(
+            job.id,
+            asked | ended | {"message": job.to_json(), "retries": job.retries},
+            unless_final=True,
+            if_cancelled=CANCELLED,
+            retries=job.retries,
+        )
+        if record is not None and record.state == "cancelled":
+            ended = ended | CANCELLED
         self._telemetry.run_ended(ended | {"kind": job.kind})
         _log.error("Dead %s: %s", job.id, error)
 

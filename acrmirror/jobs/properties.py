@@ -42,18 +42,23 @@ def _read(name: str, kind: type, value: Any) -> Any:
     if isinstance(value, datetime):
         value = value.isoformat()
     if kind in (list, dict):
+        if value == "":
+            return None
+        text = value
         try:
             value = json.loads(value) if isinstance(value, str) else value
             if name == "layers":
                 return {digest: LayerFigures(*figures) for digest, figures in value.items()}
-        except (ValueError, TypeError, AttributeError):
-            return None
-        return value if isinstance(value, kind) else None
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            value = None
+        # Less of what a job is made from again would be another job: that one fails by its odd name.
+        return value if isinstance(value, kind) else [str(text)[:80]] if name in WHOLE else None
     if name in ("state", "check_state"):
-        return value if value in get_args(State) else "failed" if value else None
+        # A newer version may have written another state: this one has to run or to end such a job.
+        return value if value in get_args(State) else "interrupted" if value else None
     try:
         return kind(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

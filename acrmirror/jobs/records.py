@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from acrmirror.errors import Conflict, MirrorError
+from acrmirror.errors import Cancelled, Conflict, MirrorError
 from acrmirror.jobs.properties import fields_of, fitting
 from acrmirror.moments import from_datetime
 from acrmirror.storage import Entity, Lost, Table, TokenCredential
@@ -98,18 +98,24 @@ class JobRecords:
         *,
         unless_final: bool = False,
         if_cancelled: RecordFields | None = None,
+        retries: int = 0,
     ) -> Record | None:
         """Merges `fields` into a record, whoever else writes it; makes it if it is missing. `if_cancelled` are merged
         over them where a person has asked to cancel the job (rule W3).
 
-        With `unless_final`, a record in a final state stays as it is. Returns the record as it is then.
+        With `unless_final`, a record in a final state stays as it is, and so does one that a person has sent again
+        since (`retries` is how often by then): what it said before that counts for nothing. Returns the record as it
+        is then.
         """
         for _ in range(WRITE_ROUNDS):
             current = self.get(identity)
-            if current is not None and unless_final and current.fields["state"] in FINAL_STATES:
-                return current
-            cancelled = current is not None and current.fields["cancel_requested"]
-            if self.write(identity, fields | (if_cancelled or {}) if cancelled else fields, current):
+            known = current if current is not None and current.retries >= retries else None
+            sent_again = known is not None and known.retries > retries
+            if known is not None and unless_final and (sent_again or known.fields["state"] in FINAL_STATES):
+                return known
+            cancelled = known is not None and known.fields["cancel_requested"]
+            anew: RecordFields = AGAIN if current is not None and known is None else {}
+            if self.write(identity, anew | fields | (if_cancelled or {}) if cancelled else anew | fields, current):
                 return self.get(identity)
         raise Conflict(f"write the record {identity}", "other writers kept changing it", "It will be tried again.")
 
@@ -144,6 +150,10 @@ def error_fields(error: MirrorError | None) -> RecordFields:
 
 AGAIN: RecordFields = error_fields(None) | {"cancel_requested": False, "finished": "", "next_attempt": "", "run": ""}
 """What a record says anew of a job that a person has sent again."""
+CANCELLED: RecordFields = error_fields(
+    Cancelled("run a job", "a person cancelled it", "Ask for it again, or retry it: what is staged is reused.")
+) | {"state": "cancelled", "next_attempt": ""}
+"""What a record says of a job that a person has cancelled, whatever it came to (rule W3)."""
 
 
 def _partition(identity: str) -> str:

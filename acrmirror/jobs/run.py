@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
-from acrmirror.errors import Cancelled, MirrorError
+from acrmirror.errors import MirrorError
 from acrmirror.jobs import CheckRecorder, Holder, JobRecords, Recorder, facts_of_check
-from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.records import CANCELLED, error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, shown
@@ -22,10 +22,6 @@ LONGEST_RUN = 3600.0
 """Seconds for which a run may go on once its instance is scaled in."""
 WARN_AFTER = 30.0
 """Seconds from a layer's first byte after which its rate says something."""
-
-CANCELLED: RecordFields = error_fields(
-    Cancelled("run a job", "a person cancelled it", "Ask for it again, or retry it: what is staged is reused.")
-) | {"state": "cancelled", "next_attempt": ""}
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from acrmirror.errors import Malformed
 from acrmirror.mirror.history import History
 from acrmirror.mirror.layout import Layout, linked_digest
-from acrmirror.mirror.tags import parsed
-from acrmirror.moments import Moment, nine_digits
+from acrmirror.mirror.tags import parsed, since
+from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX
 from acrmirror.reference import Digest, is_referrers_tag, shown
 from acrmirror.storage import Container, Item
@@ -137,7 +137,7 @@ def _entry(tag: str, item: Item) -> TagEntry | None:
             Digest.parse(str(metadata["digest"])),
             str(metadata["media_type"]),
             int(metadata["size"]),
-            nine_digits(str(metadata["time"])),
+            since(metadata),
             parsed(str(metadata.get("registry", ""))),
         )
     except (KeyError, ValueError, Malformed):

@@ -41,14 +41,15 @@ class TagState:
         return cls(
             parsed(body.decode("ascii", "replace").strip()),
             etag,
-            _time(metadata),
+            since(metadata),
             _event(metadata),
             int(sequence) if sequence.isascii() and sequence.isdecimal() else 0,
             parsed(metadata.get("registry", "")),
         )
 
 
-def _time(metadata: Mapping[str, str]) -> Moment:
+def since(metadata: Mapping[str, str]) -> Moment:
+    """Since when a tag is where its link says, by the registry's time; EARLIEST where the link does not tell."""
     try:
         return nine_digits(metadata.get("time", ""))
     except Malformed:

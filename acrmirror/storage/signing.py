@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, UserDelegationKey, generate_blob_sas
 
+from acrmirror.cancel import holding
 from acrmirror.storage.failures import Place, explained
 
 KEY_LIFETIME = timedelta(hours=2)
@@ -55,7 +56,7 @@ class Signer:
 
     def _delegation_key(self, now: datetime, lifetime: timedelta) -> UserDelegationKey:
         """One key serves all URLs for about two hours; a URL never outlives it."""
-        with self._lock:
+        with holding(self._lock):
             if self._key is None or self._key[1] - now < lifetime + SKEW:
                 expires = now + KEY_LIFETIME
                 with explained("get a key for signed URLs", _ACCOUNT):

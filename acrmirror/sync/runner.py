@@ -7,9 +7,8 @@ from uuid import uuid4
 from acrmirror.copying import Cancel
 from acrmirror.errors import Cancelled, Denied, Incomplete, MirrorError, NotFound, Transient, Unavailable
 from acrmirror.jobs import JobQueue, JobRecords, Recorder
-from acrmirror.jobs.records import error_fields
+from acrmirror.jobs.records import CANCELLED, error_fields
 from acrmirror.jobs.reporting import Reporting
-from acrmirror.jobs.run import CANCELLED
 from acrmirror.mirror.listing import Listing
 from acrmirror.moments import from_datetime
 from acrmirror.patterns import Patterns
@@ -133,7 +132,7 @@ class SweepRunner:
         due = from_datetime(now + timedelta(seconds=decision.delay))
         fields = error_fields(error) | {"state": "waiting", "next_attempt": due}
         try:
-            if self._written(sweep, fields, CANCELLED | {"finished": from_datetime(now)}) == "cancelled":
+            if self._is_over(sweep, fields):
                 return
         except MirrorError as unwritten:
             _log.warning("The record is behind: %s", unwritten)
@@ -145,14 +144,21 @@ class SweepRunner:
         """What the platform gave up on, or what was waited out for too long, ends in its record. Raises where that is
         not to be written."""
         ended = error_fields(error) | {"state": "failed", "finished": _now()}
-        if self._written(sweep, ended, CANCELLED) == "cancelled":
-            return
-        self._telemetry.run_ended(ended | {"kind": KIND})
+        if not self._is_over(sweep, ended):
+            self._telemetry.run_ended(ended | {"kind": KIND})
 
-    def _written(self, sweep: Sweep, fields: RecordFields, if_cancelled: RecordFields) -> State:
-        """Writes how a run came to its end where its own pen may not do: the state that the record has then."""
-        record = self._records.change(sweep.id, sweep.asked | fields, unless_final=True, if_cancelled=if_cancelled)
-        return record.state if record is not None else fields["state"]
+    def _is_over(self, sweep: Sweep, fields: RecordFields) -> bool:
+        """Writes what a run without a record of its own came to; whether there is nothing left to do, since a person
+        has cancelled the sweep, or has sent it again."""
+        told = sweep.asked | fields | {"retries": sweep.retries}
+        cancelled = CANCELLED | {"finished": _now()}
+        record = self._records.change(sweep.id, told, unless_final=True, if_cancelled=cancelled, retries=sweep.retries)
+        if record is None or record.state not in ("cancelled", "queued", "running"):
+            return False
+        _log.info("Left %s, which is %s", sweep.id, record.state)
+        if record.state == "cancelled":
+            self._telemetry.run_ended(cancelled | {"kind": KIND})
+        return True
 
 
 def _now() -> str:

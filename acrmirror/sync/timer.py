@@ -7,6 +7,7 @@ that is missed is made up for by the next, and it does not matter on how many in
 import logging
 from datetime import UTC, datetime, timedelta
 
+from acrmirror.cancel import within
 from acrmirror.errors import MirrorError, NotCompared
 from acrmirror.jobs import JobQueue, JobRecords, TableClaims
 from acrmirror.moments import from_datetime
@@ -16,6 +17,8 @@ from acrmirror.telemetry import Telemetry
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, FINAL_STATES, JOB_QUEUE, JobId, Sweep
 
 EVERYTHING = ("*",)
+MEASURE_SECONDS = 10.0
+"""For how long each queue is waited for."""
 SLACK = timedelta(minutes=5)
 """How much too early a tick may be: one each night must not find that a day is not quite over."""
 AFTER_FAILURE = timedelta(hours=1)
@@ -55,8 +58,13 @@ class Timer:
         the period is.
         """
         now = now or datetime.now(UTC)
-        self._measure_queues(now)
         self._sweep_claims(now)
+        try:
+            self._compare_if_due(now)
+        finally:
+            self._measure_queues(now)
+
+    def _compare_if_due(self, now: datetime) -> None:
         if not self._period:
             return
         known = self._comparisons.begin(now)
@@ -74,7 +82,8 @@ class Timer:
         """By the app itself, since storage measures its queues once in hours."""
         for name in (JOB_QUEUE, DEAD_QUEUE, BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE):
             try:
-                depth = self._queue.depth(name)
+                with within(MEASURE_SECONDS, f"look at {name}"):
+                    depth = self._queue.depth(name)
             except MirrorError as error:
                 _log.warning("Nobody is told what waits in %s: %s", name, error)
                 continue

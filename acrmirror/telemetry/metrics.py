@@ -62,8 +62,8 @@ class JobMetrics:
             # The registry's clock may be ahead of this one.
             lag = to_datetime(record["finished"]) - to_datetime(record["at"])
             self._lag.record(max(0.0, lag.total_seconds()))
-        gone_too_soon = state == "gone" and record.get("missing")
-        if kind == "event" and (gone_too_soon or state in ("failed", "cancelled")):
+        lost = record.get("missing") if state == "gone" else state in ("failed", "cancelled")
+        if kind == "event" and lost and not record.get("mirrored_digest"):
             self._lost.add(1, {"error.type": record.get("error_code") or state})
         for direction, count in (("read", record.get("bytes_read")), ("written", record.get("bytes_written"))):
             if count:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple, TypedDict, cast, get_origin, get_type_hints
 
+from acrmirror.errors import Malformed
 from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.work.ids import JobId
 from acrmirror.work.state import LayerState, State
@@ -147,7 +148,10 @@ class Record:
         """When a job that waits runs again; one that was interrupted does by then."""
         if self.state == "interrupted":
             return from_datetime(to_datetime(self.heard) + COMES_AGAIN_AFTER)
-        return nine_digits(self.fields["next_attempt"]) if self.fields["next_attempt"] else None
+        try:
+            return nine_digits(self.fields["next_attempt"])
+        except Malformed:
+            return None
 
     def _quiet_for(self, span: timedelta) -> bool:
         return bool(self.heard) and datetime.now(UTC) - to_datetime(self.heard) > span

@@ -158,6 +158,29 @@ def test_a_job_whose_worker_was_lost_says_by_when_it_comes_again_and_can_be_sent
     assert (record_of(mirror, job.id).state, record_of(mirror, job.id).next_attempt) == ("done", None)
 
 
+def test_a_dead_message_from_before_a_retry_buries_nothing(mirror: Mirroring) -> None:
+    image = mirror.push("retried/dead", oci_image("retried dead", layers=[9 * 2**20]))
+    job = job_for("retried/dead", image)
+    with app_of(mirror) as app:
+        app.dispatch.bury(job.to_json())
+        app.pulls.retry(job.id)
+        before = record_of(mirror, job.id)
+        app.dispatch.bury(job.to_json())
+        assert record_of(mirror, job.id) == before
+        run_all(mirror, app)
+    assert record_of(mirror, job.id).state == "done"
+
+
+def test_a_job_that_a_person_cancelled_ends_cancelled_though_its_worker_died(mirror: Mirroring) -> None:
+    image = mirror.push("cancelled/dead", oci_image("cancelled dead"))
+    job = job_for("cancelled/dead", image)
+    Recorder(mirror.records, job, "lost", 1).begin()
+    with app_of(mirror) as app:
+        app.pulls.cancel(job.id)
+        app.dispatch.bury(job.to_json())
+    assert record_of(mirror, job.id).state == "cancelled"
+
+
 def test_a_message_from_before_a_retry_is_left_to_the_later_one(mirror: Mirroring) -> None:
     image = mirror.push("retried/late", oci_image("retried late"))
     job = job_for("retried/late", image)

@@ -70,7 +70,7 @@ def test_an_endpoint_that_nobody_serves_is_named_by_its_setting(bare_mirror: Mir
 def test_an_event_that_no_queue_takes_is_answered_before_event_grid_gives_up(
     bare_mirror: Mirroring, silent: str
 ) -> None:
-    event = push_event(bare_mirror, "away/queue")
+    event = push_event(bare_mirror, "silent/queue")
     with app_of(bare_mirror, MIRROR_QUEUE__queueServiceUri=silent) as app:
         begun = time.monotonic()
         with pytest.raises(Unavailable) as raised:
@@ -83,11 +83,11 @@ def test_an_event_that_no_queue_takes_is_answered_before_event_grid_gives_up(
 
 
 def test_an_event_is_taken_in_time_though_the_table_does_not_answer(bare_mirror: Mirroring, silent: str) -> None:
-    event = push_event(bare_mirror, "away/table")
+    event = push_event(bare_mirror, "silent/table")
     with app_of(bare_mirror, MIRROR_TABLE_ENDPOINT=silent) as app:
         begun = time.monotonic()
         app.intake.receive(event)
         took = time.monotonic() - begun
     print(f"{took:.1f} s")
     assert took < 25
-    assert [it["repository"] for it in sent(bare_mirror)] == ["away/table"]
+    assert [it["repository"] for it in sent(bare_mirror)] == ["silent/table"]

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from acrmirror.errors import MirrorError
-from acrmirror.work import Record, Sweep
+from acrmirror.errors import MirrorError, Unavailable
+from acrmirror.work import Record, RecordFields, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -96,6 +96,39 @@ def test_a_sweep_waits_for_a_registry_that_goes_away_after_its_list_of_repositor
     ended = record_of(mirror, sweep)
     assert (ended.state, ended.fields["match_asked"]) == ("incomplete", 1)
     assert "away/one: " in ended.fields["error_answered"]
+
+
+@pytest.mark.parametrize("cancelled", ["before it was sent again", "while it ran"])
+def test_a_sweep_that_was_sent_again_waits_for_the_table_whatever_its_record_said_before(
+    mirror: Mirroring, cancelled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record knows nothing of the retry yet: its message is all there is of it."""
+    sweep = sweep_of("patient/again")
+    mirror.records.add(sweep)
+    said: RecordFields = {"cancel_requested": True, "state": "cancelled" if "before" in cancelled else "running"}
+    mirror.records.change(sweep.id, said)
+
+    def fail(*_: object) -> None:
+        raise Unavailable("begin", "the table is away", "Later.")
+
+    with app_of(mirror) as app, monkeypatch.context() as patch:
+        patch.setattr("acrmirror.sync.runner.Recorder.begin", fail)
+        app.dispatch.run(replace(sweep, retries=1).to_json(), 1)
+    message = next_message(mirror)
+    assert (message["id"], message["retries"], message["attempt"]) == (sweep.id, 1, 1)
+    record = record_of(mirror, sweep)
+    assert (record.state, record.retries, record.fields["cancel_requested"]) == ("waiting", 1, False)
+
+
+def test_an_older_run_leaves_a_sweep_that_was_sent_again_alone(mirror: Mirroring) -> None:
+    sweep = sweep_of("patient/older")
+    mirror.records.add(sweep)
+    mirror.records.change(sweep.id, {"state": "running", "retries": 1})
+    before = record_of(mirror, sweep)
+    with app_of(mirror, MIRROR_REGISTRY="nobody.invalid") as app:
+        app.dispatch.bury(sweep.to_json())
+    assert record_of(mirror, sweep) == before
+    assert sent(mirror) == []
 
 
 def test_whether_the_registry_is_away_is_asked_once_for_each_repository_that_fails(mirror: Mirroring) -> None:

@@ -98,6 +98,8 @@ def test_a_push_that_ended_without_its_digest_in_the_mirror_is_counted_by_its_ca
 ) -> None:
     gone = PUSHED | error_fields(NotFound("a", "b", "c")) | {"state": "gone", "missing": True}
     untagged = gone | {"missing": False}
+    mirrored = PUSHED | error_fields(NotFound("a", "b", "c")) | {"state": "failed", "mirrored_digest": "sha256:1"}
+    assert "acrmirror.push.lost" not in {name for name, _ in counted(InMemoryMetricReader(), mirrored)}
     failed = PUSHED | error_fields(Denied("a", "b", "c")) | {"state": "failed"}
     others = [record | {"kind": kind} for record in (gone, failed) for kind in ("pull", "check")]
     cancelled: RecordFields = {"kind": "event", "state": "cancelled"}

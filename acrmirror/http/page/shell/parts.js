@@ -145,7 +145,7 @@ export function actions(pull, after) {
     );
   if (pull.state === "done") return [];
   if (isFinal(pull)) return pull.kind === "unreadable" ? [] : [act("Retry", api.retry)];
-  if (pull.cancel_requested) return [h("span", { class: "none" }, "stopping…")];
+  if (pull.cancel_requested && pull.state !== "interrupted") return [h("span", { class: "none" }, "stopping…")];
   return [pull.state === "interrupted" ? act("Retry", api.retry) : null, act("Cancel", api.cancel)].filter(Boolean);
 }
 
