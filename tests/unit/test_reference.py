@@ -206,3 +206,11 @@ def test_whatever_passes_is_safe_in_a_path(text: str) -> None:
 def test_parsing_undoes_writing(repository: str, tag: str | None, digest: Digest | None) -> None:
     reference = Reference(repository, tag or (None if digest else "latest"), digest)
     assert Reference.parse(f"demo.azurecr.io/{reference}", registry="demo.azurecr.io") == reference
+
+
+@pytest.mark.parametrize(
+    ("registry", "serves"), [("demo.azurecr.io", "serves demo.azurecr.io"), (None, "serves none by")]
+)
+def test_another_registry_is_told_with_the_one_that_this_is(registry: str | None, serves: str) -> None:
+    with pytest.raises(Refused, match=f"other.azurecr.io.*{serves}"):
+        Reference.parse("other.azurecr.io/team/app", registry)
