@@ -100,6 +100,7 @@ def test_a_check_says_nothing_over_a_job_that_was_begun_anew_meanwhile(
     pen.begin()
     mirror.records.change(job.id, since | {"finished": ""})
     pen.write({"state": "done", "finished": "now", "mirrored_digest": str(image.root.digest)} | error_fields(None))
+    assert pen.superseded == ("retries" in since)
     after = record_of(mirror, job)
     assert after.fields | since | {"finished": ""} == after.fields
     assert after.fields["mirrored_digest"] == ""

@@ -5,6 +5,7 @@ import pytest
 from acrmirror.copying import Context
 from acrmirror.errors import (
     Denied,
+    Malformed,
     MirrorError,
     Throttled,
     Unavailable,
@@ -90,6 +91,16 @@ def test_what_all_referrers_would_meet_ends_the_asking(
     assert type(copied.referrers_failure) is type(error)
     assert copied.digest_failure is copied.tag_failure is None
     assert len([what for what in registry.asked if what[1] in signatures]) == asked_for
+
+
+def test_failures_that_are_not_in_a_row_do_not_end_the_asking(registry: Registry, mirror: Mirror) -> None:
+    image = registry.image("one", tag="v1")
+    signatures = [registry.signature(image, f"signature {number}").digest for number in range(6)]
+    away, odd = Unavailable("read", "500", "Wait."), Malformed("read", "it is odd", "Push it again.")
+    registry.failing.update(zip(signatures, (away, away, odd, away, away), strict=False))
+    copied = copy(registry, mirror, image.digest, "v1")
+    assert isinstance(copied.referrers_failure, Unavailable)
+    assert listed(mirror, image) == [signatures[5]]
 
 
 def test_a_referrer_that_the_mirror_has_and_was_never_listed_is_listed(registry: Registry, mirror: Mirror) -> None:

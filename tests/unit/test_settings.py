@@ -129,6 +129,9 @@ def test_all_that_is_missing_is_said_at_once() -> None:
         ("MIRROR_CLAIM_STALE_SECONDS", "0"),
         ("MIRROR_CLAIM_STALE_SECONDS", "nan"),
         ("MIRROR_CLAIM_STALE_SECONDS", "-1"),
+        ("MIRROR_COMPARE_HOURS", "720.1"),
+        ("MIRROR_COMPARE_HOURS", "-1"),
+        ("MIRROR_COMPARE_HOURS", "inf"),
         ("MIRROR_TRUST_BUNDLE", "/no/such/file.pem"),
         ("AZURE_CLIENT_ID", "a b"),
     ],
@@ -168,3 +171,8 @@ def test_a_404_is_waited_out_for_as_long_as_a_replica_may_lag() -> None:
     settings = Settings.from_environment(LEAST)
     assert settings.not_found_seconds == settings.recheck_seconds[-1] == WINDOW.total_seconds()
     assert RetryPolicy().not_found == WINDOW
+
+
+@pytest.mark.parametrize(("text", "hours"), [("0", 0.0), ("0.5", 0.5), ("720", 720.0)])
+def test_hours_between_comparisons_are_taken_up_to_a_month(text: str, hours: float) -> None:
+    assert Settings.from_environment(LEAST | {"MIRROR_COMPARE_HOURS": text}).compare_hours == hours
