@@ -25,7 +25,7 @@ READ = ["GET", "HEAD"]
 LOOKS = os.environ.get("MIRROR_COMPARE_SCHEDULE") or "0 */10 * * * *"
 """NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host asks for it at once."""
 BYTES = func.DataType.BINARY
-"""What of a message is handed over: as text, one that is not UTF-8 would reach no function, and leave no record."""
+"""Messages are taken as bytes. As text, one that is not UTF-8 would reach no function, and leave no record."""
 KEY, OPEN = func.AuthLevel.FUNCTION, func.AuthLevel.ANONYMOUS
 
 app = func.FunctionApp()

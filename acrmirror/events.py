@@ -37,8 +37,7 @@ _RESOURCE = re.compile(r"/providers/Microsoft\.ContainerRegistry/registries/([A-
 class RegistryEvent:
     """A push or a deletion at a registry.
 
-    `id` is safe in a blob name. `time` is the registry's own. A deletion names a
-    digest and no tag.
+    `id` is safe in a blob name. `time` is the registry's own. A deletion names a digest and no tag.
     """
 
     id: str

@@ -12,7 +12,7 @@ from acrmirror.errors import Malformed
 from acrmirror.reference import shown
 
 Moment = NewType("Moment", str)
-"""Text of that form. Nothing but this module makes one of other text."""
+"""Text of that form: `nine_digits`, `from_datetime` and `from_http_date` make it."""
 EARLIEST = Moment("0001-01-01T00:00:00.000000000Z")
 
 _RFC3339 = re.compile(

@@ -21,9 +21,9 @@ class Context:
 
     `force` looks at everything again, whatever links promise, and hashes anew what the mirror has; `resume` is off
     after a digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about.
-    `event` is the push that the job has news of, if it has; `about` is one that is in history
-    already, which the registry is asked about again. For as long as `window` after a push the registry's replicas may
-    be behind. `manifests` are all that this run came to, `referrals` those of them that are to be listed.
+    `event` is the push that the job has news of, if it has; `about` is one that is in history already, which the
+    registry is asked about again. For as long as `window` after a push the registry's replicas may be behind.
+    `manifests` are all that this run came to, `referrals` those of them that are to be listed.
     """
 
     identity: str

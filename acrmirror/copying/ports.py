@@ -34,8 +34,8 @@ class BlobReader(Protocol):
 
 
 class Resolved(Protocol):
-    """Where a reference is at the registry. `at` is the registry's own time; where that could not
-    be believed it is this machine's, and `clock` is `mirror`."""
+    """Where a reference is at the registry. `at` is the registry's own time; where that could not be believed it is
+    this machine's, and `clock` is `mirror`."""
 
     @property
     def descriptor(self) -> Descriptor: ...

@@ -40,8 +40,8 @@ class Intake:
         """Checks an event and enqueues its job.
 
         Raises AnotherRegistry, Untimely, Malformed or InvalidReference for an event that is refused; that is logged,
-        counted, and shown by the health check. Raises Unavailable or Denied where the queue does not take
-        the job, within about 20 seconds.
+        counted, and shown by the health check. Raises Unavailable or Denied where the queue does not take the job,
+        within about 20 seconds.
         """
         try:
             event = parse_event(payload, self._settings.repository_limit)

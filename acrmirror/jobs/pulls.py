@@ -162,8 +162,8 @@ class Pulls:
         raise Conflict(f"cancel the pull {identity}", "its record kept changing", "Ask again.")
 
     def retry(self, identity: str) -> Record:
-        """Sends a job that failed, was gone or was cancelled once more, from its record; so it does with one whose
-        worker was lost, and with one that has been queued for long, and never begun. Raises NotHere, WrongState.
+        """Sends a job once more, from its record: one that failed, was gone, was cancelled or interrupted, or that has
+        been queued for long and never begun. Raises NotHere, WrongState.
 
         The message goes first, and says how often the job was sent again: a run of it takes the record, whether or not
         that says so yet (rule W6).

@@ -102,8 +102,8 @@ def observer(identity: str) -> str:
 
 def observed(name: str) -> tuple[Moment, int, Digest, str]:
     """What the last part of an observation's name says: its time, its sequence (0 in names of the first form, which had
-    none), its digest, and the id of its event or job. Raises ValueError, InvalidReference or
-    Malformed for any other name."""
+    none), its digest, and the id of its event or job. Raises ValueError, InvalidReference or Malformed for any other
+    name."""
     at, _, rest = name.partition("Z-")
     sequence, _, behind = rest.partition("-")
     if not sequence.isdecimal():

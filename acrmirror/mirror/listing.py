@@ -23,8 +23,8 @@ _CURRENT = "/current/link"
 
 @dataclass(frozen=True, slots=True)
 class TagEntry:
-    """A tag as its link's metadata have it (rule L7); `time` is the registry's. `registry` is
-    where the registry had a list of referrers that may be larger here."""
+    """A tag as its link's metadata have it (rule L7); `time` is the registry's. `registry` is where the registry had a
+    list of referrers that may be larger here."""
 
     name: str
     digest: Digest

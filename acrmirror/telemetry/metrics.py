@@ -34,8 +34,8 @@ class JobMetrics:
         self._events.add(1, {"kind": kind})
 
     def waiting(self, queue: str, messages: int, age: float | None) -> None:
-        """How many messages are in a queue, those under way and delayed included, and since when the next one is, in
-        seconds; None where none can be had. Histograms, as for `compared`."""
+        """How many messages are in a queue, those under way and delayed included, and how many seconds ago the next one
+        was sent; None where none can be had. Histograms, as for `compared`."""
         self._messages.record(messages, {"queue": queue})
         if age is not None:
             self._waited.record(max(0.0, age), {"queue": queue})

@@ -102,7 +102,7 @@ FIELD_TYPES: dict[str, type] = {
     name: str if name in ("state", "check_state") else get_origin(kind) or kind
     for name, kind in get_type_hints(RecordFields).items()
 }
-"""As what each is kept in memory: str, int, bool, list or dict."""
+"""The type of each field's value: str, int, bool, list or dict."""
 
 
 def complete(fields: RecordFields) -> RecordFields:

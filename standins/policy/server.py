@@ -1,4 +1,4 @@
-"""A proxy before the three services of a storage account, and keeps what was asked of them."""
+"""A proxy before the three services of a storage account, which keeps what they were asked."""
 
 from __future__ import annotations
 
