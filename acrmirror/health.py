@@ -1,5 +1,6 @@
 """Whether the app could do its work now: each thing it needs is asked for with its own identity."""
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -16,6 +17,8 @@ from acrmirror.registry import Registry
 from acrmirror.sync.comparisons import Compared, Comparisons
 from acrmirror.sync.timer import check_compared
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
+
+_log = logging.getLogger(__name__)
 
 BURIED_WITHIN = timedelta(minutes=1)
 """A function takes a message out of a poison queue within seconds; one that is there for longer stays."""
@@ -193,4 +196,6 @@ def _outcome(name: str, attempt: Future[object]) -> Check:
     error = attempt.exception()
     if error is None or isinstance(error, MirrorError):
         return Check(name, error)
-    raise error
+    _log.error("The health check %s failed, and nobody expected why", name, exc_info=error)
+    told = f"it failed unexpectedly ({type(error).__name__})"
+    return Check(name, Unavailable(f"check {name}", told, "Look into the function's log."))

@@ -6,7 +6,7 @@ from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from acrmirror.cancel import Cancel, bound_cancel
+from acrmirror.cancel import Cancel, awaited, bound_cancel
 from acrmirror.deadlines import CONNECT_TIMEOUT
 
 
@@ -20,10 +20,12 @@ def shut(connection: socket.socket) -> None:
 
 
 def connect(host: str, port: int, timeout: float) -> socket.socket:
-    """A TCP connection; one that is still being made ends with the job that this thread is bound to."""
+    """A TCP connection; one that is still being made, or whose host is still being looked up, ends with the job that
+    this thread is bound to."""
     cancel = bound_cancel() or Cancel()
     failure = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    found = awaited(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    for family, kind, protocol, _, address in found:
         connection = socket.socket(family, kind, protocol)
         forget = cancel.on_set(lambda made=connection: shut(made))  # type: ignore[misc]
         try:

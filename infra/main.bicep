@@ -3,7 +3,7 @@ targetScope = 'subscription'
 
 import { tagsOf } from 'types.bicep'
 
-@description('Names the deployment. Resource names are derived from it, so the same name updates what stands.')
+@description('Names the deployment. Resource names are derived from it, so the same name updates what is there.')
 @minLength(1)
 @maxLength(40)
 param environmentName string

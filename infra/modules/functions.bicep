@@ -130,6 +130,8 @@ var callers = [
     ipAddress: range
   }
 ]
+// HTTP requests that an instance works on at once. Of an app in Python the platform would let it take one.
+var httpConcurrency = 16
 var readyEvents = [
   {
     name: 'function:on_registry_event'
@@ -193,6 +195,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
         alwaysReady: concat(alwaysReadyEvents > 0 ? readyEvents : [], alwaysReadyJobs > 0 ? readyJobs : [])
+        triggers: { http: { perInstanceConcurrency: httpConcurrency } }
       }
       #disable-next-line BCP037 // documented, and in the specification's preview; no version's types have it yet
       siteUpdateStrategy: siteUpdateStrategy == 'RollingUpdate' ? { type: 'RollingUpdate' } : null
@@ -218,6 +221,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'OTEL_TRACES_SAMPLER_ARG', value: '1.0' }
         // The name under which host and app are found in telemetry.
         { name: 'OTEL_SERVICE_NAME', value: appName }
+        // Threads of the worker, in which functions run: a request, an event or a job each.
+        { name: 'PYTHON_THREADPOOL_THREAD_COUNT', value: string(2 * httpConcurrency) }
         { name: 'AZURE_CLIENT_ID', value: identityClientId }
         { name: 'MIRROR_REGISTRY', value: registryLoginServer }
         { name: 'MIRROR_REGISTRY_RESOURCE_ID', value: registryId }

@@ -1,4 +1,4 @@
-// The registry's system topic: where its events come from. It stands beside the registry; there can be only one.
+// The registry's system topic: where its events come from. It lies beside the registry; there can be only one.
 import { tagsOf } from '../types.bicep'
 
 @description('Name of the topic.')

@@ -13,6 +13,10 @@ REFUSED_PROPERTIES = {
 }  # fmt: skip
 
 
+HTTP_CONCURRENCY = 16
+"""Requests that an instance takes at once; the platform gives an app in Python one."""
+
+
 def app(view: View) -> None:
     """Flex Consumption, keyless, with instances that wait for events and for jobs."""
     site, plan = view.one(SITE), view.one("Microsoft.Web/serverfarms")
@@ -55,8 +59,12 @@ def app(view: View) -> None:
         "instanceMemoryMB": view.option("instanceMemoryMB", 2048),
         "maximumInstanceCount": view.option("maximumInstanceCount", 40),
         "alwaysReady": ready,
+        "triggers": {"http": {"perInstanceConcurrency": HTTP_CONCURRENCY}},
     }
-    view.holds(config.get("scaleAndConcurrency") == scale, "memory, instances and what is always ready are as set")
+    view.holds(
+        config.get("scaleAndConcurrency") == scale,
+        "memory, instances, requests at once and what is always ready are as set",
+    )
     refused = REFUSED_PROPERTIES & ({*at(site.body, "properties"), *at(site.body, "properties/siteConfig")})
     view.holds(not refused, f"Flex Consumption refuses {refused}")
     for name in ("ftp", "scm"):

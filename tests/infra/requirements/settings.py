@@ -7,6 +7,7 @@ from acrmirror.settings import Settings
 from devtools.bicep.settled import at
 from devtools.deployment import SITE
 from devtools.deployment.scenarios import REGISTRY
+from tests.infra.requirements.app import HTTP_CONCURRENCY
 from tests.infra.requirements.view import View
 
 # Flex Consumption refuses these, or takes them silently and then fails ("Flex Consumption plan deprecations" in
@@ -58,6 +59,8 @@ def expected_settings(view: View) -> dict[str, str]:
         "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
         "OTEL_TRACES_SAMPLER": "microsoft.fixed_percentage",
         "OTEL_TRACES_SAMPLER_ARG": "1.0",
+        # A thread for each request at once, and as many for events and jobs.
+        "PYTHON_THREADPOOL_THREAD_COUNT": str(2 * HTTP_CONCURRENCY),
         "OTEL_SERVICE_NAME": view.one(SITE).name,
         "AZURE_CLIENT_ID": client,
         "MIRROR_REGISTRY": "demo.azurecr.io",
