@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from weakref import WeakSet
 
 from acrmirror.errors import Cancelled
+from acrmirror.threads import thread
 
 LOCK_POLL_SECONDS = 0.1
 
@@ -167,7 +168,7 @@ def awaited(call: Callable[[], _T]) -> _T:
         over.set()
 
     forget = cancel.on_set(over.set)
-    threading.Thread(target=work, name="awaited", daemon=True).start()
+    thread(work, "awaited", daemon=True).start()
     over.wait()
     forget()
     if failure:

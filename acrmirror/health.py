@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from acrmirror.reference import Digest
 from acrmirror.registry import Registry
 from acrmirror.sync.comparisons import Compared, Comparisons
 from acrmirror.sync.timer import check_compared
+from acrmirror.threads import Threads
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
 _log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ def _age(depth: Depth, now: datetime) -> float | None:
 def tried(attempts: Mapping[str, Callable[[], object]]) -> tuple[Check, ...]:
     """All of them at once, each in a thread; those that are not over after `WITHIN` are cut, and have failed."""
     cancel = Cancel()
-    pool = ThreadPoolExecutor(len(attempts), "health", cancel.bind)
+    pool = Threads(len(attempts), "health", cancel.bind)
     under_way: dict[str, Future[object]] = {}
     try:
         under_way |= {name: pool.submit(attempt) for name, attempt in attempts.items()}

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from acrmirror.copying.context import Context
 from acrmirror.copying.moving import MovingBlob
@@ -29,6 +28,7 @@ from acrmirror.errors import (
 )
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
+from acrmirror.threads import Threads
 
 POLL_SECONDS = 0.25
 MAX_POLL_SECONDS = 4.0
@@ -74,7 +74,7 @@ class _Conveyor:
     def run(self) -> dict[Digest, MirrorError]:
         forget = self._context.cancel.on_set(self._cancelled)
         try:
-            with ThreadPoolExecutor(self._context.threads, "copy", self._context.cancel.bind) as pool:
+            with Threads(self._context.threads, "copy", self._context.cancel.bind) as pool:
                 for worker in [pool.submit(self._work) for _ in range(self._context.threads)]:
                     worker.result()
         finally:

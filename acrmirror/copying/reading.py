@@ -1,6 +1,5 @@
 """Reading the graph behind a manifest: what it needs, and what of that the mirror lacks."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from acrmirror.copying.context import Context
@@ -17,6 +16,7 @@ from acrmirror.oci import (
     parse_manifest,
 )
 from acrmirror.reference import Digest
+from acrmirror.threads import Threads
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class GraphReader:
         if len(digests) == 1:
             results = [self._read_one(digests[0])]
         else:
-            with ThreadPoolExecutor(len(digests), "read", self._context.cancel.bind) as pool:
+            with Threads(len(digests), "read", self._context.cancel.bind) as pool:
                 results = list(pool.map(self._read_one, digests))
         manifests: dict[Digest, Manifest] = {}
         for digest, result in zip(digests, results, strict=True):

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from acrmirror.errors import MirrorError
 from acrmirror.jobs.recorder import Recorder
+from acrmirror.threads import thread
 from acrmirror.work import RecordFields
 
 TICK_SECONDS = 1.0
@@ -31,7 +32,7 @@ class Reporting:
         self._quiet = 0
         self._stopped = False
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._report, name="report")
+        self._thread = thread(self._report, "report")
 
     def __enter__(self) -> "Reporting":
         self._thread.start()

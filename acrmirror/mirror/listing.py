@@ -3,7 +3,6 @@
 import base64
 import binascii
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from acrmirror.errors import Malformed
@@ -14,6 +13,7 @@ from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX
 from acrmirror.reference import Digest, is_referrers_tag, shown
 from acrmirror.storage import Container, Item
+from acrmirror.threads import Threads
 
 STORAGE_PAGE = 5000
 """Most entries that one request lists."""
@@ -123,7 +123,7 @@ class Listing:
         doubtful = [it for it in entries if it.media_type == OCI_INDEX and is_referrers_tag(it.name)]
         if not doubtful:
             return entries
-        with ThreadPoolExecutor(8, thread_name_prefix="list") as pool:
+        with Threads(8, thread_name_prefix="list") as pool:
             known = list(pool.map(lambda it: self._history.has_tag(repository, it.name), doubtful))
         hidden = {it.name for it, had in zip(doubtful, known, strict=True) if not had}
         return [it for it in entries if it.name not in hidden]

@@ -3,7 +3,6 @@
 import threading
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from acrmirror.archive import images_of, platform_of
@@ -16,6 +15,7 @@ from acrmirror.platforms import choose, normal
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.storage import SignedUrl
+from acrmirror.threads import Threads
 
 CONFIG_LIMIT = 4 * 1024 * 1024
 BLOBS_LIMIT = 2000
@@ -149,7 +149,7 @@ class Images:
     ) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
         """Those that the repository has its own link to, and the foreign layers that it has none to. Raises NotHere for
         any other that it has none to."""
-        with ThreadPoolExecutor(8, thread_name_prefix="look") as pool:
+        with Threads(8, thread_name_prefix="look") as pool:
             linked = list(pool.map(lambda it: self._store.blobs.linked(reference.repository, it.digest), blobs))
         without = [it for it, has in zip(blobs, linked, strict=True) if not has]
         for blob in without:
@@ -198,7 +198,7 @@ class Images:
                 )
             return self._store.manifests.read(repository, descriptor)
 
-        with ThreadPoolExecutor(8, thread_name_prefix="read") as pool:
+        with Threads(8, thread_name_prefix="read") as pool:
             for _ in range(MAX_DEPTH):
                 wanted = {child.digest for it in level for child in it.manifests} - found.keys()
                 if len(wanted) + len(found) > MANIFESTS_LIMIT:

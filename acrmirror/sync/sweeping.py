@@ -1,7 +1,6 @@
 """One run of a sweep: the registry is compared with the mirror, and what that lacks is asked for."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
@@ -26,6 +25,7 @@ from acrmirror.registry import Registry
 from acrmirror.registry.values import ListedManifest
 from acrmirror.sync.comparing import Comparison, Lack, Mirrored, edges_from
 from acrmirror.sync.tally import Tally
+from acrmirror.threads import Threads
 from acrmirror.work import FINAL_STATES, Job, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
@@ -71,7 +71,7 @@ class Sweeping:
         """What is wrong with one repository is noted, and the others are done. Raises what stops all of it: no list of
         repositories, no registry, no storage, no queue, no table, Cancelled; and Incomplete in the end, if not all
         could be compared (rule W8)."""
-        with ThreadPoolExecutor(THREADS, "sweep", self._cancel.bind) as pool:
+        with Threads(THREADS, "sweep", self._cancel.bind) as pool:
             for repository in self._repositories():
                 if not self._patterns.may_match(repository):
                     continue
@@ -109,7 +109,7 @@ class Sweeping:
             self.tally.problem(f"the list of repositories breaks off after {found[-1]}: {error.answered}")
         return found
 
-    def _lacking(self, repository: str, pool: ThreadPoolExecutor) -> list[Lack]:
+    def _lacking(self, repository: str, pool: Threads) -> list[Lack]:
         """What has to be asked for of a repository. What is wrong with it becomes a problem. Raises Throttled or
         Unavailable where the registry, storage or the table is away for all of them."""
         try:
@@ -182,7 +182,7 @@ class Sweeping:
         except NotFound:
             return True
 
-    def _compared(self, repository: str, listed: list[ListedManifest], pool: ThreadPoolExecutor) -> list[Lack]:
+    def _compared(self, repository: str, listed: list[ListedManifest], pool: Threads) -> list[Lack]:
         mirrored = Mirrored(self._tags(repository), self._listing.manifests(repository))
         untagged = self._patterns.matches_untagged(repository)
         comparison = Comparison(
