@@ -87,10 +87,10 @@ class UnderWay:
 
     def _believed(self, record: Record) -> bool:
         fields = record.fields
-        if not record.heard:
+        sent, waits = record.heard_at, fields["state"] == "waiting"
+        if sent is None:
             return False
-        sent = to_datetime(record.heard)
-        due = to_datetime(fields["next_attempt"]) if fields["state"] == "waiting" and fields["next_attempt"] else None
+        due = to_datetime(record.next_attempt) if waits and record.next_attempt is not None else None
         if datetime.now(UTC) - (due or sent) < PATIENCE:
             return True
         if fields["state"] == "running":

@@ -147,11 +147,19 @@ class Record:
     def next_attempt(self) -> Moment | None:
         """When a job that waits runs again; one that was interrupted does by then."""
         if self.state == "interrupted":
-            return from_datetime(to_datetime(self.heard) + COMES_AGAIN_AFTER)
+            return from_datetime(self.heard_at + COMES_AGAIN_AFTER) if self.heard_at is not None else None
         try:
             return nine_digits(self.fields["next_attempt"])
         except Malformed:
             return None
 
+    @property
+    def heard_at(self) -> datetime | None:
+        """`heard` as a datetime; None where it is not known, or is no moment."""
+        try:
+            return to_datetime(self.heard)
+        except Malformed:
+            return None
+
     def _quiet_for(self, span: timedelta) -> bool:
-        return bool(self.heard) and datetime.now(UTC) - to_datetime(self.heard) > span
+        return self.heard_at is not None and datetime.now(UTC) - self.heard_at > span

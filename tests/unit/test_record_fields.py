@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from acrmirror.jobs.properties import fields_of, fitting
-from acrmirror.work import LayerFigures, RecordFields
+from acrmirror.work import JobId, LayerFigures, Record, RecordFields
 from acrmirror.work.record import FIELD_TYPES, complete
 
 PAGE = Path(__file__).parents[2] / "docs" / "records.md"
@@ -67,6 +67,15 @@ def test_an_entity_that_says_nothing_is_queued_and_empty() -> None:
 def test_what_somebody_else_wrote_is_no_reason_to_fail(name: str, value: object, read: object) -> None:
     fields: dict[str, Any] = {**fields_of({name: value})}
     assert fields[name] == read
+
+
+@pytest.mark.parametrize("heartbeat", ["", "soon"])
+@pytest.mark.parametrize("state", ["running", "queued", "waiting", "of a newer version"])
+def test_a_record_with_odd_times_can_be_asked_about_all_the_same(state: str, heartbeat: str) -> None:
+    fields = fields_of({"state": state, "heartbeat": heartbeat, "next_attempt": "later", "received": heartbeat})
+    record = Record(JobId("1"), fields)
+    assert (record.silent, record.unheard, record.next_attempt, record.heard_at) == (False, False, None, None)
+    assert record.state == ("interrupted" if "newer" in state else state)
 
 
 def test_the_docs_have_every_field() -> None:
