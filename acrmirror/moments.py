@@ -19,6 +19,11 @@ _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:\.([0-9]{1,32}))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 
+_SPOKEN = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ]([0-9]{2})[:.]([0-9]{2})[:.]([0-9]{2})(?:\.([0-9]{1,32}))?([Zz]|[+-][0-9]{2}:[0-9]{2}))?"
+)
+
 
 def nine_digits(text: str) -> Moment:
     """Any RFC 3339 moment, of any offset and fraction, as `2026-04-25T21:39:47.276585742Z`. Raises Malformed.
@@ -37,6 +42,22 @@ def nine_digits(text: str) -> Moment:
     except (ValueError, OverflowError) as error:
         raise _not_a_moment(text) from error
     return Moment(f"{whole:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f".{(fraction or '')[:9]:0<9}Z")
+
+
+def end_of(text: str) -> Moment:
+    """The last instant that a person means by a time: `2026-11-01` is the end of that day in UTC, and a time to the
+    second is the end of that second. RFC 3339 is taken as well as the same in the letters of a path of a registry,
+    `2026-11-01t12.00.00z`. Raises Malformed."""
+    match = _SPOKEN.fullmatch(text)
+    if match is None:
+        raise _not_spoken(text)
+    day, hours, minutes, seconds, fraction, offset = match.groups()
+    try:
+        if hours is None:
+            return nine_digits(f"{day}T23:59:59.999999999Z")
+        return nine_digits(f"{day}T{hours}:{minutes}:{seconds}.{fraction or '9' * 9}{offset}")
+    except Malformed:
+        raise _not_spoken(text) from None
 
 
 def from_datetime(moment: datetime) -> Moment:
@@ -70,4 +91,13 @@ def _not_a_moment(text: str) -> Malformed:
         f"read the time {shown(text)}",
         "it is not a date and time with an offset",
         "Send RFC 3339, such as 2026-04-25T21:39:47.276585742Z.",
+    )
+
+
+def _not_spoken(text: str) -> Malformed:
+    return Malformed(
+        f"read the moment {shown(text)}",
+        "it is no day, and no date and time with an offset",
+        "Give a day (2026-11-01 is its end in UTC) or a time such as 2026-11-01T12:00:00Z, in a path of a registry "
+        "2026-11-01t12.00.00z.",
     )

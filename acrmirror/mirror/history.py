@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from itertools import groupby
 
 from acrmirror.errors import MirrorError, Unavailable
 from acrmirror.history import Clock, Observation, TagEvent
 from acrmirror.mirror.kept import KeptNames
 from acrmirror.mirror.layout import Layout, observation, observed, observer
 from acrmirror.reference import Digest, Reference
-from acrmirror.storage import Container
+from acrmirror.storage import Container, Item
 
 
 class History:
@@ -67,6 +68,15 @@ class History:
         folder = f"{self._layout.tag_histories(repository)}/"
         return self._container.folders(folder, f"list the tags in the history of {repository}")
 
+    def of_tags(self, repository: str) -> Iterator[tuple[str, list[Observation]]]:
+        """Every tag of the repository that was observed, with its observations, oldest first: one request for 5,000
+        observations. The tags are in the order of storage's names, which is not that of theirs (`v1.0` before `v1`)."""
+        folder = self._layout.tag_histories(repository)
+        items = self._container.list(f"{folder}/", f"list the history of {repository}", metadata=True)
+        for tag, those in groupby(items, lambda it: it.name.removeprefix(f"{folder}/").partition("/")[0]):
+            asked = f"list the history of {repository}:{tag}"
+            yield tag, [_observation(f"{folder}/{tag}", it, asked) for it in those]
+
     def has_tag(self, repository: str, tag: str) -> bool:
         """Whether the tag was ever observed at the registry."""
         folder = f"{self._layout.tag_history(repository, tag)}/"
@@ -75,13 +85,17 @@ class History:
     def _observations(self, folder: str, asked: str, first: str = "") -> Iterator[Observation]:
         """Those whose names in the folder begin with `first`."""
         for item in self._container.list(f"{folder}/{first}", asked, metadata=True):
-            try:
-                at, sequence, digest, identity = observed(item.name.removeprefix(f"{folder}/"))
-            except (ValueError, MirrorError) as error:
-                raise Unavailable(
-                    asked, f"{item.name} is no observation", "Something else wrote it: remove it from the container."
-                ) from error
-            clock: Clock = "mirror" if item.metadata.get("clock") == "mirror" else "registry"
-            kind = item.metadata.get("kind", "event")
-            provisional = item.metadata.get("provisional") == "true"
-            yield Observation(at, digest, identity, kind, sequence=sequence, clock=clock, provisional=provisional)
+            yield _observation(folder, item, asked)
+
+
+def _observation(folder: str, item: Item, asked: str) -> Observation:
+    try:
+        at, sequence, digest, identity = observed(item.name.removeprefix(f"{folder}/"))
+    except (ValueError, MirrorError) as error:
+        raise Unavailable(
+            asked, f"{item.name} is no observation", "Something else wrote it: remove it from the container."
+        ) from error
+    clock: Clock = "mirror" if item.metadata.get("clock") == "mirror" else "registry"
+    kind = item.metadata.get("kind", "event")
+    provisional = item.metadata.get("provisional") == "true"
+    return Observation(at, digest, identity, kind, sequence=sequence, clock=clock, provisional=provisional)

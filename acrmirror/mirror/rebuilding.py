@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from acrmirror.events import AHEAD_LIMIT
 from acrmirror.history import LAG_WINDOW, Observation, TagEvent
+from acrmirror.mirror.past import believed
 from acrmirror.mirror.store import MirrorStore
-from acrmirror.moments import from_datetime, to_datetime
+from acrmirror.moments import from_datetime
 from acrmirror.oci import Descriptor, is_referrers_index
 from acrmirror.reference import Digest, is_referrers_tag
 
@@ -33,11 +34,10 @@ def last_in_mirror(
     known = list(store.history.of_tag(repository, tag))
     history = [it for it in known if it.at <= limit]
     ahead = [replace(it, at=from_datetime(ours), clock="mirror") for it in known if it.at > limit]
-    doubtful = _doubtful(history, window)
-    believed = [it for it in history if it not in doubtful]
+    trusted = believed(history, window)
     event = TagEvent.newest(*(it.event for it in history if it.kind == "event"))
     looked_at: set[Digest] = set()
-    for seen in (*reversed(believed), *reversed(history), *reversed(ahead)):
+    for seen in (*reversed(trusted), *reversed(history), *reversed(ahead)):
         if seen.digest in looked_at:
             continue
         looked_at.add(seen.digest)
@@ -45,23 +45,6 @@ def last_in_mirror(
         if descriptor is not None:
             return Last(seen, descriptor, event)
     return None
-
-
-def _doubtful(history: list[Observation], window: timedelta) -> set[Observation]:
-    """Answers that contradict the newest event before them, which was too young then (rule L3): those that are marked,
-    and those that were given before anybody knew of that event. `history` is oldest first."""
-    found: set[Observation] = set()
-    event: TagEvent | None = None
-    for seen in history:
-        if seen.kind == "event":
-            event = TagEvent.newest(event, seen.event)
-        elif seen.provisional or (event is not None and event.digest != seen.digest and _age(event, seen) < window):
-            found.add(seen)
-    return found
-
-
-def _age(event: TagEvent, seen: Observation) -> timedelta:
-    return to_datetime(seen.at) - to_datetime(event.at)
 
 
 def rebuild_tags(store: MirrorStore, repository: str, window: timedelta = LAG_WINDOW) -> dict[str, Digest]:

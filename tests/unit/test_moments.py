@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acrmirror.errors import Malformed
-from acrmirror.moments import ahead_of, from_datetime, from_http_date, nine_digits, to_datetime
+from acrmirror.moments import ahead_of, end_of, from_datetime, from_http_date, nine_digits, to_datetime
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,36 @@ def test_text_order_is_time_order(one: datetime, other: datetime) -> None:
     assert (a < b) == (one < other)
     assert a == from_datetime(one)
     assert to_datetime(a) == one
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-01", "2026-11-01T23:59:59.999999999Z"),
+        ("2026-11-01t12.00.00z", "2026-11-01T12:00:00.999999999Z"),
+        ("2026-11-01T12:00:00Z", "2026-11-01T12:00:00.999999999Z"),
+        ("2026-11-01T12:00:00+02:00", "2026-11-01T10:00:00.999999999Z"),
+        ("2026-11-01 12:00:00.25Z", "2026-11-01T12:00:00.250000000Z"),
+        ("2024-02-29", "2024-02-29T23:59:59.999999999Z"),
+    ],
+)
+def test_a_moment_that_a_person_gives_is_the_end_of_what_it_says(text: str, expected: str) -> None:
+    assert end_of(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-11",
+        "2026-02-29",
+        "2026-11-01t12.00z",
+        "2026-11-01T25:00:00Z",
+        "2026-11-01T12:00:00",
+        "٢٠٢٦-11-01",
+    ],
+)
+def test_what_is_no_moment_is_refused_with_how_to_give_one(text: str) -> None:
+    with pytest.raises(Malformed, match=r"2026-11-01t12\.00\.00z"):
+        end_of(text)
