@@ -4,7 +4,7 @@ from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
 from acrmirror.sync.runner import SweepRunner
-from acrmirror.work import Job, Sweep, Task, read_task
+from acrmirror.work import Copy, Deletion, Sweep, Task, read_task
 
 
 class Dispatch:
@@ -22,7 +22,7 @@ class Dispatch:
         often puts it into the poison queue.
         """
         match task := self._read(message):
-            case Job():
+            case Copy() | Deletion():
                 self._runner.run(task, deliveries)
             case Sweep():
                 self._sweeps.run(task, deliveries)
@@ -31,7 +31,7 @@ class Dispatch:
         """Takes a message of a poison queue into its record. Raises where that can't be written: then the platform
         delivers it again."""
         match task := self._read(message):
-            case Job():
+            case Copy() | Deletion():
                 self._burial.bury(task)
             case Sweep():
                 self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))

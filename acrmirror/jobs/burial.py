@@ -10,9 +10,8 @@ from acrmirror.jobs.records import CANCELLED, JobRecords, error_fields, first_fi
 from acrmirror.moments import from_datetime
 from acrmirror.reference import shown
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import FINAL_STATES, RecordFields
+from acrmirror.work import FINAL_STATES, Copy, Job, RecordFields
 from acrmirror.work.ids import JobId
-from acrmirror.work.job import Job
 
 DIED = "its worker died or failed unexpectedly too often"
 LOOK = "Look into the function's log for the time of its runs, then retry it from its record"
@@ -36,7 +35,7 @@ class Burial:
             return
         # Before the record: whoever finds that in its final state has nothing left to do.
         self._claims.clear(job.id)
-        if job.check:
+        if isinstance(job, Copy) and job.check:
             self._bury_check(job)
             return
         if before is not None and before.fields["state"] in FINAL_STATES and before.retries >= job.retries:
@@ -61,7 +60,7 @@ class Burial:
         self._telemetry.run_ended(ended | {"kind": job.kind})
         _log.error("Dead %s: %s", job.id, error)
 
-    def _bury_check(self, job: Job) -> None:
+    def _bury_check(self, job: Copy) -> None:
         """The job itself has ended, and stays as it is."""
         error = Crashed(f"ask about {job.reference} again", DIED, f"{LOOK}, or ask for the image anew.")
         ended = error_fields(error) | {"state": "failed", "finished": from_datetime(datetime.now(UTC))}

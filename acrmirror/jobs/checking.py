@@ -9,7 +9,7 @@ from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.mirror import MirrorStore
 from acrmirror.moments import ahead_of
 from acrmirror.reference import Digest
-from acrmirror.work import Job, Record, State
+from acrmirror.work import Copy, Job, Record, State
 
 
 class Checks:
@@ -22,7 +22,7 @@ class Checks:
         self._queue = queue
         self._records = records
 
-    def ask_again_later(self, job: Job, copied: Copied, ended: State) -> None:
+    def ask_again_later(self, job: Copy, copied: Copied, ended: State) -> None:
         """What a replica that lags may have answered: another digest for the tag, a 404 for a foreign layer, a 404 for
         the image of a push. `ended` is the state of the job's record by now. Raises Unavailable or Denied."""
         now = datetime.now(UTC)
@@ -46,7 +46,7 @@ class Checks:
             check = job.checking_again(whole, about if tag is not None else None, ended)
             self._queue.send(check, min(delays), onward=True)
 
-    def event_of(self, job: Job) -> TagEvent | None:
+    def event_of(self, job: Copy) -> TagEvent | None:
         """The event of the tag that a check's job had: the link may not have it. It is in history, where the job's run
         wrote it, or else in its record. None for a job without one. Raises what storage and the table raise."""
         if not job.check or job.kind != "event" or job.event_id is None or job.reference.tag is None:
@@ -59,7 +59,7 @@ class Checks:
         digest = _digest_of(record)
         return TagEvent(job.at, digest) if digest is not None else None
 
-    def made_good(self, job: Job) -> Digest | None:
+    def made_good(self, job: Copy) -> Digest | None:
         """The digest that a job was to mirror and had not, if it is in the mirror by now: after the run of a check.
         Raises what storage and the table raise."""
         if not job.check or job.ended == "done":
@@ -81,4 +81,4 @@ def _digest_of(record: Record | None) -> Digest | None:
 
 def is_lost(job: Job, copied: Copied) -> bool:
     """Whether a push, or the check of one, did not find its image."""
-    return job.kind == "event" and job.reference.digest is not None and copied.digest is None
+    return isinstance(job, Copy) and job.kind == "event" and job.reference.digest is not None and copied.digest is None

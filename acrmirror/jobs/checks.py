@@ -5,8 +5,7 @@ from typing import Literal, cast, get_args
 from acrmirror.errors import Conflict
 from acrmirror.jobs.recorder import Recorder
 from acrmirror.jobs.records import WRITE_ROUNDS, JobRecords
-from acrmirror.work import FINAL_STATES, Record, RecordFields
-from acrmirror.work.job import Job
+from acrmirror.work import FINAL_STATES, Copy, Record, RecordFields
 
 Outcome = Literal[
     "state", "finished", "next_attempt", "notes", "error_code", "error_asked", "error_answered", "error_remedy"
@@ -21,7 +20,7 @@ class CheckRecorder(Recorder):
     Where the job had not mirrored its image, and the check finds it in the mirror (`mirrored_digest`), the record says
     what the check came to: it must not say `gone` of an image that is there."""
 
-    def __init__(self, records: JobRecords, job: Job, run: str, deliveries: int) -> None:
+    def __init__(self, records: JobRecords, job: Copy, run: str, deliveries: int) -> None:
         super().__init__(records, job, run, deliveries)
         self._ended = job.ended
 

@@ -19,8 +19,7 @@ from acrmirror.jobs.claim import ASKED, PARTITION, RELEASE_SECONDS, TableClaim, 
 from acrmirror.jobs.records import JobRecords
 from acrmirror.reference import Digest
 from acrmirror.storage import Entity, Lost, Table
-from acrmirror.work import Record
-from acrmirror.work.job import Job
+from acrmirror.work import Job, Record
 
 UNCLAIMED_SECONDS = 30.0
 """For how long the table is left in peace after it failed: a copy does not wait for it at every layer."""

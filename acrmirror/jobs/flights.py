@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from acrmirror.errors import Conflict, Malformed
 from acrmirror.jobs.records import JobRecords
 from acrmirror.storage import Entity, Lost, Table
-from acrmirror.work import FINAL_STATES, Record
-from acrmirror.work.job import Job
+from acrmirror.work import FINAL_STATES, Copy, Record
 from acrmirror.work.task import read_task
 
 ROUNDS = 8
@@ -25,7 +24,7 @@ class Flight:
     Records come after messages: without one the job may not have been sent, and is to be sent by whoever finds it so
     (rule W6)."""
 
-    job: Job
+    job: Copy
     mine: bool
     record: Record | None = None
 
@@ -38,7 +37,7 @@ class Flights:
         self._table = table
         self._records = records
 
-    def board(self, job: Job) -> Flight:
+    def board(self, job: Copy) -> Flight:
         """The flight of what `job` asks for. Of callers at the same moment exactly one gets its own job."""
         key = _key(job)
         for _ in range(ROUNDS):
@@ -52,7 +51,7 @@ class Flights:
                 return Flight(job, True)
         raise Conflict(f"pull {job.reference}", "others kept asking for the same", "Ask again.")
 
-    def _take(self, key: str, job: Job, entry: Entity | None) -> bool:
+    def _take(self, key: str, job: Copy, entry: Entity | None) -> bool:
         fields = {"job": job.id, "message": job.to_json()}
         outcome = self._table.swap(PARTITION, key, fields, entry.etag if entry is not None else None, _ASKED)
         return not isinstance(outcome, Lost)
@@ -66,15 +65,15 @@ def _under_way(entry: Entity, record: Record | None) -> bool:
     return record.state not in FINAL_STATES and record.state != "interrupted"
 
 
-def _job_of(entry: Entity) -> Job | None:
+def _job_of(entry: Entity) -> Copy | None:
     try:
         task = read_task(str(entry.fields.get("message", "")))
     except Malformed:
         # Of a version that kept the id alone.
         return None
-    return task if isinstance(task, Job) else None
+    return task if isinstance(task, Copy) else None
 
 
-def _key(job: Job) -> str:
+def _key(job: Copy) -> str:
     manner = f"{job.reference} {sorted(job.platforms)} {job.force}"
     return hashlib.sha256(manner.encode()).hexdigest()

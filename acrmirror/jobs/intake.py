@@ -11,8 +11,7 @@ from acrmirror.jobs import JobQueue, JobRecords, Refusals
 from acrmirror.moments import to_datetime
 from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import Job
-from acrmirror.work.job import Kind
+from acrmirror.work import Copy, Deletion, Job
 
 FIRST_RETRY = timedelta(seconds=8)
 """Event Grid delivers an event that it got no good answer for again after ten seconds, not sooner."""
@@ -86,5 +85,6 @@ def _came_again(event: RegistryEvent) -> bool:
 
 
 def _job_of(event: RegistryEvent) -> Job:
-    kind: Kind = "event" if event.kind == "push" else "deletion"
-    return Job.of_event(event.reference, event.id, event.time, kind, event.media_type, event.size)
+    if event.kind == "push":
+        return Copy.of_event(event.reference, event.id, event.time, event.media_type, event.size)
+    return Deletion.of_event(event.reference, event.id, event.time)

@@ -17,9 +17,9 @@ from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest, Reference, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from acrmirror.work import FINAL_STATES, Job, Record, RecordFields
+from acrmirror.work import FINAL_STATES, Copy, Deletion, Job, Record, RecordFields
+from acrmirror.work.copy import Cause
 from acrmirror.work.ids import JobId
-from acrmirror.work.job import Kind
 from acrmirror.work.sweep import KIND as MATCH
 from acrmirror.work.sweep import Sweep
 
@@ -58,7 +58,7 @@ class Pulls:
         reference = Reference.parse(image, self._settings.registry, self._settings.repository_limit)
         wanted = tuple(sorted({str(parse_platform(text)) for text in platforms}))
         self._check_there(reference)
-        job = Job.of_pull(reference, uuid4().hex, force=force, platforms=wanted)
+        job = Copy.of_pull(reference, uuid4().hex, force=force, platforms=wanted)
         flight = self._flights.board(job)
         record = flight.record
         if record is None and not flight.mine:
@@ -74,7 +74,7 @@ class Pulls:
             time.sleep(GRACE_POLL_SECONDS)
         return record
 
-    def _send(self, job: Job) -> Record:
+    def _send(self, job: Copy) -> Record:
         """The message, then what refers to it (rule W6). The same job sent twice is one: its second message ends at
         once while the first is being run, and finds everything done afterwards."""
         self._queue.send(job)
@@ -202,16 +202,21 @@ def job_of(record: Record) -> Job:
     """The job behind a record, as at its first attempt. Raises WrongState for what was no job."""
     fields = record.fields
     kind, digest = fields["kind"], fields["digest"]
-    if kind not in get_args(Kind):
+    reference = Reference(fields["repository"], fields["tag"] or None, Digest.parse(digest) if digest else None)
+    at = nine_digits(fields["at"])
+    received = nine_digits(fields["received"] or fields["at"])
+    if kind == "deletion":
+        return Deletion(record.id, reference, at, received, fields["event_id"], retries=record.retries)
+    if kind not in get_args(Cause):
         raise WrongState(
             f"retry the pull {record.id}", "it never was a job that can be run", "Ask for the image by its name."
         )
-    return Job(
+    return Copy(
         record.id,
-        cast(Kind, kind),
-        Reference(fields["repository"], fields["tag"] or None, Digest.parse(digest) if digest else None),
-        nine_digits(fields["at"]),
-        nine_digits(fields["received"] or fields["at"]),
+        cast(Cause, kind),
+        reference,
+        at,
+        received,
         event_id=fields["event_id"] or None,
         force=fields["force"],
         platforms=tuple(fields["platforms"]),

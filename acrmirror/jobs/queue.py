@@ -6,7 +6,7 @@ from pathlib import Path
 
 from acrmirror.errors import StorageMissing
 from acrmirror.storage import Depth, Queue, TokenCredential
-from acrmirror.work.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
 from acrmirror.work.sweep import Sweep
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, shown
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import Job, LayerFigures, RecordFields, State
+from acrmirror.work import Copy, Job, LayerFigures, RecordFields, State
 
 LAYERS_SHOWN = 150
 """Layers that a record lists one by one; a property of a table's entity has at most 32 Ki characters."""
@@ -62,8 +62,11 @@ class Run:
         """What the job was to mirror and had not, and is in the mirror after this check."""
         self._warned: dict[str, str] = {}
         self.holder = Holder.of(job, uuid4().hex, deliveries)
-        pen = CheckRecorder if job.check else Recorder
-        self.recorder = pen(records, job, self.holder.run, deliveries)
+        run = self.holder.run
+        if isinstance(job, Copy) and job.check:
+            self.recorder: Recorder = CheckRecorder(records, job, run, deliveries)
+        else:
+            self.recorder = Recorder(records, job, run, deliveries)
         try:
             self.recorder.begin()
         except MirrorError as error:

@@ -10,17 +10,16 @@ from acrmirror.errors import Cancelled, MirrorError, NotFound, Unavailable
 from acrmirror.history import Observation
 from acrmirror.jobs.checking import Checks, is_lost
 from acrmirror.jobs.claims import HeldClaims, TableClaims
+from acrmirror.jobs.deletions import note_deletion
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.records import JobRecords, error_fields
 from acrmirror.jobs.run import LAYERS_SHOWN, Run
 from acrmirror.mirror import MirrorStore
 from acrmirror.moments import from_datetime
-from acrmirror.reference import Reference
 from acrmirror.registry import Registry
 from acrmirror.retrying import Final, Retry, RetryPolicy
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import RecordFields
-from acrmirror.work.job import Job
+from acrmirror.work import Copy, Deletion, Job, RecordFields, State
 
 NOTES_SHOWN = 50
 
@@ -94,8 +93,8 @@ class Runner:
 
     def _perform(self, job: Job, run: Run, claims: HeldClaims) -> Copied:
         source = self._registry.counted(run.requests.count)
-        if job.kind == "deletion":
-            return self._note_deletion(source, job)
+        if isinstance(job, Deletion):
+            return note_deletion(source, self._store.history, job)
         event = None
         if job.event_id is not None and job.reference.digest is not None and not job.check:
             event = Observation(job.at, job.reference.digest, job.event_id, "event", job.media_type, job.size)
@@ -119,28 +118,12 @@ class Runner:
         run.made_good = self._checks.made_good(job)
         return copied
 
-    def _note_deletion(self, source: Registry, job: Job) -> Copied:
-        """Recorded once the registry has answered 404 itself; what is in the mirror stays (rule H4)."""
-        digest = job.reference.digest
-        copied = Copied(digest=digest)
-        if digest is None:
-            return copied
-        named = Reference(job.reference.repository, None, digest)
-        try:
-            source.resolve(named)
-        except NotFound:
-            self._store.history.observe(named, Observation(job.at, digest, job.identity, "deleted"))
-            copied.notes.append("deleted at the registry; kept in the mirror")
-        else:
-            copied.notes.append("an event says deleted, but the registry still has it")
-        return copied
-
     def _settle(self, job: Job, run: Run, copied: Copied, failures: list[MirrorError]) -> None:
         """Ends a run with a next attempt, or a final record."""
         fields = _outcome(job, run, copied)
         if not failures:
             if self._finished(job, run, fields | error_fields(None) | {"state": "done", "missing": False}):
-                self._checks.ask_again_later(job, copied, "done")
+                self._ask_again(job, copied, "done")
                 _log.info("Done %s: %s", job.id, job.reference)
             return
         now = datetime.now(UTC)
@@ -166,7 +149,11 @@ class Runner:
                     decision.error,
                 )
                 if copied.provisional or (decision.state == "gone" and is_lost(job, copied)):
-                    self._checks.ask_again_later(job, copied, decision.state)
+                    self._ask_again(job, copied, decision.state)
+
+    def _ask_again(self, job: Job, copied: Copied, ended: State) -> None:
+        if isinstance(job, Copy):
+            self._checks.ask_again_later(job, copied, ended)
 
     def _finished(self, job: Job, run: Run, fields: RecordFields) -> bool:
         """Writes the final record. Where that can't be done now, the job runs once more by a delayed message: what it

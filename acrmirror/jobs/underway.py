@@ -11,8 +11,7 @@ from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.records import JobRecords
 from acrmirror.moments import to_datetime
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Record
-from acrmirror.work.job import BACKFILL_QUEUE, JOB_QUEUE
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Record
 
 LOOK_BACK = timedelta(days=2)
 """Jobs that were asked for earlier are asked for again; so are those of records that are lost. Jobs are idempotent."""

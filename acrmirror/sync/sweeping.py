@@ -26,7 +26,7 @@ from acrmirror.registry.values import ListedManifest
 from acrmirror.sync.comparing import Comparison, Lack, Mirrored, edges_from
 from acrmirror.sync.tally import Tally
 from acrmirror.threads import Threads
-from acrmirror.work import FINAL_STATES, Job, Sweep
+from acrmirror.work import FINAL_STATES, Copy, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing."""
@@ -252,7 +252,7 @@ class Sweeping:
             self._send(job)
         self.tally.asked(lack.reference)
 
-    def _send(self, job: Job) -> None:
+    def _send(self, job: Copy) -> None:
         """The message, then the record (rule W6)."""
         self._queue.send(job)
         self._records.add(job)

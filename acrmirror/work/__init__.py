@@ -1,11 +1,13 @@
-"""What is asked for, typed: jobs and sweeps, as they travel through the queues and are named in records."""
+"""What is asked for, typed: copies, deletions, sweeps, as they are in queues and records."""
 
+from acrmirror.work.copy import Copy
+from acrmirror.work.deletion import Deletion
 from acrmirror.work.ids import JobId
-from acrmirror.work.job import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work.queues import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 from acrmirror.work.record import LayerFigures, Record, RecordFields
 from acrmirror.work.state import FINAL_STATES, LayerState, State
 from acrmirror.work.sweep import Sweep
-from acrmirror.work.task import Task, read_task
+from acrmirror.work.task import Job, Task, read_task
 
 __all__ = [
     "BACKFILL_QUEUE",
@@ -13,6 +15,8 @@ __all__ = [
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",
+    "Copy",
+    "Deletion",
     "Job",
     "JobId",
     "LayerFigures",

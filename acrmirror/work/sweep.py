@@ -1,15 +1,15 @@
 """A sweep: one job that lists the registry and asks for what the mirror lacks."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from acrmirror.moments import Moment, from_datetime, nine_digits
 from acrmirror.reference import Digest, Reference
+from acrmirror.work.copy import Copy
 from acrmirror.work.failing import Failing, written
+from acrmirror.work.fields import message
 from acrmirror.work.ids import JobId
-from acrmirror.work.job import Job
 from acrmirror.work.record import RecordFields
 
 KIND = "match"
@@ -18,7 +18,7 @@ KIND = "match"
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for. `retries`, `attempt` and
-    `failing` are as for a `Job`."""
+    `failing` are as for a `Copy`."""
 
     id: JobId
     patterns: tuple[str, ...]
@@ -33,13 +33,15 @@ class Sweep:
         moment = datetime.now(UTC)
         return cls(JobId.of(moment, f"{seed} {patterns}"), patterns, from_datetime(moment), dry_run)
 
-    def job(self, reference: Reference, digest: Digest, number: int | str = 0) -> Job:
+    def job(self, reference: Reference, digest: Digest, number: int | str = 0) -> Copy:
         """The pull of one image that the sweep asks for. It is named by what it copies, within the hour, and not by the
         sweep: however many sweeps find the same lacking, it is one job (rule W7). `number` counts those that have
         ended by then, and did not copy it; or sets the job apart in another way."""
-        return Job(self.id.child(f"{reference} {digest} {number}"), "pull", reference, self.at, self.at, parent=self.id)
+        return Copy(
+            self.id.child(f"{reference} {digest} {number}"), "pull", reference, self.at, self.at, parent=self.id
+        )
 
-    def own_job(self, reference: Reference, digest: Digest) -> Job:
+    def own_job(self, reference: Reference, digest: Digest) -> Copy:
         """As `job`, but of this sweep alone: one each time that a person has sent it again."""
         return self.job(reference, digest, f"{self.id} {self.retries}")
 
@@ -64,18 +66,19 @@ class Sweep:
         }
 
     def to_json(self) -> str:
-        fields: dict[str, Any] = {
-            "version": 1,
-            "id": self.id,
-            "kind": KIND,
-            "patterns": list(self.patterns),
-            "at": self.at,
-            "dryRun": self.dry_run,
-            "retries": self.retries,
-            "attempt": self.attempt or None,
-            "failures": written(self.failing),
-        }
-        return json.dumps({key: value for key, value in fields.items() if value is not None})
+        return message(
+            {
+                "version": 1,
+                "id": self.id,
+                "kind": KIND,
+                "patterns": list(self.patterns),
+                "at": self.at,
+                "dryRun": self.dry_run,
+                "retries": self.retries,
+                "attempt": self.attempt or None,
+                "failures": written(self.failing),
+            }
+        )
 
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Self:

@@ -4,9 +4,12 @@ import json
 
 from acrmirror.errors import Malformed
 from acrmirror.reference import shown
-from acrmirror.work.job import Job
-from acrmirror.work.sweep import KIND, Sweep
+from acrmirror.work.copy import Copy
+from acrmirror.work.deletion import Deletion
+from acrmirror.work.sweep import Sweep
 
+Job = Copy | Deletion
+"""What is about one reference."""
 Task = Job | Sweep
 
 
@@ -16,7 +19,12 @@ def read_task(message: str) -> Task:
         fields = json.loads(message)
         if not isinstance(fields, dict):
             raise ValueError("a message is a JSON object")
-        return Sweep.of_fields(fields) if fields.get("kind") == KIND else Job.of_fields(fields)
+        match fields.get("kind"):
+            case "match":
+                return Sweep.of_fields(fields)
+            case "deletion":
+                return Deletion.of_fields(fields)
+        return Copy.of_fields(fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed(
             f"read a job from the queue: {shown(message)}", f"it is no job ({error})", "Only the app writes this queue."

@@ -9,8 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work import JobId
-from acrmirror.work.job import Job
+from acrmirror.work import Copy, JobId
 from testkit.images import oci_image
 from tests.browser.watching import Open, Watched
 from tests.integration.http_api import Caller
@@ -157,7 +156,7 @@ def test_jobs_are_filtered_and_paged(status: Watched, mirror: Mirroring, reposit
         reference = Reference(repository, f"v{number:02}")
         moment = begun + timedelta(seconds=number)
         asked = from_datetime(moment)
-        job = Job(JobId.of(moment, repository), "pull", reference, asked, asked)
+        job = Copy(JobId.of(moment, repository), "pull", reference, asked, asked)
         mirror.records.add(job)
         mirror.records.change(job.id, {"state": "gone" if number % 3 else "done"})
     page = status.page

@@ -15,7 +15,7 @@ from acrmirror.jobs import TableClaims
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
-from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Job, read_task
+from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Copy, read_task
 from acrmirror.work.failing import Failing
 from standins.foundation import Foundation
 from standins.relay import Answer
@@ -42,14 +42,14 @@ def table_answering(
             yield app, proxy
 
 
-def read_job(message: str) -> Job:
+def read_job(message: str) -> Copy:
     task = read_task(message)
-    assert isinstance(task, Job)
+    assert isinstance(task, Copy)
     return task
 
 
-def job_for(repository: str, image: Image, name: str = "event") -> Job:
-    return Job.of_event(
+def job_for(repository: str, image: Image, name: str = "event") -> Copy:
+    return Copy.of_event(
         Reference(repository, image.tag, image.root.digest), f"{name}-{repository}", from_datetime(datetime.now(UTC))
     )
 

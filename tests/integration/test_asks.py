@@ -14,7 +14,7 @@ from acrmirror.errors import MirrorError
 from acrmirror.jobs import JobQueue, JobRecords, Recorder
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work import Job, Record, Sweep
+from acrmirror.work import Copy, Record, Sweep
 from standins.foundation import Foundation
 from standins.policy.refusals import refuse
 from testkit.images import Image, oci_image
@@ -250,7 +250,7 @@ def test_a_pull_that_is_being_cancelled_is_not_joined(mirror: Mirroring) -> None
 def test_a_second_message_of_a_job_that_is_being_run_ends_at_once(mirror: Mirroring) -> None:
     image = mirror.push("second/message", oci_image("second message"))
     mirror.stack.registry.set_faults([{"match": {"kind": "manifest"}, "do": {"latency_ms": 1500}}])
-    job = Job.of_pull(Reference("second/message", image.tag, image.root.digest), "twice")
+    job = Copy.of_pull(Reference("second/message", image.tag, image.root.digest), "twice")
     with app_of(mirror) as one, app_of(mirror) as other:
         first = threading.Thread(target=one.dispatch.run, args=(job.to_json(), 1))
         first.start()

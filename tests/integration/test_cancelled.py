@@ -11,7 +11,7 @@ import pytest
 from acrmirror.app import App
 from acrmirror.jobs import TableClaims
 from acrmirror.reference import Reference
-from acrmirror.work import Job, Record, Sweep
+from acrmirror.work import Copy, Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -30,7 +30,7 @@ def mirror(bare_mirror: Mirroring) -> Mirroring:
     return bare_mirror
 
 
-def seconds_to_end(mirror: Mirroring, app: App, job: Job | Sweep, waits: Callable[[], bool]) -> float:
+def seconds_to_end(mirror: Mirroring, app: App, job: Copy | Sweep, waits: Callable[[], bool]) -> float:
     """Runs a job until `waits()`, cancels it, and gives the seconds until its run is over; its record says so then."""
     run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
     run.start()
@@ -56,13 +56,13 @@ def after(seconds: float) -> Callable[[], bool]:
     return waits
 
 
-def record_of(mirror: Mirroring, job: Job | Sweep) -> Record:
+def record_of(mirror: Mirroring, job: Copy | Sweep) -> Record:
     record = mirror.records.get(job.id)
     assert record is not None
     return record
 
 
-def running(mirror: Mirroring, job: Job | Sweep) -> bool:
+def running(mirror: Mirroring, job: Copy | Sweep) -> bool:
     record = mirror.records.get(job.id)
     return record is not None and record.state == "running"
 
@@ -89,7 +89,7 @@ def test_a_registry_that_stalls_holds_no_cancelled_job(
     repository = f"cancelled/{'-'.join(match.values())}".lower()
     image = mirror.push(repository, oci_image(repository, layers=[9 * MIB, 5000]))
     stack = mirror.stack
-    job = Job.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
+    job = Copy.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
     stack.registry.set_faults([{"match": match, "do": fault}])
     with app_of(mirror) as app:
         taken = seconds_to_end(mirror, app, job, after(2))
@@ -141,7 +141,7 @@ def test_storage_that_stalls_holds_no_cancelled_job(
 ) -> None:
     repository = f"cancelled/storage/{name}"
     image = mirror.push(repository, oci_image(repository, layers=[9 * MIB, 5000]))
-    job = Job.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
+    job = Copy.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
     with gated(mirror, foundation, stalls) as (app, gate):
         taken = seconds_to_end(mirror, app, job, gate.waiting.is_set)
         gate.open()
@@ -152,7 +152,7 @@ def test_storage_that_stalls_holds_no_cancelled_job(
 def test_storage_that_is_busy_holds_no_cancelled_job(mirror: Mirroring, foundation: Foundation) -> None:
     """Each of the client's pauses is longer than the one before."""
     image = mirror.push("cancelled/busy", oci_image("cancelled busy"))
-    job = Job.of_pull(Reference("cancelled/busy", image.tag, image.root.digest), "cancelled")
+    job = Copy.of_pull(Reference("cancelled/busy", image.tag, image.root.digest), "cancelled")
     asked = threading.Semaphore(0)
 
     def busy(_method: str, _path: str) -> Answer:
@@ -180,7 +180,7 @@ def test_a_listing_that_stalls_holds_no_cancelled_sweep(mirror: Mirroring, path:
 def test_a_job_behind_anothers_token_is_cancelled_too(mirror: Mirroring) -> None:
     image = mirror.push("cancelled/behind", oci_image("cancelled behind"))
     stack = mirror.stack
-    first, second = (Job.of_pull(Reference("cancelled/behind", image.tag, image.root.digest), name) for name in "ab")
+    first, second = (Copy.of_pull(Reference("cancelled/behind", image.tag, image.root.digest), name) for name in "ab")
     stack.registry.set_faults([{"match": {"kind": "token"}, "do": {"latency_ms": 15_000}}])
     with app_of(mirror) as app:
         stalls = after(1)
@@ -194,7 +194,7 @@ def test_a_job_behind_anothers_token_is_cancelled_too(mirror: Mirroring) -> None
 
 def test_a_job_behind_anothers_layer_is_cancelled_too(mirror: Mirroring) -> None:
     image = mirror.push("cancelled/claimed", oci_image("cancelled claimed", layers=[9 * MIB]))
-    job = Job.of_pull(Reference("cancelled/claimed", image.tag, image.root.digest), "cancelled")
+    job = Copy.of_pull(Reference("cancelled/claimed", image.tag, image.root.digest), "cancelled")
     claims = TableClaims(mirror.records.table)
     held = [claims.acquire(blob.descriptor.digest) for blob in image.blobs]
     with app_of(mirror) as app:
@@ -209,7 +209,7 @@ def test_what_a_job_comes_to_after_it_was_cancelled_is_cancelled(mirror: Mirrori
     """The request comes between the run's last look at its record and its end."""
     repository = f"cancelled/late/{outcome}"
     image = mirror.push(repository, oci_image(repository))
-    job = Job.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
+    job = Copy.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
     status = {"status": 503} if outcome == "failed" else {}
     mirror.stack.registry.set_faults([{"match": {"kind": "referrers"}, "do": {"latency_ms": 600} | status}])
     with app_of(mirror) as app:

@@ -10,13 +10,13 @@ from acrmirror.http.api import Api
 from acrmirror.jobs import CheckRecorder
 from acrmirror.jobs.records import error_fields
 from acrmirror.moments import Moment
-from acrmirror.work import Job, Record, RecordFields
+from acrmirror.work import Copy, Record, RecordFields
 from testkit.images import multi_arch, oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, sent
 
 
-def done(mirror: Mirroring, repository: str) -> Job:
+def done(mirror: Mirroring, repository: str) -> Copy:
     image = mirror.push(repository, oci_image(repository))
     job = job_for(repository, image)
     with app_of(mirror) as app:
@@ -25,7 +25,7 @@ def done(mirror: Mirroring, repository: str) -> Job:
     return job
 
 
-def record_of(mirror: Mirroring, job: Job) -> Record:
+def record_of(mirror: Mirroring, job: Copy) -> Record:
     record = mirror.records.get(job.id)
     assert record is not None
     return record
@@ -128,7 +128,7 @@ def test_a_tag_that_names_an_image_with_a_purged_part_is_not_told_as_gone(bare_m
     child = index.manifests[0].descriptor.digest
     mirror.stack.registry.set_faults([{"match": {"path": f".*{child}"}, "do": {"status": 404}}])
     # Of an event that is so old, what the registry says of its tag holds.
-    event = Job.of_event(job_for(repository, pushed).reference, "old", Moment("2026-01-01T00:00:00.000000000Z"))
+    event = Copy.of_event(job_for(repository, pushed).reference, "old", Moment("2026-01-01T00:00:00.000000000Z"))
     job = event.later(failing_since("not-found", datetime.now(UTC) - timedelta(days=1)), fresh=False)
     with app_of(mirror) as app:
         app.dispatch.run(job.to_json(), 1)

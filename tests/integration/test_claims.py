@@ -12,7 +12,7 @@ from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.storage import Entity
-from acrmirror.work import Job, RecordFields
+from acrmirror.work import Copy, RecordFields
 from standins.foundation import Account, Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -22,8 +22,8 @@ from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, table_answering
 
 LAYER = Digest.of(b"a layer")
-JOB = Job.of_pull(Reference("team/app", "v1"), "first")
-OTHER = Job.of_pull(Reference("team/other", "v1"), "other")
+JOB = Copy.of_pull(Reference("team/app", "v1"), "first")
+OTHER = Copy.of_pull(Reference("team/other", "v1"), "other")
 
 
 def rows(records: JobRecords) -> list[Entity]:
@@ -179,7 +179,7 @@ def test_a_claim_that_is_released_while_another_looks_at_it_is_taken(records: Jo
     assert rows(records) == []
 
 
-def dead_claims(mirror: Mirroring, job: Job, digests: list[Digest]) -> None:
+def dead_claims(mirror: Mirroring, job: Copy, digests: list[Digest]) -> None:
     """As a worker leaves them that was killed in its first delivery."""
     Recorder(mirror.records, job, "dead", 1).begin()
     claims = TableClaims(mirror.records.table).of(Holder.of(job, "dead", 1))
@@ -212,7 +212,7 @@ def test_the_next_delivery_does_not_stand_still_before_its_own_dead_claims(
 
 
 def test_a_job_that_was_cancelled_after_its_worker_died_leaves_no_claims(bare_mirror: Mirroring) -> None:
-    job = Job.of_pull(Reference("claimed/cancelled", "v1"), "cancelled")
+    job = Copy.of_pull(Reference("claimed/cancelled", "v1"), "cancelled")
     dead_claims(bare_mirror, job, [LAYER])
     bare_mirror.records.change(job.id, {"state": "cancelled", "cancel_requested": True})
     with app_of(bare_mirror) as app:
@@ -227,7 +227,7 @@ def test_a_forced_pull_does_not_wait_for_a_dead_job(
     job = job_for("claimed/dead", image)
     dead_claims(bare_mirror, job, [it.descriptor.digest for it in image.blobs if it.descriptor.size > 8 * 2**20])
     bare_mirror.records.change(job.id, {"state": "failed"})
-    forced = Job.of_pull(Reference("claimed/dead", image.tag, image.root.digest), "forced", force=True)
+    forced = Copy.of_pull(Reference("claimed/dead", image.tag, image.root.digest), "forced", force=True)
     with app_of(bare_mirror) as app:
         assert seconds_of(lambda: app.dispatch.run(forced.to_json(), 1)) < 15
     record = bare_mirror.records.get(forced.id)

@@ -10,7 +10,7 @@ import pytest
 from acrmirror.errors import Unavailable
 from acrmirror.jobs import Holder, JobRecords, Recorder, TableClaims
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job, RecordFields
+from acrmirror.work import Copy, RecordFields
 from standins.foundation import Foundation
 from standins.relay import Answer
 from testkit.images import oci_image
@@ -19,7 +19,7 @@ from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, job_for, table_answering
 
 LAYER = Digest.of(b"a layer that stays claimed")
-JOB = Job.of_pull(Reference("left/app", "v1"), "left")
+JOB = Copy.of_pull(Reference("left/app", "v1"), "left")
 MIB = 2**20
 SOON, LATER = timedelta(minutes=2), timedelta(hours=2)
 
@@ -71,7 +71,7 @@ def test_a_claim_whose_answer_a_cancelled_run_did_not_wait_for_is_gone_with_its_
     bare_mirror: Mirroring, foundation: Foundation
 ) -> None:
     image = bare_mirror.push("left/acquire", oci_image("left acquire", layers=[9 * MIB]))
-    job = Job.of_pull(Reference("left/acquire", image.tag, image.root.digest), "cancelled")
+    job = Copy.of_pull(Reference("left/acquire", image.tag, image.root.digest), "cancelled")
     waits, answers = threading.Event(), threading.Event()
     layer = next(it.descriptor.digest for it in image.blobs if it.descriptor.size > MIB)
 
@@ -203,7 +203,7 @@ def test_a_claim_that_names_no_job_is_deleted_when_it_is_old(records: JobRecords
 
 
 def test_the_timer_sweeps_claims_though_it_compares_nothing(bare_mirror: Mirroring) -> None:
-    job = Job.of_pull(Reference("left/timer", "v1"), "timer")
+    job = Copy.of_pull(Reference("left/timer", "v1"), "timer")
     bare_mirror.records.change(job.id, job.asked | {"state": "done"})
     assert TableClaims(bare_mirror.records.table).of(Holder.of(job, "dead", 1)).acquire(LAYER)
     with app_of(bare_mirror, MIRROR_COMPARE_HOURS="0") as app:

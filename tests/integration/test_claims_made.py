@@ -7,7 +7,7 @@ import pytest
 
 from acrmirror.mirror import blocks
 from acrmirror.reference import Reference
-from acrmirror.work import Job
+from acrmirror.work import Copy
 from standins.foundation import Foundation
 from standins.request import Request
 from testkit.images import oci_image
@@ -22,7 +22,7 @@ def test_a_push_of_small_layers_asks_nothing_about_claims(
     repository = f"claims/small/{force}".lower()
     sizes = (5000, 2**20, blocks.BLOCK_SIZE)
     image = bare_mirror.push(repository, oci_image(repository, layers=sizes))
-    job = Job.of_pull(Reference(repository, image.tag, image.root.digest), "small", force=force)
+    job = Copy.of_pull(Reference(repository, image.tag, image.root.digest), "small", force=force)
     about: list[str] = []
     with table_answering(bare_mirror, foundation) as (app, proxy):
         heard = proxy._relay.heard

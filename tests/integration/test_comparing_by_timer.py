@@ -17,7 +17,7 @@ from acrmirror.moments import from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.sync.comparisons import Comparisons
 from acrmirror.sync.timer import EVERYTHING
-from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job, Record, Sweep
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Copy, Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
 from standins.stack import Stack
@@ -93,7 +93,7 @@ def looked(app: App, now: datetime) -> dict[tuple[str, str], float]:
 
 
 def test_it_measures_what_waits_also_where_nothing_is_compared(mirror: Mirroring, now: datetime) -> None:
-    job = Job.of_event(Reference("timer/waiting", "v1", Digest.of(b"x")), "waiting", from_datetime(now))
+    job = Copy.of_event(Reference("timer/waiting", "v1", Digest.of(b"x")), "waiting", from_datetime(now))
     with app_of(mirror, MIRROR_COMPARE_HOURS="0") as app:
         before = looked(app, now)
     stack = mirror.stack

@@ -16,7 +16,7 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 from acrmirror.app import App
 from acrmirror.jobs import Holder, TableClaims
 from acrmirror.moments import from_datetime
-from acrmirror.work import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Job, Record, Sweep
+from acrmirror.work import BACKFILL_QUEUE, FINAL_STATES, JOB_QUEUE, Copy, Record, Sweep
 from standins.stack import RESOURCE_ID
 from testkit.images import Image, oci_image
 from testkit.reader import verify_repository
@@ -297,7 +297,7 @@ def test_a_message_that_is_no_job(bed: Bed) -> None:
 
 def test_a_second_message_of_a_job_does_its_work_once(bed: Bed) -> None:
     image = bed.push("crash/twice")
-    job = Job.of_event(job_for("crash/twice", image).reference, "twice", from_datetime(datetime.now(UTC)))
+    job = Copy.of_event(job_for("crash/twice", image).reference, "twice", from_datetime(datetime.now(UTC)))
     assert bed.crashing.call("dispatch.run", job.to_json(), 1)
     bed.mirror.stack.registry.reset_requests()
     bed.app.dispatch.run(job.to_json(), 1)

@@ -14,7 +14,7 @@ from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, parse_manifest
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
-from acrmirror.work import Job
+from acrmirror.work import Copy
 from standins.foundation import Foundation
 from standins.policy.refusals import refuse
 from standins.relay import Answer
@@ -189,7 +189,7 @@ def _(trouble: Trouble) -> Got:
 @answers("conflict", 503)
 def _(trouble: Trouble) -> Got:
     """A record that others write whenever it is written."""
-    job = Job.of_pull(Reference(trouble.repository, "1"), "conflict")
+    job = Copy.of_pull(Reference(trouble.repository, "1"), "conflict")
     records = trouble.mirror.records
     records.add(job)
 
@@ -242,7 +242,7 @@ def test_a_container_that_is_missing_is_named(trouble: Trouble) -> None:
 
 def test_a_defect_is_answered_by_the_platform(trouble: Trouble) -> None:
     """A record that nobody can have written this way."""
-    job = Job.of_pull(Reference(trouble.repository, "1"), "defect")
+    job = Copy.of_pull(Reference(trouble.repository, "1"), "defect")
     trouble.mirror.records.add(job)
     trouble.mirror.records.change(job.id, {"attempt": -1})
     got = trouble.call("GET", f"pulls/{job.id}")

@@ -14,7 +14,7 @@ from acrmirror.http.api import Api
 from acrmirror.moments import nine_digits
 from acrmirror.oci import DOCKER_SCHEMA1_SIGNED, MAX_DEPTH, OCI_INDEX
 from acrmirror.reference import Reference
-from acrmirror.work import DEAD_QUEUE, Job, Record, Sweep
+from acrmirror.work import DEAD_QUEUE, Copy, Record, Sweep
 from standins.foundation import Foundation
 from testkit.images import Image, multi_arch, oci_image
 from testkit.images.build import SMALL, add_image, add_index
@@ -47,16 +47,16 @@ class Work:
     monkeypatch: pytest.MonkeyPatch
     repository: str
 
-    def push(self, *layers: int) -> tuple[Image, Job]:
+    def push(self, *layers: int) -> tuple[Image, Copy]:
         image = self.mirror.push(self.repository, oci_image(self.repository, layers=layers or SMALL))
         return image, job_for(self.repository, image)
 
-    def run(self, job: Job, **settings: str) -> Record:
+    def run(self, job: Copy, **settings: str) -> Record:
         with app_of(self.mirror, **settings) as app:
             app.dispatch.run(job.to_json(), 1)
         return self.record(job)
 
-    def record(self, job: Job) -> Record:
+    def record(self, job: Copy) -> Record:
         record = self.mirror.records.get(job.id)
         assert record is not None
         return record
@@ -104,7 +104,7 @@ def at_the_registry(work: Work, code: str, fault: Fault) -> Record:
 @ends("no-such-platform", "failed")
 def _(work: Work) -> Record:
     work.mirror.push(work.repository, multi_arch(work.repository, 2))
-    return work.run(Job.of_pull(Reference(work.repository, "latest"), "platform", platforms=("linux/s390x",)))
+    return work.run(Copy.of_pull(Reference(work.repository, "latest"), "platform", platforms=("linux/s390x",)))
 
 
 @ends("too-large", "failed")

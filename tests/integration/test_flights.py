@@ -8,7 +8,7 @@ import pytest
 from acrmirror.jobs import Flights, JobRecords
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work import Job, State
+from acrmirror.work import Copy, State
 
 IMAGE = Reference("team/app", "1.2")
 
@@ -19,9 +19,9 @@ def flights(records: JobRecords) -> Flights:
 
 
 def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, flights: Flights) -> None:
-    jobs = [Job.of_pull(IMAGE, str(number)) for number in range(20)]
+    jobs = [Copy.of_pull(IMAGE, str(number)) for number in range(20)]
 
-    def ask(job: Job) -> tuple[bool, str]:
+    def ask(job: Copy) -> tuple[bool, str]:
         flight = flights.board(job)
         if flight.mine:
             records.add(job)
@@ -35,35 +35,35 @@ def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, flig
 
 def test_another_manner_is_another_flight(records: JobRecords, flights: Flights) -> None:
     manners = [
-        Job.of_pull(IMAGE, "1"),
-        Job.of_pull(IMAGE, "2", force=True),
-        Job.of_pull(IMAGE, "3", platforms=("linux/arm64",)),
-        Job.of_pull(Reference("team/app", "1.3"), "4"),
+        Copy.of_pull(IMAGE, "1"),
+        Copy.of_pull(IMAGE, "2", force=True),
+        Copy.of_pull(IMAGE, "3", platforms=("linux/arm64",)),
+        Copy.of_pull(Reference("team/app", "1.3"), "4"),
     ]
     assert all(flights.board(job).mine for job in manners)
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "gone", "cancelled"])
 def test_what_is_over_does_not_hold_the_next(records: JobRecords, flights: Flights, state: State) -> None:
-    first = Job.of_pull(IMAGE, "first")
+    first = Copy.of_pull(IMAGE, "first")
     flights.board(first)
     records.add(first)
-    assert not flights.board(Job.of_pull(IMAGE, "again")).mine
+    assert not flights.board(Copy.of_pull(IMAGE, "again")).mine
     records.change(first.id, {"state": state})
-    assert flights.board(Job.of_pull(IMAGE, "next")).mine
+    assert flights.board(Copy.of_pull(IMAGE, "next")).mine
 
 
 def test_a_run_that_went_silent_does_not_hold_the_next(records: JobRecords, flights: Flights) -> None:
-    first = Job.of_pull(IMAGE, "first")
+    first = Copy.of_pull(IMAGE, "first")
     flights.board(first)
     records.add(first)
     beat = from_datetime(datetime.now(UTC) - timedelta(minutes=2))
     records.change(first.id, {"state": "running", "heartbeat": beat})
-    assert flights.board(Job.of_pull(IMAGE, "next")).mine
+    assert flights.board(Copy.of_pull(IMAGE, "next")).mine
 
 
 def test_records_go_on_behind_any_of_them(records: JobRecords) -> None:
-    jobs = [Job.of_pull(Reference("team/app", f"v{number}"), str(number)) for number in range(5)]
+    jobs = [Copy.of_pull(Reference("team/app", f"v{number}"), str(number)) for number in range(5)]
     for job in jobs:
         records.add(job)
     newest = [record.id for record in records.newest()]
@@ -72,7 +72,7 @@ def test_records_go_on_behind_any_of_them(records: JobRecords) -> None:
 
 
 def test_a_record_takes_the_bytes_of_any_image(records: JobRecords) -> None:
-    job = Job.of_pull(IMAGE, "large")
+    job = Copy.of_pull(IMAGE, "large")
     records.add(job)
     records.change(job.id, {"bytes_total": 200 * 2**30, "bytes_done": 2**31 - 1, "cancel_requested": True})
     record = records.get(job.id)
@@ -84,7 +84,7 @@ def test_a_record_takes_the_bytes_of_any_image(records: JobRecords) -> None:
 def test_whoever_finds_an_old_entry_taken_meanwhile_joins_who_took_it(
     records: JobRecords, flights: Flights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, first, second = (Job.of_pull(IMAGE, name) for name in ("old", "first", "second"))
+    old, first, second = (Copy.of_pull(IMAGE, name) for name in ("old", "first", "second"))
     flights.board(old)
     records.add(old)
     records.change(old.id, {"state": "done"})

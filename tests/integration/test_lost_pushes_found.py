@@ -10,7 +10,7 @@ import pytest
 from acrmirror.app import App
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest
-from acrmirror.work import Job, Record
+from acrmirror.work import Copy, Record
 from testkit.images import oci_image
 from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, failing_since, job_for, next_message, read_job, sent
@@ -20,7 +20,7 @@ AGES = {"MIRROR_NOT_FOUND_SECONDS": "1", "MIRROR_RECHECK_SECONDS": ",".join(map(
 MISSING = {"status": 404}
 
 
-def lost(mirror: Mirroring, app: App, job: Job) -> Record:
+def lost(mirror: Mirroring, app: App, job: Copy) -> Record:
     """The push after its last attempt, which is now, and its record."""
     for_long = failing_since("not-found", datetime.now(UTC) - timedelta(minutes=20))
     app.dispatch.run(job.later(for_long, fresh=False).to_json(), 1)
@@ -29,7 +29,7 @@ def lost(mirror: Mirroring, app: App, job: Job) -> Record:
     return record
 
 
-def record_of(mirror: Mirroring, job: Job) -> Record:
+def record_of(mirror: Mirroring, job: Copy) -> Record:
     record = mirror.records.get(job.id)
     assert record is not None
     return record
@@ -126,7 +126,7 @@ def test_what_failed_or_was_lost_is_logged_as_an_error_and_a_tag_that_is_gone_is
         lost(mirror, app, job_for("lost/logged", images["lost/logged"]))
         mirror.stack.registry.clear_faults()
         mirror.pusher.delete_tag("gone/logged", "latest")
-        gone = Job.of_event(job_for("gone/logged", images["gone/logged"]).reference, "gone", old)
+        gone = Copy.of_event(job_for("gone/logged", images["gone/logged"]).reference, "gone", old)
         app.dispatch.run(gone.later(long_ago, fresh=False).to_json(), 1)
         mirror.stack.registry.set_faults([{"match": {"kind": "manifest", "path": ".*failed.*"}, "do": {"status": 500}}])
         since_yesterday = failing_since("unavailable", datetime.now(UTC) - timedelta(days=1))

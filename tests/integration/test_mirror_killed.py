@@ -13,7 +13,7 @@ from acrmirror.mirror import blocks
 from acrmirror.moments import Moment
 from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
-from acrmirror.work import Job
+from acrmirror.work import Copy
 from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import SHAPES, multi_arch
@@ -55,7 +55,7 @@ def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
             mirror.push(repository, image)
             start = proxy.writes
             proxy.allows = partial(ge, start + limit)
-            job = Job.of_event(
+            job = Copy.of_event(
                 Reference(repository, image.tag, image.root.digest),
                 f"cut-{limit}",
                 AT,

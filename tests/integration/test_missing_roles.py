@@ -10,7 +10,7 @@ from acrmirror.errors import Denied
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
-from acrmirror.work import DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work import DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Copy
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, Assignment, granted, policy
 from standins.foundation import Foundation
 from standins.stack import Stack
@@ -52,9 +52,9 @@ def open_app(mirror: Mirroring) -> App:
     return App.open(Settings.from_environment(mirror.stack.app_environment()))
 
 
-def job() -> Job:
+def job() -> Copy:
     now = datetime.now(UTC)
-    return Job.of_event(IMAGE, now.isoformat(), from_datetime(now))
+    return Copy.of_event(IMAGE, now.isoformat(), from_datetime(now))
 
 
 def record_says(mirror: Mirroring, app: App) -> str:

@@ -17,7 +17,7 @@ from acrmirror.jobs.records import error_fields
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.storage import Entity, Outcome
-from acrmirror.work import Job
+from acrmirror.work import Copy
 from standins.foundation import Account, Foundation
 from testkit.stack import TABLE
 from tests.integration.entities import entity_of, put_entity, table_client
@@ -26,9 +26,9 @@ START = datetime(2026, 4, 25, 21, 39, 47, tzinfo=UTC)
 LAYER = Digest.of(b"a layer")
 
 
-def job(number: int, repository: str = "team/app") -> Job:
+def job(number: int, repository: str = "team/app") -> Copy:
     at = from_datetime(START + timedelta(seconds=number))
-    return Job.of_event(Reference(repository, "v1", Digest.of(b"x")), f"event-{number}", at)
+    return Copy.of_event(Reference(repository, "v1", Digest.of(b"x")), f"event-{number}", at)
 
 
 @pytest.fixture

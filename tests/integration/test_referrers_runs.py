@@ -12,7 +12,7 @@ from acrmirror.app import App
 from acrmirror.mirror import Layout
 from acrmirror.oci import OCI_INDEX, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job, RecordFields, Sweep
+from acrmirror.work import Copy, RecordFields, Sweep
 from standins.foundation import Foundation
 from testkit.images import Image, docker_image, multi_arch, oci_image, sbom, signature
 from testkit.images.values import entry
@@ -35,7 +35,7 @@ def app(mirror: Mirroring) -> Iterator[App]:
         yield opened
 
 
-def ran(mirror: Mirroring, app: App, job: Job) -> RecordFields:
+def ran(mirror: Mirroring, app: App, job: Copy) -> RecordFields:
     app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None
@@ -107,7 +107,7 @@ def test_the_registrys_own_list_keeps_its_bytes(mirror: Mirroring, app: App) -> 
     assert mirror.tagged(repository, tag) is not None
     digest = own_list(mirror, repository, tag, refers.root)
     for number in range(2):
-        ran(mirror, app, Job.of_pull(Reference(repository, tag), f"{number}"))
+        ran(mirror, app, Copy.of_pull(Reference(repository, tag), f"{number}"))
         assert mirror.tagged(repository, tag) == digest
     mirrored(mirror, app, repository, refers, "again")
     assert mirror.tagged(repository, tag) == digest
@@ -124,7 +124,7 @@ def test_a_list_that_is_larger_here_is_equal_for_a_sweep_and_gives_way_to_one_th
     for image in (subject, ours, theirs):
         mirrored(mirror, app, repository, image)
     smaller = own_list(mirror, repository, tag, theirs.root)
-    ran(mirror, app, Job.of_pull(Reference(repository, tag), "smaller"))
+    ran(mirror, app, Copy.of_pull(Reference(repository, tag), "smaller"))
     assert mirror.tagged(repository, tag) != smaller
     assert listed(mirror, repository, subject.root.digest) == {ours.root.digest, theirs.root.digest}
     assert str(smaller) in mirror.reader.revisions(repository)
@@ -134,7 +134,7 @@ def test_a_list_that_is_larger_here_is_equal_for_a_sweep_and_gives_way_to_one_th
     assert swept(mirror, app, repository, "later") == 0
     whole = own_list(mirror, repository, tag, theirs.root, ours.root, later.root)
     assert swept(mirror, app, repository, "moved") == 1
-    ran(mirror, app, Job.of_pull(Reference(repository, tag), "whole"))
+    ran(mirror, app, Copy.of_pull(Reference(repository, tag), "whole"))
     assert mirror.tagged(repository, tag) == whole
     assert swept(mirror, app, repository, "whole") == 0
 
@@ -231,7 +231,7 @@ def test_a_damaged_list_is_rebuilt(mirror: Mirroring, app: App, kind: str, flow:
     else:
         nothing = {"match": {"kind": "referrers"}, "do": {"status": 404}}
         mirror.stack.registry.set_faults([nothing])
-        fields = ran(mirror, app, Job.of_pull(Reference(repository, tag), flow))
+        fields = ran(mirror, app, Copy.of_pull(Reference(repository, tag), flow))
         assert fields["tagged_digest"] == str(mirror.tagged(repository, tag))
     assert listed(mirror, repository, subject.root.digest) == {it.root.digest for it in refers}
     assert {it.digest for it in app.images.image(Reference(repository, "latest")).referrers} == {
@@ -251,9 +251,9 @@ def test_a_damaged_list_of_the_registrys_own_is_read_from_there_again(mirror: Mi
     for image in (subject, refers):
         mirrored(mirror, app, repository, image)
     digest = own_list(mirror, repository, tag, refers.root)
-    ran(mirror, app, Job.of_pull(Reference(repository, tag), "one"))
+    ran(mirror, app, Copy.of_pull(Reference(repository, tag), "one"))
     damage(mirror, repository, tag, "its bytes")
-    ran(mirror, app, Job.of_pull(Reference(repository, tag), "two"))
+    ran(mirror, app, Copy.of_pull(Reference(repository, tag), "two"))
     assert mirror.tagged(repository, tag) == digest
     assert listed(mirror, repository, subject.root.digest) == {refers.root.digest}
 
@@ -273,7 +273,7 @@ def test_a_referrer_whose_own_bytes_are_damaged_is_read_again_and_listed(mirror:
 
 def test_a_tag_of_that_form_that_nobody_has_is_gone(mirror: Mirroring, app: App) -> None:
     mirrored(mirror, app, "damaged/none", oci_image("damaged none"))
-    job = Job.of_pull(Reference("damaged/none", Digest.of(b"nobody").referrers_tag), "none")
+    job = Copy.of_pull(Reference("damaged/none", Digest.of(b"nobody").referrers_tag), "none")
     app.dispatch.run(job.to_json(), 1)
     record = mirror.records.get(job.id)
     assert record is not None

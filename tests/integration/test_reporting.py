@@ -10,9 +10,9 @@ from acrmirror.jobs import JobRecords, Recorder
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job, RecordFields
+from acrmirror.work import Copy, RecordFields
 
-JOB = Job.of_event(
+JOB = Copy.of_event(
     Reference("team/app", "v1", Digest.of(b"x")), "event", from_datetime(datetime(2026, 4, 25, tzinfo=UTC))
 )
 

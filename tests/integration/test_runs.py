@@ -14,7 +14,7 @@ from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest, Reference
 from acrmirror.telemetry import Telemetry
-from acrmirror.work import Job, read_task
+from acrmirror.work import Copy, read_task
 from testkit.images import foreign_layer, oci_image
 from testkit.reader import verify_repository
 from tests.integration.mirroring import Mirroring
@@ -37,7 +37,7 @@ def mirror(bare_mirror: Mirroring) -> Mirroring:
 
 
 def test_a_job_of_which_no_record_can_be_written_goes_on_by_one_message(mirror: Mirroring) -> None:
-    lost = Job.of_event(Reference("unwritten", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
+    lost = Copy.of_event(Reference("unwritten", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
     with app_of(mirror, MIRROR_TABLE="nosuchtable") as app:
         app.dispatch.run(lost.to_json(), 1)
     assert len(sent(mirror)) == 1
@@ -123,7 +123,7 @@ def test_force_writes_damaged_links_of_layers_and_manifests_anew(mirror: Mirrori
             link.upload_blob(b"?", overwrite=True, metadata=link.get_blob_properties().metadata)
         assert not verify_repository(mirror.reader, "damaged/links").is_whole
         reference = Reference("damaged/links", image.tag, image.root.digest)
-        app.dispatch.run(Job.of_pull(reference, "mend", force=True).to_json(), 1)
+        app.dispatch.run(Copy.of_pull(reference, "mend", force=True).to_json(), 1)
     report = verify_repository(mirror.reader, "damaged/links")
     assert report.is_whole, str(report)
 
@@ -139,7 +139,7 @@ def test_force_finds_damage_inside_a_large_layer_and_reads_that_one_anew(mirror:
         content[-1] ^= 1
         blob.upload_blob(bytes(content), overwrite=True)
         mirror.stack.registry.reset_requests()
-        job = Job.of_pull(Reference("damaged/layer", image.tag, image.root.digest), "mend", force=True)
+        job = Copy.of_pull(Reference("damaged/layer", image.tag, image.root.digest), "mend", force=True)
         app.dispatch.run(job.to_json(), 1)
     opened = [it["digest"] for it in mirror.stack.registry.requests(kind="blob", method="GET") if it["status"] != 401]
     assert opened == [str(damaged)]
@@ -240,7 +240,7 @@ def test_asking_about_the_tag_again_leaves_what_the_first_run_brought(mirror: Mi
     second = mirror.push("asked/again", oci_image("second"))
     job = job_for("asked/again", first)
     with app_of(mirror) as app:
-        app.dispatch.run(Job.of_pull(Reference("asked/again", None, second.root.digest), "second").to_json(), 1)
+        app.dispatch.run(Copy.of_pull(Reference("asked/again", None, second.root.digest), "second").to_json(), 1)
         app.dispatch.run(job.to_json(), 1)
         before = mirror.records.get(job.id)
     wait_until_older(job.at, 1)
@@ -262,7 +262,7 @@ def test_a_tag_is_asked_about_until_its_newest_event_is_old_enough_whoever_asks(
     second = mirror.push("asked/pull", oci_image("second"))
     mirror.push("asked/pull", first)
     event = job_for("asked/pull", second)
-    pull = Job.of_pull(Reference("asked/pull", "latest"), "asked/pull")
+    pull = Copy.of_pull(Reference("asked/pull", "latest"), "asked/pull")
     with app_of(mirror) as app:
         app.dispatch.run(event.to_json(), 1)
         assert sent(mirror) == [{}]
@@ -288,7 +288,7 @@ def test_a_tag_is_asked_about_until_its_newest_event_is_old_enough_whoever_asks(
 def test_a_push_that_failed_stays_failed_when_its_tag_is_asked_about_again(mirror: Mirroring) -> None:
     """And its tag ends where the registry has it, though its event said otherwise and its image can't be had."""
     there = mirror.push("asked/failed", oci_image("there"))
-    lost = Job.of_event(
+    lost = Copy.of_event(
         Reference("asked/failed", "latest", Digest.of(b"lost")), "lost", from_datetime(datetime.now(UTC))
     )
     with app_of(mirror, MIRROR_NOT_FOUND_SECONDS="1") as app:
@@ -330,7 +330,7 @@ def test_what_crashed_before_it_had_a_record_can_be_retried_from_the_one_it_gets
 
 def test_an_event_is_in_the_history_before_anything_is_asked_and_once(mirror: Mirroring) -> None:
     """Also of what can't be had: it was pushed, and that stays true."""
-    job = Job.of_event(Reference("seen", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
+    job = Copy.of_event(Reference("seen", "v1", Digest.of(b"lost")), "e1", from_datetime(datetime.now(UTC)))
     with app_of(mirror) as app:
         for delivery in (1, 2):
             app.dispatch.run(job.to_json(), delivery)

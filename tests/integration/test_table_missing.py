@@ -10,12 +10,12 @@ from acrmirror.errors import MirrorError, Misconfigured, Transient, Unavailable
 from acrmirror.jobs import Flights, JobRecords, Recorder, Refusals, TableClaims
 from acrmirror.reference import Reference
 from acrmirror.sync.comparisons import Compared, Comparisons
-from acrmirror.work import Job, JobId, Record, RecordFields
+from acrmirror.work import Copy, JobId, Record, RecordFields
 from standins.foundation import Account
 from testkit.stack import TABLE
 
 NOW = datetime.now(UTC)
-JOB = Job.of_pull(Reference("missing/table", "v1"), "missing")
+JOB = Copy.of_pull(Reference("missing/table", "v1"), "missing")
 KNOWN = Compared(NOW, etag='W/"one"')
 RECORD = Record(JOB.id, {}, 'W/"one"')
 

@@ -10,7 +10,7 @@ from acrmirror.jobs import JobQueue
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.rebuilding import last_in_mirror
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import FINAL_STATES, Job
+from acrmirror.work import FINAL_STATES, Copy
 from standins.stack import Stack
 from testkit.images import Image, StoredManifest, oci_image
 from testkit.stack import CONTAINER
@@ -88,7 +88,7 @@ def pull_all(mirror: Mirroring, repository: str, tags: list[str]) -> int:
     stack = mirror.stack
     queue = JobQueue.open(stack.queue_endpoint, stack.identity.credential(), stack.ca)
     for tag in tags:
-        queue.send(Job.of_pull(Reference(repository, tag), "meanwhile"))
+        queue.send(Copy.of_pull(Reference(repository, tag), "meanwhile"))
     queue.close()
     return len(tags)
 

@@ -28,7 +28,7 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.settings import Settings
 from acrmirror.telemetry import Telemetry
 from acrmirror.telemetry.telemetry import CLOSE_SECONDS
-from acrmirror.work import Job
+from acrmirror.work import Copy
 from devtools.bicep.settled import at
 from devtools.deployment import SITE
 from devtools.deployment.scenarios import SCENARIOS, run
@@ -151,7 +151,7 @@ def test_jobs_do_without_telemetry_that_fails(
 ) -> None:
     repository = f"unheard/{trouble.replace(' ', '-')}"
     image = mirror.push(repository, oci_image(repository))
-    job = Job.of_event(
+    job = Copy.of_event(
         Reference(repository, image.tag, image.root.digest), repository, from_datetime(datetime.now(UTC))
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -173,7 +173,7 @@ def test_jobs_do_without_telemetry_that_fails(
 def test_a_run_is_counted_if_the_job_is_its_own_and_a_look_at_the_tag_is_no_job(mirror: Mirroring) -> None:
     reader = InMemoryMetricReader()
     telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
-    job = Job.of_event(Reference("counted", "v1", Digest.of(b"x")), "counted", from_datetime(datetime.now(UTC)))
+    job = Copy.of_event(Reference("counted", "v1", Digest.of(b"x")), "counted", from_datetime(datetime.now(UTC)))
     overtaken, own = Run(mirror.records, job, 1, telemetry), Run(mirror.records, job, 2, telemetry)
     for one in (own, overtaken):
         one.finish({"state": "done"} | error_fields(None))

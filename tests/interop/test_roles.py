@@ -15,7 +15,7 @@ from azure.storage.queue import QueueClient
 
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
-from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Copy
 from devtools.deployment.permissions import APP, PERMISSIONS, RUN, granted, policy, scope
 from standins.foundation import Foundation
 from standins.policy import ALL
@@ -142,7 +142,7 @@ def dead(mirror: Mirroring) -> None:
     options = mirror.stack.account.client_options
     for name, dead_name in ((JOB_QUEUE, DEAD_QUEUE), (BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE)):
         repository = f"roles/{dead_name}"
-        job = Job.of_event(Reference(repository, "v1"), dead_name, from_datetime(datetime.now(UTC)))
+        job = Copy.of_event(Reference(repository, "v1"), dead_name, from_datetime(datetime.now(UTC)))
         with (
             QueueClient(mirror.stack.queue_endpoint, dead_name, **options) as poison,
             QueueClient(mirror.stack.queue_endpoint, name, **options) as queue,

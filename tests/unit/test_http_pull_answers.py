@@ -11,12 +11,11 @@ from acrmirror.http.api import _pull
 from acrmirror.jobs.properties import fields_of
 from acrmirror.jobs.records import first_record
 from acrmirror.reference import Reference
-from acrmirror.work import FINAL_STATES, Record, State
-from acrmirror.work.job import Job
+from acrmirror.work import FINAL_STATES, Copy, Record, State
 
 
 def record(state: State) -> Record:
-    made = first_record(Job.of_pull(Reference("team/app", "v1"), "seed"))
+    made = first_record(Copy.of_pull(Reference("team/app", "v1"), "seed"))
     return Record(made.id, made.fields | {"state": state})
 
 

@@ -8,19 +8,19 @@ import pytest
 from acrmirror.errors import Malformed
 from acrmirror.moments import Moment
 from acrmirror.reference import Digest, Reference
-from acrmirror.work import Job, JobId, Sweep, read_task
+from acrmirror.work import Copy, Deletion, JobId, Sweep, read_task
 from acrmirror.work.failing import Failing
 
 AT = Moment("2026-04-25T21:39:47.276585742Z")
 REFERENCE = Reference("team/app", "v1", Digest.of(b"image"))
 DUE = Moment("2026-04-25T21:49:47.000000001Z")
 FAILING = (Failing("unavailable", AT, 2, DUE), Failing("not-found", AT, 1, AT))
-GOOD = Job.of_event(REFERENCE, "e1", AT).to_json()[:-1]
+GOOD = Copy.of_event(REFERENCE, "e1", AT).to_json()[:-1]
 
 
-def read_job(message: str) -> Job:
+def read_job(message: str) -> Copy:
     task = read_task(message)
-    assert isinstance(task, Job)
+    assert isinstance(task, Copy)
     return task
 
 
@@ -63,12 +63,12 @@ def test_what_is_no_sweep_is_malformed(fields: dict[str, object]) -> None:
 
 
 def test_the_same_event_makes_the_same_job() -> None:
-    assert Job.of_event(REFERENCE, "e1", AT).id == Job.of_event(REFERENCE, "e1", AT).id
-    assert Job.of_event(REFERENCE, "e1", AT).id != Job.of_event(REFERENCE, "e2", AT).id
+    assert Copy.of_event(REFERENCE, "e1", AT).id == Copy.of_event(REFERENCE, "e1", AT).id
+    assert Copy.of_event(REFERENCE, "e1", AT).id != Copy.of_event(REFERENCE, "e2", AT).id
 
 
 def test_a_job_survives_the_queue() -> None:
-    job = Job.of_event(REFERENCE, "e1", AT, "event", "application/json", 12).later(FAILING, fresh=True)
+    job = Copy.of_event(REFERENCE, "e1", AT, "application/json", 12).later(FAILING, fresh=True)
     assert read_task(job.to_json()) == job
     assert (job.attempt, job.failing) == (1, FAILING)
     check = job.checking_again(None, AT)
@@ -86,19 +86,45 @@ def test_a_job_survives_the_queue() -> None:
 
 def test_a_message_of_an_older_version_is_read_and_each_kind_of_failure_begins_anew() -> None:
     """It has one clock for all kinds, and what set it going is not known."""
-    written = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"attempt": 4, "failingSince": AT}
+    written = json.loads(Copy.of_event(REFERENCE, "e1", AT).to_json()) | {"attempt": 4, "failingSince": AT}
     job = read_job(json.dumps(written))
     assert (job.attempt, job.failing, job.reference) == (4, (), REFERENCE)
 
 
 def test_a_recheck_of_an_older_version_is_about_its_own_event() -> None:
     """It was sent only for a tag that contradicted that. One for a foreign layer that was not there has a digest."""
-    fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json()) | {"check": 1}
+    fields = json.loads(Copy.of_event(REFERENCE, "e1", AT).to_json()) | {"check": 1}
     assert read_job(json.dumps(fields)).about is None
     del fields["digest"]
     assert read_job(json.dumps(fields)).about == AT
     assert read_job(json.dumps(fields | {"about": DUE})).about == DUE
     assert read_job(json.dumps(fields | {"kind": "pull"})).about is None
+
+
+def test_a_deletion_survives_the_queue() -> None:
+    one = Reference("team/app", None, Digest.of(b"image"))
+    deletion = Deletion.of_event(one, "e1", AT)
+    assert deletion.id == Deletion.of_event(one, "e1", AT).id
+    assert read_task(deletion.to_json()) == deletion
+    again = deletion.later(FAILING, fresh=True)
+    assert read_task(again.to_json()) == again
+    assert (again.attempt, again.failing, again.check) == (1, FAILING, 0)
+    assert again.asked["kind"] == "deletion"
+
+
+def test_a_deletion_of_an_older_version_is_read() -> None:
+    """It wrote all that a copy has."""
+    digest = Digest.of(b"image")
+    fields = {"version": 1, "id": "x", "kind": "deletion", "repository": "team/app", "digest": str(digest)}
+    written = fields | {"at": AT, "received": AT, "eventId": "e1", "force": False, "check": 0}
+    assert read_task(json.dumps(written)) == Deletion(JobId("x"), Reference("team/app", None, digest), AT, AT, "e1")
+
+
+@pytest.mark.parametrize("fields", [{"version": 2}, {"eventId": None}, {"digest": 7}, {"at": "soon"}, {"retries": "x"}])
+def test_what_is_no_deletion_is_malformed(fields: dict[str, object]) -> None:
+    deletion = Deletion.of_event(Reference("team/app", None, Digest.of(b"image")), "e1", AT)
+    with pytest.raises(Malformed):
+        read_task(json.dumps(json.loads(deletion.to_json()) | fields))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +154,7 @@ def test_what_is_no_job_is_malformed(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["id", "repository", "at", "received", "digest"])
 def test_a_message_with_a_number_for_a_text_is_no_job(name: str) -> None:
-    fields = json.loads(Job.of_event(REFERENCE, "e1", AT).to_json())
+    fields = json.loads(Copy.of_event(REFERENCE, "e1", AT).to_json())
     assert read_task(json.dumps(fields)).id == fields["id"]
     with pytest.raises(Malformed, match="a field is no string"):
         read_task(json.dumps(fields | {name: 8203971343403}))

@@ -1,6 +1,5 @@
-"""A job: one reference to copy into the mirror, as it travels through the queue."""
+"""A copy: one reference of the registry to copy into the mirror, as it travels through the queue."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, cast, get_args
@@ -8,22 +7,18 @@ from typing import Any, Literal, Self, cast, get_args
 from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.work.failing import Failing, written
+from acrmirror.work.fields import message, reference_of, text_of
 from acrmirror.work.ids import JobId
+from acrmirror.work.queues import BACKFILL_QUEUE, JOB_QUEUE
 from acrmirror.work.record import RecordFields
 from acrmirror.work.state import State
 
-JOB_QUEUE = "mirror-jobs"
-DEAD_QUEUE = "mirror-jobs-poison"
-"""Where the platform puts what crashed its worker too often; it fixes the suffix."""
-BACKFILL_QUEUE = "mirror-backfill"
-DEAD_BACKFILL_QUEUE = "mirror-backfill-poison"
-"""Sweeps and the jobs that they ask for have a queue of their own, so that no push waits behind them (rule W7)."""
-
-Kind = Literal["event", "deletion", "pull"]
+Cause = Literal["event", "pull"]
+"""A push that an event told of; or a pull, by a person or by a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Copy:
     """Everything that a run needs: records say how jobs went, but no job depends on its record.
 
     `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it.
@@ -36,7 +31,7 @@ class Job:
     """
 
     id: JobId
-    kind: Kind
+    kind: Cause
     reference: Reference
     at: Moment
     received: Moment
@@ -68,24 +63,18 @@ class Job:
         reference: Reference,
         event_id: str,
         at: Moment,
-        kind: Kind = "event",
         media_type: str | None = None,
         size: int | None = None,
     ) -> Self:
         """The same event delivered twice makes the same job."""
         identity = JobId.of(to_datetime(at), f"{event_id} {reference}")
         received = from_datetime(datetime.now(UTC))
-        return cls(identity, kind, reference, at, received, event_id, media_type, size)
+        return cls(identity, "event", reference, at, received, event_id, media_type, size)
 
     @property
     def queue(self) -> str:
         """The queue that it and its retries go through: one that a sweep asked for never enters the queue of pushes."""
         return JOB_QUEUE if self.parent is None else BACKFILL_QUEUE
-
-    @property
-    def identity(self) -> str:
-        """What history calls it."""
-        return self.event_id or self.id
 
     def later(self, failing: tuple[Failing, ...], *, fresh: bool) -> Self:
         """The same job for one more attempt; `failing` is all that it has failed by, this attempt included."""
@@ -123,50 +112,48 @@ class Job:
 
     def to_json(self) -> str:
         """At most about 2 KiB; a queue's message takes 64."""
-        fields = {
-            "version": 1,
-            "id": self.id,
-            "kind": self.kind,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag,
-            "digest": str(self.reference.digest) if self.reference.digest else None,
-            "at": self.at,
-            "received": self.received,
-            "eventId": self.event_id,
-            "mediaType": self.media_type,
-            "size": self.size,
-            "attempt": self.attempt or None,
-            "failures": written(self.failing),
-            "fresh": self.fresh or None,
-            "force": self.force or None,
-            "check": self.check or None,
-            "platforms": list(self.platforms) or None,
-            "parent": self.parent,
-            "retries": self.retries or None,
-            "about": self.about,
-            "ended": self.ended if self.ended != "done" else None,
-        }
-        return json.dumps({key: value for key, value in fields.items() if value is not None})
+        return message(
+            {
+                "version": 1,
+                "id": self.id,
+                "kind": self.kind,
+                "repository": self.reference.repository,
+                "tag": self.reference.tag,
+                "digest": str(self.reference.digest) if self.reference.digest else None,
+                "at": self.at,
+                "received": self.received,
+                "eventId": self.event_id,
+                "mediaType": self.media_type,
+                "size": self.size,
+                "attempt": self.attempt or None,
+                "failures": written(self.failing),
+                "fresh": self.fresh or None,
+                "force": self.force or None,
+                "check": self.check or None,
+                "platforms": list(self.platforms) or None,
+                "parent": self.parent,
+                "retries": self.retries or None,
+                "about": self.about,
+                "ended": self.ended if self.ended != "done" else None,
+            }
+        )
 
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Self:
         """From the fields of a message. Raises ValueError, KeyError, TypeError, AttributeError or InvalidReference for
         what `to_json` never wrote."""
-        if fields["version"] != 1 or fields["kind"] not in get_args(Kind):
+        if fields["version"] != 1 or fields["kind"] not in get_args(Cause):
             raise ValueError("another version or kind")
-        digest = fields.get("digest")
         about = fields.get("about")
-        if about is None and not digest and fields.get("check") and fields["kind"] == "event":
+        if about is None and not fields.get("digest") and fields.get("check") and fields["kind"] == "event":
             # A recheck of an older version, which sent them only for a tag that contradicted the job's own event.
             about = fields["at"]
         return cls(
-            id=JobId(_text(fields["id"])),
-            kind=cast(Kind, fields["kind"]),
-            reference=Reference(
-                _text(fields["repository"]), fields.get("tag"), Digest.parse(_text(digest)) if digest else None
-            ),
-            at=nine_digits(_text(fields["at"])),
-            received=nine_digits(_text(fields["received"])),
+            id=JobId(text_of(fields["id"])),
+            kind=cast(Cause, fields["kind"]),
+            reference=reference_of(fields),
+            at=nine_digits(text_of(fields["at"])),
+            received=nine_digits(text_of(fields["received"])),
             event_id=fields.get("eventId"),
             media_type=fields.get("mediaType"),
             size=fields.get("size"),
@@ -177,18 +164,12 @@ class Job:
             fresh=bool(fields.get("fresh")),
             force=bool(fields.get("force")),
             check=int(fields.get("check", 0)),
-            platforms=tuple(_text(it) for it in fields.get("platforms", ())),
+            platforms=tuple(text_of(it) for it in fields.get("platforms", ())),
             parent=JobId(fields["parent"]) if fields.get("parent") else None,
             retries=int(fields.get("retries", 0)),
-            about=nine_digits(_text(about)) if about else None,
+            about=nine_digits(text_of(about)) if about else None,
             ended=_state(fields.get("ended", "done")),
         )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a field is no string")
-    return value
 
 
 def _state(value: object) -> State:

@@ -1,0 +1,27 @@
+"""Fields of messages: written without those that are None, and read as what they have to be."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from acrmirror.reference import Digest, Reference
+
+
+def message(fields: Mapping[str, Any]) -> str:
+    """The text of a message, without the fields that are None. A queue's message takes 64 KiB."""
+    return json.dumps({key: value for key, value in fields.items() if value is not None})
+
+
+def text_of(value: object) -> str:
+    """Raises ValueError for what is no string."""
+    if not isinstance(value, str):
+        raise ValueError("a field is no string")
+    return value
+
+
+def reference_of(fields: Mapping[str, Any]) -> Reference:
+    """From the fields `repository`, `tag` and `digest`. Raises ValueError or InvalidReference."""
+    digest = fields.get("digest")
+    return Reference(
+        text_of(fields["repository"]), fields.get("tag"), Digest.parse(text_of(digest)) if digest else None
+    )
