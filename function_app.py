@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 READ = ["GET", "HEAD"]
 LOOKS = os.environ.get("MIRROR_COMPARE_SCHEDULE") or "0 */10 * * * *"
-"""NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host asks for it at once."""
+"""NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host requests it at once."""
 BYTES = func.DataType.BINARY
 """Messages are taken as bytes. As text, one that is not UTF-8 would reach no function, and leave no record."""
 KEY, OPEN = func.AuthLevel.FUNCTION, func.AuthLevel.ANONYMOUS

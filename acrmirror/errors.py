@@ -63,7 +63,7 @@ class MirrorError(Exception):
 
 
 class Transient(MirrorError):
-    """May go away by itself. `retry_after` is the wait in seconds that the other side asked for, or None."""
+    """May go away by itself. `retry_after` is the wait in seconds that the other side requested, or None."""
 
     code = "transient"
 
@@ -195,7 +195,7 @@ class Misconfigured(Permanent):
 
 
 class Incomplete(Permanent):
-    """A sweep that could not compare all that it was asked to: the rest is done, and asked for."""
+    """A sweep that could not compare all that it was asked to: the rest is done, and requested."""
 
     code = "incomplete"
 
@@ -207,7 +207,7 @@ class Cancelled(MirrorError):
 
 
 class RegistryDenied(Denied):
-    """The registry refuses this identity what was asked for; the app itself is in order."""
+    """The registry refuses this identity what was requested; the app itself is in order."""
 
 
 class NotHere(NotFound):
@@ -233,7 +233,7 @@ class NotCompared(Permanent):
 
 
 class WrongState(Permanent):
-    """What was asked for does not fit the state that it is in."""
+    """What was requested does not fit the state that it is in."""
 
     code = "wrong-state"
 

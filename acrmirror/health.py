@@ -1,4 +1,4 @@
-"""Whether the app could do its work now: each thing it needs is asked for with its own identity."""
+"""Whether the app could do its work now: each thing that it needs is tried with its own identity."""
 
 import logging
 from collections.abc import Callable, Mapping

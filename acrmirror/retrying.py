@@ -60,7 +60,7 @@ class RetryPolicy:
 
     A failure says nothing of one that comes much later: where a run begins long after the attempt was due that
     followed the last failure of a kind, that kind begins anew. The app did not run meanwhile, or attempts failed for
-    other reasons. Pauses, whoever asked for them, are no such gap; and of the time of a run itself no more than a gap
+    other reasons. Pauses, whoever requested them, are no such gap; and of the time of a run itself no more than a gap
     counts, since the run got on."""
 
     not_found: timedelta = timedelta(minutes=30)

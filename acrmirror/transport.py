@@ -147,7 +147,7 @@ class _Adapter(HTTPAdapter):
                 response,
                 Malformed(
                     asked,
-                    f"it compressed its answer ({encoding[:20]!r}), which nobody asked for",
+                    f"it compressed its answer ({encoding[:20]!r}), which nobody requested",
                     "Check what answers at this address.",
                 ),
             )

@@ -2,7 +2,7 @@
 
 `python -m bench.source --cert server.pem --size BYTES [--latency S --rate BYTES_PER_S]` prints one JSON line when it is
 ready: the registry's host, and the host that its blob redirects point to. Tokens are handed to whoever asks, and are
-asked for. `GET /_bench/counts` tells what it was asked.
+requested. `GET /_bench/counts` tells what it was asked.
 """
 
 import argparse

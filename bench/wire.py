@@ -68,7 +68,7 @@ class Connection:
         return Request(method, unquote(path), {name: values[0] for name, values in pairs.items()}, headers)
 
     def body(self) -> Iterator[memoryview]:
-        """The request's body in pieces, each valid until the next one is asked for."""
+        """The request's body in pieces, each valid until the next one is requested."""
         return self._unread
 
     def read(self) -> bytes:

@@ -134,7 +134,7 @@ def _said(state: State, fields: RecordFields) -> str:
     if state in ("failed", "gone", "waiting") and fields["error_answered"]:
         return f"{fields['error_asked']}: {fields['error_answered']}. {fields['error_remedy']}"
     if state == "done" and fields["patterns"]:
-        return f"compared with the registry, {fields['match_asked']} images asked for"
+        return f"compared with the registry, {fields['match_requested']} images requested"
     if state == "done":
         told = [f"{fields['layers_total']} layers and configs, {size(fields['bytes_written'])} written"]
         if skipped := fields["layers_skipped"]:

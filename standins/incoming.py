@@ -72,7 +72,7 @@ class Body:
         self._ended = self.length == 0
 
     def pieces(self, buffer: memoryview) -> Iterator[memoryview]:
-        """The rest, each piece in the buffer until the next is asked for. Raises `CutRequest`."""
+        """The rest, each piece in the buffer until the next is requested. Raises `CutRequest`."""
         while not self._ended:
             if self.length is None and self._left == 0 and not self._next_chunk():
                 return

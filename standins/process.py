@@ -43,7 +43,7 @@ class Service:
         self.name = name
         self.log = log
         child_environment = dict(os.environ if environment is None else environment)
-        # The kernel sends that signal when the *thread* that forked ends, so it is only asked for by the main one.
+        # The kernel sends that signal when the *thread* that forked ends, so it is only requested by the main one.
         child_environment.pop(_DEATH_SIGNAL, None)
         if sys.platform == "linux" and threading.current_thread() is threading.main_thread():
             child_environment[_DEATH_SIGNAL] = str(os.getpid())

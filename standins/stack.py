@@ -232,7 +232,7 @@ class Stack:
         return PolicyControl(ready["blob"], ready["queue"], ready["table"], ready["control"], self._token)
 
     def _places(self) -> Services:
-        """As the app sees them: with a policy, storage is behind the layer that asks for roles."""
+        """As the app sees them: with a policy, storage is behind the layer that checks roles."""
         storage = self.account if self.options.policy is None else self.policy
         return Services(
             registry=self.registry.host,

@@ -32,7 +32,7 @@ def ranges(blob: Descriptor, start: int = 0, block: int = BLOCK) -> Iterable[Ran
 
 
 def fetch_in_order(wanted: Iterable[Range], fetch: Fetch, threads: int = THREADS) -> Generator[bytes]:
-    """The ranges' bytes in the order asked for, the next ones already on their way.
+    """The ranges' bytes in the order requested, the next ones already on their way.
 
     Raises what `fetch` raises, or Unavailable if a range comes short. Close it to stop early.
     """

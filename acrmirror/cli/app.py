@@ -75,7 +75,7 @@ def _client(context: typer.Context, output: Output) -> Iterator[Client]:
 
 
 def _each(identities: list[str], call: Callable[[str], dict[str, Any]], output: Output) -> tuple[list[Any], int]:
-    """All are asked for, whatever happens to one; the first failure's exit code."""
+    """All are requested, whatever happens to one; the first failure's exit code."""
     found, code = [], exits.DONE
     for identity in identities:
         try:
@@ -103,7 +103,7 @@ def pull(
     ],
     platform: Annotated[list[str] | None, typer.Option(help="Of an index, only the image for this one.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Look at all again, even what is in the mirror.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of patterns, only say what would be asked for.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Of patterns, only say what would be requested.")] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     output: OutputOption = Output.TABLE,
@@ -162,7 +162,7 @@ def cancel(
     identities: Annotated[list[str], typer.Argument(metavar="ID...")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cancel pulls; what is staged is used when they are asked for again."""
+    """Cancel pulls; what is staged is used when they are requested again."""
     with _client(context, output) as client:
         found, code = _each(identities, client.cancel, output)
         _print_jobs(found, output)

@@ -10,7 +10,7 @@ class Usage(Permanent):
 
 
 class CannotWrite(Permanent):
-    """What was exported can't be written where it was asked for."""
+    """What was exported can't be written to the path that was given."""
 
     code = "cannot-write"
 

@@ -11,13 +11,13 @@ from acrmirror.client import Client
 
 ENDED = ("done", "incomplete", "failed", "gone", "cancelled")
 ASKED = ("done", "incomplete")
-"""How a pull of many reads once it has asked for all that it could."""
+"""How a pull of many reads once it has requested all that it could."""
 POLL_SECONDS = 1.0
 BARS_SHOWN = 24
 
 
 def ended(pull: dict[str, Any]) -> bool:
-    """A pull of many is over when what it asked for is."""
+    """A pull of many is over when what it requested is."""
     if pull["state"] not in ENDED:
         return False
     match = pull["match"]
@@ -26,12 +26,12 @@ def ended(pull: dict[str, Any]) -> bool:
     if match["jobs"] is None:
         return False
     over = {state: number for state, number in match["jobs"].items() if state in ENDED}
-    # After a run that was killed there are more jobs than the next one asked for.
-    return len(over) == len(match["jobs"]) and sum(over.values()) >= match["asked"]
+    # After a run that was killed there are more jobs than the next one requested.
+    return len(over) == len(match["jobs"]) and sum(over.values()) >= match["requested"]
 
 
 def outcome(pull: dict[str, Any]) -> str:
-    """The state; of a pull of many, the worst of what it asked for."""
+    """The state; of a pull of many, the worst of what it requested."""
     match = pull["match"]
     if match is None or match["dry_run"] or pull["state"] not in ASKED:
         return str(pull["state"])

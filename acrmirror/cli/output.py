@@ -121,12 +121,13 @@ def print_job(pull: dict[str, Any]) -> None:
     console.print(f"{safe(pull['id'])}  [bold]{safe(pull['state'])}[/bold]  {safe(_named(pull))}", soft_wrap=True)
     match = pull["match"]
     if match is not None:
-        # An older function app has another name for it.
+        # Older function apps have other names for these.
         mirrored = match["mirrored"] if "mirrored" in match else match["standing"]
+        requested = match["requested"] if "requested" in match else match["asked"]
         console.print(
             f"  {match['listed']} images in {match['repositories']} repositories, {mirrored} in the mirror, "
-            f"{match.get('under_way', 0)} under way, {match['asked']} "
-            f"{'would be' if match['dry_run'] else 'were'} asked for",
+            f"{match.get('under_way', 0)} under way, {requested} "
+            f"{'would be' if match['dry_run'] else 'were'} requested",
             soft_wrap=True,
         )
         for state, count in (match["jobs"] or {}).items():

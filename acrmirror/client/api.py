@@ -106,7 +106,7 @@ class Client:
     # blobs
 
     def read_range(self, url: str, offset: int, length: int) -> tuple[int, bytes]:
-        """One range straight from storage: the status, and the bytes, at most one more than were asked for."""
+        """One range straight from storage: the status, and the bytes, at most one more than were requested."""
         host = urlsplit(url).hostname
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
         timeout = Timeout(connect=10, read=30)
@@ -185,7 +185,7 @@ class Client:
 
 def read_up_to(answer: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:
     """The body, or its first `most` bytes: then the connection is closed. A compressed one counts as empty, since
-    nobody asked for it. Raises urllib3's errors; TimeoutError if it is not whole within `seconds`."""
+    nobody requested it. Raises urllib3's errors; TimeoutError if it is not whole within `seconds`."""
     until = time.monotonic() + seconds
     body = bytearray()
     try:

@@ -72,7 +72,7 @@ class ImageContent:
 
 
 class LinkedBlobs:
-    """Reads ranges of an image's blobs. Links that ended are asked for anew; what fails in between is tried again."""
+    """Reads ranges of an image's blobs. Links that ended are requested anew; what fails in between is tried again."""
 
     def __init__(self, content: ImageContent, again: Callable[[], ImageContent], read_range: ReadRange) -> None:
         self._urls = dict(content.urls)

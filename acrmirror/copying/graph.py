@@ -61,7 +61,7 @@ class GraphCopier:
 
     def _move(self, graph: Graph) -> None:
         """Moves the blobs; a foreign layer that the registry does not have itself is left out, not failed. Whoever
-        comes to its manifest later asks for it again: a replica may have lagged."""
+        comes to its manifest later requests it again: a replica may have lagged."""
         failed = move_blobs(self._source, self._target.blobs, self._repository, graph.blobs.values(), self._context)
         for digest, error in failed.items():
             if graph.blobs[digest].is_foreign and isinstance(error, NotFound):

@@ -33,7 +33,7 @@ class Begun(Enum):
 
 
 class Buffer:
-    """A thread's memory for one block, as large as the largest that it was asked for."""
+    """A thread's memory for one block, as large as the largest that was requested of it."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()

@@ -33,7 +33,7 @@ def copy_platforms(
         _add(whole, copy_image(source, target, Reference(repository, None, child), context), text)
     if not whole.failures and all(target.manifests.revision(repository, it.digest) for it in root.manifests):
         return copy_image(source, target, reference, context)
-    whole.notes.append(f"{digest} lists more than was asked for: neither it nor the tag is set")
+    whole.notes.append(f"{digest} lists more than was requested: neither it nor the tag is set")
     return whole
 
 

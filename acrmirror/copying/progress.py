@@ -72,7 +72,7 @@ class Progress:
         return tell
 
     def checking(self, digest: Digest) -> Arrived:
-        """As `reading`, for a blob that is read from the mirror: the registry is asked for nothing."""
+        """As `reading`, for a blob that is read from the mirror: nothing is requested of the registry."""
         arrived = 0
 
         def tell(count: int) -> None:

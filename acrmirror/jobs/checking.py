@@ -36,7 +36,7 @@ class Checks:
         due = next((it - age for it in self._ages if it > age), None)
         if copied.left_out:
             whole = job.reference.digest if job.platforms else copied.digest or copied.tagged
-            # What a long run was refused in its beginning is asked for once at least.
+            # What a long run was refused in its beginning is requested once at least.
             due = due if due is not None or job.check else 0.0
         elif is_lost(job, copied):
             whole = job.reference.digest
@@ -72,7 +72,7 @@ class Checks:
 
 
 def _digest_of(record: Record | None) -> Digest | None:
-    """What its job was asked for by digest, if so."""
+    """The digest that its job was requested with, if any."""
     try:
         return Digest.parse(record.fields["digest"]) if record is not None else None
     except InvalidReference:

@@ -14,6 +14,9 @@ PROPERTY_LIMIT = 32 * 1024
 WHOLE = frozenset({"patterns", "platforms"})
 """Properties that a job is made from again: less of them would be another job."""
 
+_BEFORE = {"match_mirrored": "match_standing", "match_requested": "match_asked"}
+"""Properties, and how older versions named them."""
+
 
 def fitting(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields as properties of an entity. Lists and objects become JSON. What weighs more than a property may is cut:
@@ -27,9 +30,8 @@ def fields_of(properties: Mapping[str, Any]) -> RecordFields:
     found: dict[str, Any] = {}
     for name, kind in FIELD_TYPES.items():
         value = properties.get(name)
-        if name == "match_mirrored" and value is None:
-            # As the version before named it.
-            value = properties.get("match_standing")
+        if value is None and name in _BEFORE:
+            value = properties.get(_BEFORE[name])
         if value is not None:
             read = _read(name, kind, value)
             if read is not None:

@@ -87,7 +87,7 @@ class Pulls:
         return first_record(job)
 
     def _sent_again(self, record: Record) -> Record:
-        """Of a job that nothing has been heard of since it was asked for: its message may be lost, or waits behind
+        """Of a job that nothing has been heard of since it was requested: its message may be lost, or waits behind
         others."""
         self._queue.send(job_of(record))
         _log.info("Enqueued %s again: nothing has been heard of it", record.id)

@@ -1,4 +1,4 @@
-"""Job records in Table Storage: what was asked for and how far it is.
+"""Job records in Table Storage: what was requested and how far it is.
 
 The records say how things went; the mirror itself never depends on them.
 """
@@ -51,7 +51,7 @@ class JobRecords:
     def newest(
         self, *, state: str | None = None, repository: str | None = None, after: str | None = None
     ) -> Iterator[Record]:
-        """All records, newest first, read page by page as they are asked for; `after` is the id of one: those older."""
+        """All records, newest first, read page by page as they are requested; `after` is the id of one: those older."""
         where = ["PartitionKey ge @first and PartitionKey lt 'job.'"]
         parameters = {"first": _partition(after) if after is not None else "job-"}
         if after is not None:
@@ -65,7 +65,7 @@ class JobRecords:
             yield _record(entity)
 
     def states_of_children(self, identity: str) -> dict[str, int]:
-        """How many of the jobs that a sweep asked for are in each state. Their ids begin with the hour of the sweep,
+        """How many of the jobs that a sweep requested are in each state. Their ids begin with the hour of the sweep,
         or in an older version with its millisecond."""
         counts: dict[str, int] = {}
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
@@ -77,13 +77,13 @@ class JobRecords:
                 "last": f"{moment}.",
                 "parent": identity,
             }
-            for entity in self.table.query(where, parameters, f"count what {identity} asked for", select=select):
+            for entity in self.table.query(where, parameters, f"count what {identity} requested", select=select):
                 state = _record(entity).state
                 counts[state] = counts.get(state, 0) + 1
         return counts
 
     def unfinished(self, since: datetime) -> Iterator[Record]:
-        """Records of jobs asked for since then that have not ended, with the properties that say what they copy and
+        """Records of jobs requested since then that have not ended, with the properties that say what they copy and
         when they were last heard of. It reads what it passes over, too: about a day's records share a partition."""
         states = " or ".join(f"state eq '{state}'" for state in UNFINISHED_STATES)
         where = f"PartitionKey ge 'job-' and PartitionKey le @oldest and ({states})"

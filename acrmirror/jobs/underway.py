@@ -14,7 +14,7 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.work import BACKFILL_QUEUE, JOB_QUEUE, Record
 
 LOOK_BACK = timedelta(days=2)
-"""Jobs that were asked for earlier are asked for again; so are those of records that are lost. Jobs are idempotent."""
+"""Jobs that were requested earlier are requested again; so are those of records that are lost. Jobs are idempotent."""
 PATIENCE = timedelta(minutes=15)
 """How long after it was due a job without a sign of a run is believed in, though no message waits for as long: the
 platform delivers the message of a lost worker again within ten minutes."""
@@ -79,7 +79,7 @@ class UnderWay:
             try:
                 oldest = self._queue.depth(name).oldest
             except MirrorError as error:
-                _log.warning("Jobs that wait for long will be asked for again: %s", error)
+                _log.warning("Jobs that wait for long will be requested again: %s", error)
                 continue
             if oldest is not None:
                 yield name, oldest

@@ -61,7 +61,7 @@ class _Fill:
 
 
 class _IgnoresRanges(Exception):
-    """The host sends the whole blob, whatever it is asked for."""
+    """The host sends the whole blob, whatever range is requested."""
 
 
 class BlobReader:

@@ -16,7 +16,7 @@ class Origin:
     target: str = field(repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     again: bool = False
-    """Whether it was asked for because another one was refused."""
+    """Whether it was requested because another one was refused."""
     served: bool = False
 
 

@@ -1,4 +1,4 @@
-"""What a host answers to a request for a range, held against what was asked for."""
+"""What a host answers to a request for a range, held against what was requested."""
 
 import re
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class RangeCheck:
             raise self._another_length(match[3])
         if begin != first or not begin <= end <= last or connection.remaining != end - begin + 1:
             raise Unavailable(
-                self.asked, "its storage sent other bytes than were asked for", "It is tried again later."
+                self.asked, "its storage sent other bytes than were requested", "It is tried again later."
             )
 
     def _another_length(self, length: str) -> DigestMismatch:

@@ -52,7 +52,7 @@ class Registry:
         return manifests.resolved(response.headers, None if reference.tag else reference.digest, asked)
 
     def manifest(self, repository: str, wanted: Descriptor | Digest) -> ManifestBytes:
-        """The very bytes of a manifest, at most 4 MiB, that hash to the digest asked for."""
+        """The very bytes of a manifest, at most 4 MiB, that hash to the digest requested."""
         digest = wanted if isinstance(wanted, Digest) else wanted.digest
         asked = f"GET {self.host}/v2/{repository}/manifests/{digest}"
         answers: list[ManifestBytes] = []

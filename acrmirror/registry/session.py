@@ -68,7 +68,7 @@ class Session:
         self._transport = make_transport(
             trust, limit=MAX_MANIFEST_SIZE, within=within, longest=self.limits.answer_seconds
         )
-        # Tokens are asked for without a token. A policy belongs to one pipeline: each has its own.
+        # Tokens are requested without a token. A policy belongs to one pipeline: each has its own.
         tokenless = [UserAgentPolicy(base_user_agent=_AGENT), RetryPolicy(**_RETRIES)]
         self._tokens = Tokens(
             host, credential, audience, PipelineClient(self._base, policies=tokenless, transport=self._transport)

@@ -1,7 +1,7 @@
 """Access tokens, kept until they expire: one for each repository, as the registry's own challenges ask for them.
 
 ACR's protocol: an Entra token is exchanged for a refresh token (`/oauth2/exchange`), that for an access token
-(`/oauth2/token`); for anonymous pulls the latter is asked for with no credential. Both tokens say when they expire.
+(`/oauth2/token`); for anonymous pulls the latter is requested with no credential. Both tokens say when they expire.
 Credentials are sent to the registry's own two addresses only, whatever a challenge names as its realm.
 """
 

@@ -33,7 +33,7 @@ class InOne:
 
     def take(self, offset: int) -> tuple[Connection | None, int]:
         """Waits for the turn of the block at `offset`. Gives the connection, and the byte that comes next over it, at
-        or before `offset`; None where the blob has to be asked for again. `give` has to follow. Raises Unavailable
+        or before `offset`; None where the blob has to be requested again. `give` has to follow. Raises Unavailable
         after so many `BEGINNINGS`, and what `check_open` does."""
         until = time.monotonic() + GRACE_SECONDS
         with self._changed:

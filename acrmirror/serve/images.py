@@ -19,7 +19,7 @@ from acrmirror.threads import Threads
 
 CONFIG_LIMIT = 4 * 1024 * 1024
 BLOBS_LIMIT = 2000
-"""Signed URLs in one answer; more are asked for platform by platform."""
+"""Signed URLs in one answer; more are requested platform by platform."""
 MANIFESTS_LIMIT = 500
 MANIFESTS_BYTES = 8 * 1024 * 1024
 """Of all manifests that one answer is made from, the root included: thousands of real ones. Each is in memory several

@@ -53,7 +53,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A blob in a listing. `metadata` is empty unless it was asked for."""
+    """A blob in a listing. `metadata` is empty unless it was requested."""
 
     name: str
     modified: datetime

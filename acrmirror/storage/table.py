@@ -92,7 +92,7 @@ class Table:
         select: Sequence[str] | None = None,
         within: float | None = None,
     ) -> Iterator[Entity]:
-        """Entities that the filter `where` takes, in the order of their keys, read page by page as they are asked for;
+        """Entities that the filter `where` takes, in the order of their keys, read page by page as they are requested;
         with `select`, only these properties of them (the keys have to be among these)."""
         options: dict[str, Any] = {"select": list(select)} if select is not None else {}
         plain = {name: str(it) if isinstance(it, str) else it for name, it in parameters.items()}

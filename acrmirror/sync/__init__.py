@@ -1,1 +1,1 @@
-"""In sync: what the mirror lacks is found by comparing, and asked for."""
+"""In sync: what the mirror lacks is found by comparing, and requested."""

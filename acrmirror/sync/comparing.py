@@ -84,7 +84,7 @@ class Comparison:
     def lacking_manifests(
         self, read: Callable[[Iterable[Digest]], Mapping[Digest, Edges]], asked: Collection[Digest]
     ) -> list[Lack]:
-        """Manifests without a tag that have to be asked for by themselves. `asked` are the digests of tags that this
+        """Manifests without a tag that have to be requested by themselves. `asked` are the digests of tags that this
         sweep asks for: their jobs copy what refers to them.
 
         Left out: the children of an index that the mirror lacks, which come with it (or belong to a tag that is not

@@ -15,7 +15,7 @@ ROUNDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`since` is when the timer first looked; `sweep` the id of the sweep that it asked for last, `asked` when that was
+    """`since` is when the timer first looked; `sweep` the id of the sweep that it requested last, `asked` when that was
     due; `whole` when the last comparison of everything began that was complete."""
 
     since: datetime
@@ -55,7 +55,7 @@ class Comparisons:
         return found
 
     def ask(self, known: Compared, sweep: str, at: datetime) -> bool:
-        """Notes that a sweep was asked for; False if another instance noted something since `known` was read."""
+        """Notes that a sweep was requested; False if another instance noted something since `known` was read."""
         return self._write({"sweep": sweep, "asked": from_datetime(at)}, known)
 
     def completed(self, begun: datetime) -> None:

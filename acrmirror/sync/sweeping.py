@@ -1,4 +1,4 @@
-"""One run of a sweep: the registry is compared with the mirror, and what that lacks is asked for."""
+"""One run of a sweep: the registry is compared with the mirror, and what that lacks is requested."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -110,7 +110,7 @@ class Sweeping:
         return found
 
     def _lacking(self, repository: str, pool: Threads) -> list[Lack]:
-        """What has to be asked for of a repository. What is wrong with it becomes a problem. Raises Throttled or
+        """What has to be requested of a repository. What is wrong with it becomes a problem. Raises Throttled or
         Unavailable where the registry, storage or the table is away for all of them."""
         try:
             listed = self._listed(repository)
@@ -208,10 +208,10 @@ class Sweeping:
             if cursor is None:
                 return found
 
-    # what is asked for
+    # what is requested
 
     def _not_under_way(self, lacking: list[Lack]) -> list[Lack]:
-        """What an earlier run of this sweep asked for is its own."""
+        """What an earlier run of this sweep requested is its own."""
         left = []
         for lack in lacking:
             job = self._under_way.job(lack.reference, lack.digest)
@@ -224,7 +224,7 @@ class Sweeping:
         """One job, whoever else asks for the same copy now: it is named by that."""
         self._check()
         if self._sweep.dry_run:
-            self.tally.asked(lack.reference)
+            self.tally.requested(lack.reference)
             return
         ended = 0
         for number in range(NAMES):
@@ -233,7 +233,7 @@ class Sweeping:
             if record is None:
                 self._send(job)
             elif record.fields["parent"] == self._sweep.id:
-                # An earlier run of this sweep asked for it; one that a person retried asks anew for what has failed.
+                # An earlier run of this sweep requested it; one that a person retried asks anew for what has failed.
                 ended += 1
                 if record.state in FINAL_STATES and ended <= self._sweep.retries:
                     continue
@@ -244,13 +244,13 @@ class Sweeping:
                     self._send(job)
                 self.tally.count(under_way=1)
                 return
-            self.tally.asked(lack.reference)
+            self.tally.requested(lack.reference)
             return
-        # Whatever keeps failing: a sweep that was asked for asks for it, in its own name.
+        # Whatever keeps failing: a sweep that was requested requests it, in its own name.
         job = self._sweep.own_job(lack.reference, lack.digest)
         if self._records.get(job.id) is None:
             self._send(job)
-        self.tally.asked(lack.reference)
+        self.tally.requested(lack.reference)
 
     def _send(self, job: Copy) -> None:
         """The message, then the record (rule W6)."""
@@ -277,4 +277,4 @@ class Sweeping:
 
     def _check(self) -> None:
         if self._cancel.is_set():
-            raise Cancelled("list the registry", self._cancel.reason, "Ask again: what was asked for by then goes on.")
+            raise Cancelled("list the registry", self._cancel.reason, "Ask again: what was requested by then goes on.")

@@ -12,11 +12,11 @@ SAMPLE = 300
 PROBLEMS_SHOWN = 100
 PROBLEMS_TOLD = 5
 """How many an error names; the notes of the record have more."""
-COUNTS = ("repositories", "manifests", "listed", "mirrored", "under_way", "asked")
+COUNTS = ("repositories", "manifests", "listed", "mirrored", "under_way", "requested")
 
 
 class Tally:
-    """Thread-safe. The sample are some of the images that are asked for; problems are what could not be compared, notes
+    """Thread-safe. The sample are some of the images that are requested; problems are what could not be compared, notes
     what is worth knowing besides."""
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class Tally:
             for name, number in more.items():
                 self._counts[name] += number
 
-    def asked(self, reference: Reference) -> None:
+    def requested(self, reference: Reference) -> None:
         with self._lock:
-            self._counts["asked"] += 1
+            self._counts["requested"] += 1
             if len(self._sample) < SAMPLE:
                 self._sample.append(str(reference))
 
@@ -49,7 +49,7 @@ class Tally:
 
     def tell(self) -> str:
         with self._lock:
-            return f"asked for {self._counts['asked']} of {self._counts['listed']} images"
+            return f"requested {self._counts['requested']} of {self._counts['listed']} images"
 
     def tell_problems(self) -> str:
         """Empty if all was compared."""

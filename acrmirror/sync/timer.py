@@ -22,7 +22,7 @@ MEASURE_SECONDS = 10.0
 SLACK = timedelta(minutes=5)
 """How much too early a tick may be: one each night must not find that a day is not quite over."""
 AFTER_FAILURE = timedelta(hours=1)
-"""How soon a sweep that failed, and compared nothing, is asked for again."""
+"""How soon a sweep that failed, and compared nothing, is requested again."""
 
 _log = logging.getLogger(__name__)
 

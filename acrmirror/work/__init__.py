@@ -1,4 +1,4 @@
-"""What is asked for, typed: copies, deletions, sweeps, as they are in queues and records."""
+"""What is requested, typed: copies, deletions, sweeps, as they are in queues and records."""
 
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion

@@ -21,11 +21,11 @@ Cause = Literal["event", "pull"]
 class Copy:
     """Everything that a run needs: records say how jobs went, but no job depends on its record.
 
-    `at` is the registry's own time of the event, or when the pull was asked for; `received` when the app heard of it.
+    `at` is the registry's own time of the event, or when the pull was requested; `received` when the app heard of it.
     `attempt` counts runs that ended in a delayed message; `failing` has what they failed by, each kind apart. `fresh`:
     nothing that was staged before is believed. `check`: how often the registry was asked again after an answer that may
     have come from a replica that lags; `about` is the time of the tag's event that it contradicted, `ended` the state
-    in which the job's own run ended. `platforms`: of an index, only these images. `parent` is the sweep that asked for
+    in which the job's own run ended. `platforms`: of an index, only these images. `parent` is the sweep that requested
     it. `retries`: how often a person has sent it again; a message with fewer than the record counts is left to the
     later one.
     """
@@ -51,7 +51,7 @@ class Copy:
 
     @classmethod
     def of_pull(cls, reference: Reference, seed: str, *, force: bool = False, platforms: tuple[str, ...] = ()) -> Self:
-        """A pull asked for now; `seed` sets it apart from others of the same millisecond."""
+        """A pull requested now; `seed` sets it apart from others of the same millisecond."""
         now = datetime.now(UTC)
         moment = from_datetime(now)
         identity = JobId.of(now, f"{seed} {reference}")
@@ -73,7 +73,7 @@ class Copy:
 
     @property
     def queue(self) -> str:
-        """The queue that it and its retries go through: one that a sweep asked for never enters the queue of pushes."""
+        """The queue that it and its retries go through: one that a sweep requested never enters the queue of pushes."""
         return JOB_QUEUE if self.parent is None else BACKFILL_QUEUE
 
     def later(self, failing: tuple[Failing, ...], *, fresh: bool) -> Self:

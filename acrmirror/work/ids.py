@@ -1,4 +1,4 @@
-"""Ids of jobs and sweeps: they sort newest first, as text, and say when the work was asked for."""
+"""Ids of jobs and sweeps: they sort newest first, as text, and say when the work was requested."""
 
 import hashlib
 import re
@@ -48,7 +48,7 @@ class JobId(str):
 
     @property
     def hour(self) -> str:
-        """The digits of the beginning of the hour in which it was asked for: what sweeps of the same hour ask for is
+        """The digits of the beginning of the hour in which it was requested: what sweeps of the same hour ask for is
         named by that (rule W7)."""
         milliseconds = _LAST_MILLISECOND - int(self.moment)
         return f"{_LAST_MILLISECOND - milliseconds // _HOUR * _HOUR:013d}"

@@ -1,4 +1,4 @@
-"""The record of a task: what was asked for, and how far it is. docs/records.md has the meaning of each field."""
+"""The record of a task: what was requested, and how far it is. docs/records.md has the meaning of each field."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ class RecordFields(TypedDict, total=False):
     match_listed: int
     match_mirrored: int
     match_under_way: int
-    match_asked: int
+    match_requested: int
     match_sample: list[str]
 
     run: str

@@ -17,7 +17,7 @@ KIND = "match"
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """`patterns` as in `acrmirror.patterns`; `at` is when it was asked for. `retries`, `attempt` and
+    """`patterns` as in `acrmirror.patterns`; `at` is when it was requested. `retries`, `attempt` and
     `failing` are as for a `Copy`."""
 
     id: JobId

@@ -1,6 +1,6 @@
 """HTTP triggers: https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger.
 
-What the worker gets is as GrpcMessageConversionExtensions.cs makes it for a worker that asks for raw bodies, as
+What the worker gets is as GrpcMessageConversionExtensions.cs makes it for a worker that requests raw bodies, as
 Python's does; what it gives back is written out as HttpBinding does.
 """
 

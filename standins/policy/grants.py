@@ -79,7 +79,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was asked for, by the operation's name, and whether it was let through."""
+    """What was requested, by the operation's name, and whether it was let through."""
 
     operation: str
     container: str

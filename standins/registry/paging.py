@@ -10,7 +10,7 @@ from urllib.parse import quote
 from .errors import RegistryError
 from .wire import RegistryRequest
 
-# Where no size is asked for, Azure Container Registry's pages stop at 100; the largest page is this stand-in's own.
+# Where no size is requested, Azure Container Registry's pages stop at 100; the largest page is this stand-in's own.
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
 

@@ -127,7 +127,7 @@ class BlobHost:
         return Response(status, [*found, *self._common()], text.encode())
 
     def failure(self, status: int) -> Response:
-        """What storage says with a status that was asked for by a fault."""
+        """What storage says with a status that was requested by a fault."""
         codes = {403: "AuthorizationFailure", 404: "BlobNotFound", 429: "TooManyRequests", 503: "ServerBusy"}
         return self._error(status, codes.get(status, "InternalError"), "The server was asked to fail.")
 

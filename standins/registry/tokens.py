@@ -107,7 +107,7 @@ class Tokens:
         return self._sign(claims, self.refresh_seconds)
 
     def make_access(self, who: Principal, access: list[Access]) -> str:
-        # An anonymous token carries the wildcard, whatever was asked for, as seen on the wire.
+        # An anonymous token carries the wildcard, whatever was requested, as seen on the wire.
         anonymous = who.name == ANONYMOUS
         claims = {
             "sub": who.subject,

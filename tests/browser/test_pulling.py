@@ -69,11 +69,11 @@ def test_patterns_are_tried_dry_and_then_asked_for(status: Watched, mirror: Mirr
     page.get_by_label("Patterns, one a line").fill(f"{repository}/*\n!{repository}/tmp")
     page.get_by_role("button", name="Ask").click()
     expect(page.locator(".badge").first).to_have_text("done")
-    expect(page.get_by_role("heading", name="What would be asked for")).to_be_visible()
+    expect(page.get_by_role("heading", name="What would be requested")).to_be_visible()
     expect(page.locator(".names li")).to_have_text([f"{repository}/one:latest", f"{repository}/two:latest"])
     assert mirror.tagged(f"{repository}/one", "latest") is None
     page.get_by_role("button", name="Pull these 2 now").click()
-    expect(page.get_by_role("heading", name="What was asked for")).to_be_visible()
+    expect(page.get_by_role("heading", name="What was requested")).to_be_visible()
     expect(page.locator(".counts li")).to_have_text([" done 2"], use_inner_text=False)
     assert mirror.tagged(f"{repository}/tmp", "latest") is None
     assert verify_tag(mirror.reader, f"{repository}/two", "latest").is_whole

@@ -18,7 +18,7 @@ _ANSWERED = re.compile(r"Failed to load resource: the server responded with a st
 
 @dataclass
 class Watched:
-    """`requests` are all addresses that were asked for, `complaints` what no page should ever cause."""
+    """`requests` are all addresses that were requested, `complaints` what no page should ever cause."""
 
     page: Page
     url: str
@@ -46,7 +46,7 @@ class Watched:
 
     @property
     def calls(self) -> list[str]:
-        """Paths of the API that were asked for: all but the page's own files."""
+        """Paths of the API that were requested: all but the page's own files."""
         paths = [
             it.url.partition("/api/")[2] for it in self.requests if it.url.startswith(self.url.removesuffix("status"))
         ]

@@ -24,7 +24,7 @@ def described(data: bytes, algorithm: str = "sha256") -> Descriptor:
 
 
 def never(missing: list[int]) -> None:
-    raise AssertionError(f"blocks {missing} were asked for again")
+    raise AssertionError(f"blocks {missing} were requested again")
 
 
 def opened(bed: TargetBed, descriptor: Descriptor, resume: bool = True) -> Ingest:

@@ -42,7 +42,7 @@ class ManifestBytes:
 
 
 class Registry:
-    """What was pushed, and what was asked for (`asked`, in order). Each of its `repositories` has all that was pushed;
+    """What was pushed, and what was requested (`asked`, in order). Each of its `repositories` has all that was pushed;
     every name is one of them until a test says which. `failing` has what a digest is answered with, `refusing` what
     everything is."""
 

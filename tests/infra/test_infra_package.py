@@ -75,7 +75,7 @@ def app(tmp_path: Path) -> App:
 
 
 def test_packages_are_chosen_for_the_platform_whatever_python_packages(app: App) -> None:
-    """Markers of what is asked for, and of what that asks for, count for the platform; so do the wheels."""
+    """Markers of what is requested, and of what that requests, count for the platform; so do the wheels."""
     wheel(app.index, "acrm_a", OURS, 'acrm_b; python_version < "3.13"', 'acrm_c; python_version >= "3.13"')
     wheel(app.index, "acrm_a", OTHER, 'acrm_b; python_version < "3.13"', 'acrm_c; python_version >= "3.13"')
     wheel(app.index, "acrm_c", ANY, 'acrm_d; extra == "more"', 'acrm_e; sys_platform == "win32"')

@@ -29,7 +29,7 @@ CLIENT_ID = "00000000-0000-4000-8000-000000000000"
 
 
 class Recorded(Mapping[str, str]):
-    """An environment that knows which names it was asked for."""
+    """An environment that knows which names were read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values_ = values

@@ -22,7 +22,7 @@ REPOSITORY = "team/app"
 
 
 class Anyone:
-    """A credential for a server that asks for none."""
+    """A credential for a server that requests none."""
 
     def get_token(self, *_: str, **__: Any) -> AccessToken:
         return AccessToken("token", 2**31)

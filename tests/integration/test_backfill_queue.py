@@ -32,7 +32,7 @@ def test_a_sweep_its_jobs_and_their_retries_keep_to_the_queue_of_sweeps(bare_mir
         assert [it.state for it in mirror.jobs("backfill/a")] == ["waiting"]
         app.pulls.cancel(job.id)
         app.pulls.retry(job.id)
-    # The sweep asked for first, the job, its next attempt, and its retry by hand.
+    # The sweep requested first, the job, its next attempt, and its retry by hand.
     assert len(sent(mirror, BACKFILL_QUEUE)) == 4
     assert sent(mirror, JOB_QUEUE) == []
 

@@ -145,7 +145,7 @@ def test_a_claim_that_cannot_be_renewed_for_now_ends_no_copy(
 def test_a_claim_whose_renewal_is_answered_with_something_odd_ends_no_copy(
     bare_mirror: Mirroring, foundation: Foundation
 ) -> None:
-    compressed = Answer(200, [("Content-Encoding", "gzip")], b"nobody asked for it")
+    compressed = Answer(200, [("Content-Encoding", "gzip")], b"nobody requested it")
 
     def refuses(method: str, path: str) -> Answer | None:
         return compressed if method in ("PUT", "PATCH") else None

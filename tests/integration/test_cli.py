@@ -40,7 +40,7 @@ def test_patterns_bring_many_after_a_dry_run(mirror: Mirroring, run: Command, re
         mirror.push(repository, oci_image(f"{repository}{tag}", tag=tag))
     patterns = [f"{repository}:*", f"!{repository}:tmp"]
     dry = run.inside("pull", *patterns, "--dry-run").stdout
-    assert "2 would be asked for" in dry
+    assert "2 would be requested" in dry
     assert f"{repository}:v1" in dry
     assert mirror.jobs(repository) == []
     (found,) = loaded(run.inside("pull", *patterns, "--wait", "--output", "json"))

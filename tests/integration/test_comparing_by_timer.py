@@ -53,7 +53,7 @@ def sweeps(mirror: Mirroring) -> list[Record]:
 
 
 def run(mirror: Mirroring, app: App, number: int = -1) -> Record:
-    """Runs the sweep that was asked for."""
+    """Runs the sweep that was requested."""
     record = sweeps(mirror)[number]
     app.dispatch.run(Sweep(record.id, ("*",), nine_digits(record.fields["at"])).to_json(), 1)
     found = mirror.records.get(record.id)

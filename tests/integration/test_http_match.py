@@ -18,13 +18,13 @@ def team() -> str:
 
 
 def finished(call: Caller, identity: str, seconds: float = 60) -> dict[str, Any]:
-    """The pull of many once all that it asked for has ended."""
+    """The pull of many once all that it requested has ended."""
     until = time.monotonic() + seconds
     while True:
         found: dict[str, Any] = call("GET", f"pulls/{identity}").json
         over = sum(found["match"]["jobs"].get(state, 0) for state in ("done", "failed", "gone", "cancelled"))
         if found["state"] in ("done", "incomplete", "failed", "cancelled") and (
-            found["match"]["dry_run"] or over >= found["match"]["asked"]
+            found["match"]["dry_run"] or over >= found["match"]["requested"]
         ):
             return found
         assert time.monotonic() < until, found
@@ -43,7 +43,7 @@ def test_all_that_the_patterns_choose_is_copied_and_nothing_else(mirror: Mirrori
             mirror.push(f"{team}/{repository}", oci_image(f"{team}{repository}{tag}", tag=tag))
     patterns = (f"{team}/*", f"!{team}/tmp-*", f"!{team}/app:tmp")
     dry = finished(call, ask(call, *patterns, dry_run=True))["match"]
-    assert (dry["listed"], dry["asked"], dry["jobs"]) == (3, 3, {})
+    assert (dry["listed"], dry["requested"], dry["jobs"]) == (3, 3, {})
     assert sorted(dry["sample"]) == [f"{team}/app:v1", f"{team}/app:v2", f"{team}/os:v1"]
     found = finished(call, ask(call, *patterns))
     assert (found["state"], found["notes"]) == ("done", [])
@@ -69,14 +69,14 @@ def test_asked_again_it_makes_no_job_and_hardly_a_request(mirror: Mirroring, cal
         "listed": 12,
         "mirrored": 12,
         "under_way": 0,
-        "asked": 0,
+        "requested": 0,
         "sample": [],
         "jobs": {},
     }
     assert len(mirror.stack.registry.requests(kind="manifest")) == 0
     mirror.push(f"{team}/app", oci_image(f"{team}moved", tag="v3"))
     moved = finished(call, ask(call, f"{team}/*"))["match"]
-    assert (moved["asked"], moved["sample"]) == (1, [f"{team}/app:v3"])
+    assert (moved["requested"], moved["sample"]) == (1, [f"{team}/app:v3"])
 
 
 def test_what_goes_wrong_for_one_is_said_and_the_rest_is_done(mirror: Mirroring, call: Caller, team: str) -> None:
@@ -102,7 +102,7 @@ def test_a_listing_that_stops_short_is_noticed(mirror: Mirroring, call: Caller, 
         [{"match": {"path": f"/acr/v1/{team}.*_manifests.*"}, "do": {"page_size": 2, "drop_link": True}}]
     )
     found = finished(call, ask(call, f"{team}/*"))
-    assert (found["state"], found["match"]["asked"]) == ("incomplete", 2)
+    assert (found["state"], found["match"]["requested"]) == ("incomplete", 2)
     assert "stopped at 2 of 5" in found["notes"][0]
 
 
@@ -146,7 +146,7 @@ def test_names_of_any_length_fit_into_the_record(mirror: Mirroring, call: Caller
     for number in range(120):
         mirror.pusher.manifest(repository, stored.raw, stored.descriptor.media_type, f"{number:0100d}")
     found = finished(call, ask(call, f"{team}/*", dry_run=True))
-    assert (found["state"], found["match"]["asked"]) == ("done", 121)
+    assert (found["state"], found["match"]["requested"]) == ("done", 121)
     assert 80 < len(found["match"]["sample"]) < 121
 
 
@@ -163,4 +163,4 @@ def test_a_pull_of_many_that_is_cancelled_stops_in_the_middle_of_a_repository(
     seconds = mirror.wait(lambda: call("GET", f"pulls/{identity}").json["state"] == "cancelled", 60, "its end")
     assert seconds < 15
     found = call("GET", f"pulls/{identity}").json
-    assert (found["match"]["asked"], found["error"]["code"]) == (0, "cancelled")
+    assert (found["match"]["requested"], found["error"]["code"]) == (0, "cancelled")

@@ -1,4 +1,4 @@
-"""Events twice, late, reversed; tags that move under many workers; what the registry is asked for."""
+"""Events twice, late, reversed; tags that move under many workers; what the registry is asked."""
 
 import json
 import random

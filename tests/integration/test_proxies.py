@@ -21,7 +21,7 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_prox
 
 @contextmanager
 def refusing_proxy() -> Iterator[tuple[str, list[str]]]:
-    """Its URL, and what it was asked for."""
+    """Its URL, and the requests that it got."""
     asked: list[str] = []
 
     class Handler(socketserver.StreamRequestHandler):

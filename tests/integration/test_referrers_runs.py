@@ -68,7 +68,7 @@ def swept(mirror: Mirroring, app: App, repository: str, seed: str) -> int:
     assert record is not None
     assert record.state == "done", record.fields
     assert record.fields["match_listed"] > 0
-    return record.fields["match_asked"]
+    return record.fields["match_requested"]
 
 
 # what is a list, and whose bytes it has

@@ -32,7 +32,7 @@ def described(data: bytes, algorithm: str = "sha256") -> Descriptor:
 
 
 def never(missing: list[int]) -> None:
-    raise AssertionError(f"blocks {missing} were asked for again")
+    raise AssertionError(f"blocks {missing} were requested again")
 
 
 def stage_all(way_in: Ingest, data: bytes, upto: int | None = None) -> tuple[Digest, int]:

@@ -38,7 +38,7 @@ def test_a_sweep_that_begins_again_asks_for_the_same_jobs_and_for_each_once(bare
     assert first < asked
     record = mirror.records.get(sweep.id)
     assert record is not None
-    assert (record.state, record.fields["deliveries"], record.fields["match_asked"]) == ("done", 2, 6)
+    assert (record.state, record.fields["deliveries"], record.fields["match_requested"]) == ("done", 2, 6)
     assert mirror.records.states_of_children(sweep.id) == {"queued": 6}
 
 

@@ -24,7 +24,7 @@ def team() -> str:
 
 
 def swept(mirror: Mirroring, app: App, *patterns: str) -> Record:
-    """The record of a sweep that has run, and not what it asked for."""
+    """The record of a sweep that has run, and not what it requested."""
     sweep = Sweep.now(patterns, uuid.uuid4().hex, dry_run=False)
     app.dispatch.run(sweep.to_json(), 1)
     record = mirror.records.get(sweep.id)
@@ -88,7 +88,7 @@ def test_untagged_manifests_and_referrers_come_and_children_come_with_their_inde
         assert set().union(*map(every, everything)) <= in_mirror(mirror, app_name)
         assert every(index) | every(orphan) <= in_mirror(mirror, bare)
         again = swept(mirror, app, f"{team}/*")
-    assert (again.state, again.fields["match_asked"], again.fields["match_under_way"]) == ("done", 0, 0)
+    assert (again.state, again.fields["match_requested"], again.fields["match_under_way"]) == ("done", 0, 0)
 
 
 def test_a_referrer_whose_subject_was_mirrored_before_it_comes(bare_mirror: Mirroring, team: str) -> None:
@@ -101,7 +101,7 @@ def test_a_referrer_whose_subject_was_mirrored_before_it_comes(bare_mirror: Mirr
         found = swept(mirror, app, f"{team}/*")
         assert names(found) == [f"{repository}@{late.root.digest}"]
         run_asked(mirror, app)
-        assert swept(mirror, app, f"{team}/*").fields["match_asked"] == 0
+        assert swept(mirror, app, f"{team}/*").fields["match_requested"] == 0
     assert mirror.tagged(repository, image.root.digest.referrers_tag) is not None
 
 
@@ -115,7 +115,7 @@ def test_what_belongs_to_a_tag_that_is_not_chosen_is_left_out(bare_mirror: Mirro
         assert names(swept(mirror, app, f"{repository}:v*")) == [f"{repository}:{chosen.tag}"]
         mirror.queues[2].clear_messages()
         everything = swept(mirror, app, f"{team}/*", f"!{repository}:tmp")
-    assert (everything.fields["match_asked"], everything.fields["match_under_way"]) == (1, 1)
+    assert (everything.fields["match_requested"], everything.fields["match_under_way"]) == (1, 1)
 
 
 def test_five_sweeps_at_once_ask_for_each_image_once(bare_mirror: Mirroring, team: str) -> None:
@@ -129,7 +129,7 @@ def test_five_sweeps_at_once_ask_for_each_image_once(bare_mirror: Mirroring, tea
         assert len(mirror.jobs(repository)) == 60
         assert Counter(it.state for it in mirror.jobs(repository)) == {"queued": 60}
         later = swept(mirror, app, f"{team}/*")
-    assert (later.fields["match_asked"], later.fields["match_under_way"]) == (0, 60)
+    assert (later.fields["match_requested"], later.fields["match_under_way"]) == (0, 60)
     assert len(mirror.jobs(repository)) == 60
 
 
@@ -142,11 +142,11 @@ def test_what_an_event_has_a_job_for_is_not_asked_for_whatever_its_record_says_l
     with app_of(mirror) as app:
         mirror.records.add(job)
         under_way = swept(mirror, app, f"{team}/*")
-        assert (under_way.fields["match_asked"], under_way.fields["match_under_way"]) == (0, 1)
+        assert (under_way.fields["match_requested"], under_way.fields["match_under_way"]) == (0, 1)
         # Hours ago, and no message in the queue: it was lost, and its record says queued for good.
         mirror.records.change(job.id, {"heartbeat": "2026-01-01T00:00:00.000000000Z"})
         lost = swept(mirror, app, f"{team}/*")
-        assert (lost.fields["match_asked"], lost.fields["match_under_way"]) == (1, 0)
+        assert (lost.fields["match_requested"], lost.fields["match_under_way"]) == (1, 0)
 
 
 def test_an_old_job_is_believed_while_a_message_as_old_waits(bare_mirror: Mirroring, team: str) -> None:
@@ -164,7 +164,7 @@ def test_an_old_job_is_believed_while_a_message_as_old_waits(bare_mirror: Mirror
             assert swept(mirror, app, f"{team}/*").fields["match_under_way"] == 1
             early = (oldest - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000000Z")
             mirror.records.change(job.id, {"heartbeat": early})
-            assert swept(mirror, app, f"{team}/*").fields["match_asked"] == 1
+            assert swept(mirror, app, f"{team}/*").fields["match_requested"] == 1
 
 
 def test_what_failed_is_asked_for_anew_by_the_next_sweep(bare_mirror: Mirroring, team: str) -> None:
@@ -175,7 +175,7 @@ def test_what_failed_is_asked_for_anew_by_the_next_sweep(bare_mirror: Mirroring,
         (job,) = mirror.jobs(repository)
         mirror.records.change(job.id, {"state": "failed"})
         second = swept(mirror, app, f"{team}/*")
-    assert [it.fields["match_asked"] for it in (first, second)] == [1, 1]
+    assert [it.fields["match_requested"] for it in (first, second)] == [1, 1]
     assert {it.fields["parent"] for it in mirror.jobs(repository)} == {first.id, second.id}
     assert mirror.records.states_of_children(first.id) == {"failed": 1}
     assert mirror.records.states_of_children(second.id) == {"queued": 1}
@@ -205,7 +205,7 @@ def test_each_thing_that_can_not_be_compared_is_named_and_the_rest_is_done(bare_
         assert len([note for note in notes if place in note]) == 1, (place, notes)
     assert len(notes) == 6
     assert "its notes name" in found.fields["error_answered"]
-    assert found.fields["match_asked"] == 3
+    assert found.fields["match_requested"] == 3
     for name in ("fine", "odd"):
         assert mirror.tagged(f"{team}/{name}", "v1") is not None
     assert [mirror.tagged(f"{team}/cut", f"v{it}") is None for it in range(4)].count(False) == 1
@@ -228,7 +228,7 @@ def test_a_repository_that_went_meanwhile_leaves_the_sweep_whole(bare_mirror: Mi
     with app_of(mirror) as app:
         found = swept(mirror, app, f"{team}/*")
     mirror.stack.registry.clear_faults()
-    assert (found.state, found.fields["match_asked"]) == ("done", 1)
+    assert (found.state, found.fields["match_requested"]) == ("done", 1)
     assert found.fields["notes"] == [f"{team}/gone: it is no longer there"]
 
 

@@ -47,7 +47,7 @@ def test_a_sweep_waits_for_the_table_by_a_delayed_message(mirror: Mirroring) -> 
     with app_of(mirror) as app:
         app.dispatch.run(json.dumps(message), 1)
     record = record_of(mirror, sweep)
-    assert (record.state, record.fields["match_asked"], record.fields["attempt"]) == ("done", 1, 1)
+    assert (record.state, record.fields["match_requested"], record.fields["attempt"]) == ("done", 1, 1)
     assert sent(mirror) == []
 
 
@@ -77,7 +77,7 @@ def test_a_sweep_waits_for_a_registry_that_is_away_and_ends_as_failed_if_it_stay
         mirror.stack.registry.clear_faults()
         app.dispatch.run(json.dumps(message), 1)
     done = record_of(mirror, sweep)
-    assert (done.state, done.fields["match_asked"], done.fields["error_code"]) == ("done", 1, "")
+    assert (done.state, done.fields["match_requested"], done.fields["error_code"]) == ("done", 1, "")
 
 
 def test_a_sweep_waits_for_a_registry_that_goes_away_after_its_list_of_repositories(mirror: Mirroring) -> None:
@@ -94,7 +94,7 @@ def test_a_sweep_waits_for_a_registry_that_goes_away_after_its_list_of_repositor
         mirror.stack.registry.set_faults([one])
         app.dispatch.run(json.dumps(next_message(mirror)), 1)
     ended = record_of(mirror, sweep)
-    assert (ended.state, ended.fields["match_asked"]) == ("incomplete", 1)
+    assert (ended.state, ended.fields["match_requested"]) == ("incomplete", 1)
     assert "away/one: " in ended.fields["error_answered"]
 
 
@@ -171,7 +171,7 @@ def test_a_sweep_waits_for_storage_that_goes_away_while_it_compares(
             proxy.refuses = lambda method, path: None
             app.dispatch.run(json.dumps(next_message(mirror)), 1)
     ended = record_of(mirror, sweep)
-    assert (ended.state, ended.fields["match_asked"]) == ("done", 1)
+    assert (ended.state, ended.fields["match_requested"]) == ("done", 1)
 
 
 def test_a_sweep_of_patterns_that_are_none_fails_by_that_name(mirror: Mirroring) -> None:

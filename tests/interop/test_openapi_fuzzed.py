@@ -111,7 +111,7 @@ class Known:
                 body["wait"] = min(body["wait"], int(choice.random() < 0.2))
 
     def block(self) -> None:
-        """The only worker is busy from now on: what is asked for is queued, and can be cancelled and tried again."""
+        """The only worker is busy from now on: what is requested is queued, and can be cancelled and tried again."""
         got = self.call("POST", "pulls", {"image": SLOW}).json
         until = time.monotonic() + 60
         while self.call("GET", f"pulls/{got['id']}").json["state"] != "running":

@@ -1,4 +1,4 @@
-"""A whole registry brought into a mirror that has nothing of it, and asked for again.
+"""A whole registry brought into a mirror that has nothing of it, and requested again.
 
 SWEEP_TAGS_EACH, 50 unless given, makes it shorter or longer.
 """
@@ -110,7 +110,7 @@ def test_a_registry_comes_in_linear_time_and_asked_again_cost_next_to_nothing(ma
         asked = [it for it in registry.requests() if it["status"] != 401 and it["kind"] not in ("token", "exchange")]
         print(f"asked again: {again.seconds:.1f} s, {len(asked)} calls")
         assert len(asked) <= TAGS / 100 + 2 * REPOSITORIES
-        assert (again.pull["match"]["mirrored"], again.pull["match"]["asked"]) == (TAGS, 0)
+        assert (again.pull["match"]["mirrored"], again.pull["match"]["requested"]) == (TAGS, 0)
         assert again.pull["match"]["jobs"] == {}
         assert again.pull["requests"] == len(asked)
 

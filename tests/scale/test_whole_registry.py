@@ -104,7 +104,7 @@ def test_what_no_event_told_of_comes_and_a_push_meanwhile_waits_for_nothing(
         # Behind the jobs of the sweep it would take as long as they do.
         assert took < 15
         sweeps = (it for it in mirror.jobs() if it.fields["kind"] == "match")
-        sweep = max(sweeps, key=lambda it: int(it.fields.get("match_asked") or 0))
+        sweep = max(sweeps, key=lambda it: int(it.fields.get("match_requested") or 0))
         mirror.wait(lambda: set(call("GET", f"pulls/{sweep.id}").json["match"]["jobs"]) <= ENDED, 120, "its last job")
         found = call("GET", f"pulls/{sweep.id}").json
         assert (found["state"], found["notes"]) == ("done", [])
@@ -113,4 +113,4 @@ def test_what_no_event_told_of_comes_and_a_push_meanwhile_waits_for_nothing(
             assert verify_tag(mirror.reader, name, "v1.7").is_whole
         again = call("POST", "pulls", {"match": ["*"], "dry_run": True}).json["id"]
         mirror.wait(lambda: call("GET", f"pulls/{again}").json["state"] in ENDED, 60, "a second comparison")
-        assert call("GET", f"pulls/{again}").json["match"]["asked"] == 0
+        assert call("GET", f"pulls/{again}").json["match"]["requested"] == 0

@@ -135,7 +135,7 @@ def test_an_index_of_more_blobs_than_a_job_may_have_is_refused_before_any_is_rea
 def test_what_refers_to_an_image_counts_against_the_same_limits(
     registry: Registry, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
 ) -> None:
-    """Each of them is small; together they are more than one job may have, and the rest is not even asked for."""
+    """Each of them is small; together they are more than one job may have, and the rest is not even requested."""
     monkeypatch.setattr(f"acrmirror.copying.reading.{limit}", most)
     image = registry.image("one")
     for number in range(20):

@@ -83,7 +83,7 @@ def test_a_referrer_that_can_not_be_had_now_fails_its_third_and_no_other(registr
 def test_what_all_referrers_would_meet_ends_the_asking(
     registry: Registry, mirror: Mirror, error: MirrorError, asked_for: int
 ) -> None:
-    """A list may have thousands: none of them is asked for again and again of a registry that throttles or is away."""
+    """A list may have thousands: none of them is requested again and again of a registry that throttles or is away."""
     image = registry.image("one", tag="v1")
     signatures = [registry.signature(image, f"signature {number}").digest for number in range(20)]
     registry.failing.update(dict.fromkeys(signatures, error))

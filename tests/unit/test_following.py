@@ -8,7 +8,7 @@ from acrmirror.cli.following import ended, outcome
 
 
 def pull(state: str, asked: int, jobs: dict[str, int] | None, dry_run: bool = False) -> dict[str, Any]:
-    return {"state": state, "match": {"asked": asked, "jobs": jobs, "dry_run": dry_run}}
+    return {"state": state, "match": {"requested": asked, "jobs": jobs, "dry_run": dry_run}}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_a_pull_of_many_is_over_when_all_of_its_jobs_are(found: dict[str, Any], 
 
 
 def test_a_run_that_was_killed_leaves_more_jobs_than_the_next_one_asks_for() -> None:
-    """Of ten, four stood when it began again, which it had asked for the first time."""
+    """Of ten, four stood when it began again, which it had requested the first time."""
     assert not ended(pull("done", 6, {"done": 7, "running": 1, "queued": 2}))
     assert ended(pull("done", 6, {"done": 10}))

@@ -42,19 +42,26 @@ def swept(**counts: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "counts", [{"match_mirrored": 7}, {"match_standing": 7}, {"match_standing": 9, "match_mirrored": 7}]
+    "counts",
+    [
+        {"match_mirrored": 7, "match_requested": 3},
+        {"match_standing": 7, "match_asked": 3},
+        {"match_standing": 9, "match_mirrored": 7, "match_asked": 9, "match_requested": 3},
+    ],
 )
 def test_a_record_of_the_version_before_is_shown_as_one_of_this(counts: dict[str, int]) -> None:
     match = swept(**counts)["match"]
-    assert (match["mirrored"], match["listed"]) == (7, 12)
-    assert "standing" not in match
+    assert (match["mirrored"], match["requested"], match["listed"]) == (7, 3, 12)
+    assert not {"standing", "asked"} & set(match)
 
 
-@pytest.mark.parametrize("name", ["mirrored", "standing"])
+@pytest.mark.parametrize("names", [("mirrored", "requested"), ("standing", "asked")])
 def test_the_command_line_shows_an_answer_of_the_version_before_too(
-    name: str, capsys: pytest.CaptureFixture[str]
+    names: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = swept(match_mirrored=7)
-    answer["match"][name] = answer["match"].pop("mirrored")
+    answer = swept(match_mirrored=7, match_requested=3)
+    for name, now in zip(names, ("mirrored", "requested"), strict=True):
+        answer["match"][name] = answer["match"].pop(now)
     print_job(answer)
-    assert "12 images in 0 repositories, 7 in the mirror" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "12 images in 0 repositories, 7 in the mirror, 0 under way, 3 were requested" in out

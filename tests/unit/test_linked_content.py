@@ -105,7 +105,7 @@ def test_what_a_copy_moved_itself_is_not_asked_about(
 
 
 def test_what_was_moved_before_a_failure_is_not_asked_about_later(registry: Registry, mirror: Mirror) -> None:
-    """Its link is written as soon as it is in the mirror, so that no attempt at the rest asks for it again."""
+    """Its link is written as soon as it is in the mirror, so that no attempt at the rest requests it again."""
     lost = registry.blob_of(b"comes later")
     image = registry.image("one", registry.blob_of(LARGE), lost)
     registry.failing[Digest.parse(lost["digest"])] = Unavailable("read", "500", "Wait.")

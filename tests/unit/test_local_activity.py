@@ -12,5 +12,5 @@ def test_a_sweep_is_told_by_its_patterns_and_what_it_asked_for() -> None:
     record = first_record(Sweep.now(patterns, "seed", dry_run=False))
     fields = record.fields
     assert str(job_line(replace(record, fields=fields))).endswith("queued    team/* !team/tmp-*")
-    fields = fields | {"state": "done", "finished": fields["at"], "match_asked": 7}
-    assert str(job_line(replace(record, fields=fields))).endswith("compared with the registry, 7 images asked for")
+    fields = fields | {"state": "done", "finished": fields["at"], "match_requested": 7}
+    assert str(job_line(replace(record, fields=fields))).endswith("compared with the registry, 7 images requested")

@@ -39,7 +39,7 @@ class HealthReport(Model):
     ]
     oldest_message_seconds: float | None
     backfill_messages: Annotated[
-        int | None, Field(description="The same of sweeps, and of the jobs that these asked for.")
+        int | None, Field(description="The same of sweeps, and of the jobs that these requested.")
     ]
     oldest_backfill_seconds: float | None
     dead_messages: Annotated[

@@ -152,7 +152,7 @@ class LinkedBlob(BlobEntry):
 
 
 class ImageContent(Model):
-    """`manifests` begins with the one asked for."""
+    """`manifests` begins with the one requested."""
 
     registry: str
     repository: str

@@ -49,8 +49,8 @@ class Progress(Model):
 
 
 class Match(Model):
-    """How far a pull of many is. `done` as its state means that all were compared and asked for, `incomplete` that
-    `notes` and `error` name what could not be compared; `jobs` says how what was asked for is."""
+    """How far a pull of many is. `done` as its state means that all were compared and requested, `incomplete` that
+    `notes` and `error` name what could not be compared; `jobs` says how what was requested is."""
 
     patterns: list[str]
     dry_run: bool
@@ -61,7 +61,7 @@ class Match(Model):
     ]
     mirrored: Annotated[Count, Field(description="Of these, in the mirror already, as the registry has them.")]
     under_way: Annotated[Count, Field(description="Of these, being copied already, for a push or another pull.")]
-    asked: Annotated[Count, Field(description="Of these, asked for; with `dry_run`, what would be.")]
+    requested: Annotated[Count, Field(description="Of these, those that it requested; with `dry_run`, would request.")]
     sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
     jobs: Annotated[dict[str, Count] | None, Field(description="How many are in each state; only of a single pull.")]
 
@@ -75,7 +75,7 @@ class Match(Model):
             listed=fields["match_listed"],
             mirrored=fields["match_mirrored"],
             under_way=fields["match_under_way"],
-            asked=fields["match_asked"],
+            requested=fields["match_requested"],
             sample=fields["match_sample"],
             jobs=jobs,
         )
@@ -143,7 +143,7 @@ class Pull(Model):
     left_out: dict[str, str]
     notes: list[str]
     cancel_requested: bool
-    parent: Annotated[str | None, Field(description="The pull of many that asked for this one.")]
+    parent: Annotated[str | None, Field(description="The pull of many that requested this one.")]
     check: Check | None
     match: Match | None
     error: ErrorDetails | None

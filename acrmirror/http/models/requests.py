@@ -59,7 +59,7 @@ class MatchRequest(Given):
             examples=[["team/*", "!team/tmp-*", "base/os:v*"]],
         ),
     ]
-    dry_run: Annotated[bool, Field(description="Only say what would be asked for.")] = False
+    dry_run: Annotated[bool, Field(description="Only say what would be requested.")] = False
 
 
 class PullsQuery(Model):

@@ -35,7 +35,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Kept, but asked for again each time, which costs a 304: all files are of one deployment.
+    # Kept, but requested again each time, which costs a 304: all files are of one deployment.
     "Cache-Control": "no-cache",
 }
 

@@ -33,7 +33,7 @@ def events(view: View) -> None:
     wanted = (
         [{"operatorType": "StringBeginsWith", "key": "data.target.repository", "values": prefixes}] if prefixes else []
     )
-    view.is_(subscription, "properties/filter/advancedFilters", wanted, "the repositories that were asked for")
+    view.is_(subscription, "properties/filter/advancedFilters", wanted, "the repositories that were requested")
     view.is_(subscription, "properties/filter/enableAdvancedFilteringOnArrays", False, "the repository is no array")
     retry = {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
     view.is_(subscription, "properties/retryPolicy", retry, "as long as Event Grid goes on")

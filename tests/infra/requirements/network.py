@@ -15,7 +15,7 @@ def network(view: View) -> None:
     zones = {item.name: item for item in view.deployment.of("Microsoft.Network/privateDnsZones")}
     endpoints = view.deployment.of("Microsoft.Network/privateEndpoints")
     if not (view.private or view.option("registryPrivateEndpoint", False)):
-        view.holds(subnet is None and not zones and not endpoints, "no network unless asked for")
+        view.holds(subnet is None and not zones and not endpoints, "no network unless requested")
         return
     net = view.one("Microsoft.Network/virtualNetworks")
     prefix = view.option("networkPrefix", "10.80.0.0/24")
@@ -55,7 +55,7 @@ def network(view: View) -> None:
         others = at(endpoint.body, f"properties/{other_kind}")
         view.holds(
             others == ([] if endpoint.name.endswith("-registry") else None),
-            "a connection is approved, or asked for, and not both",
+            "a connection is approved, or requested, and not both",
         )
         service = at(connections, "0/properties/groupIds/0")
         view.holds(len(connections) == 1 and connections[0].get("name") == service, "one connection, named")

@@ -9,7 +9,7 @@ def serve(view: View) -> None:
     """A stock registry that can read the mirror, and nothing else, behind a sign-in."""
     apps = view.deployment.of("Microsoft.App/containerApps")
     wanted = bool(view.option("serveMirror", False))
-    view.holds(len(apps) == (1 if wanted else 0), "only if asked for")
+    view.holds(len(apps) == (1 if wanted else 0), "only if requested")
     view.holds(bool(view.deployment.outputs["MIRROR_SERVED_AT"]) == wanted, "its address is put out")
     if not wanted or not apps:
         return
@@ -32,7 +32,7 @@ def serve(view: View) -> None:
             network == {"infrastructureSubnetId": subnet, "internal": False}, "it reads storage from the network"
         )
     else:
-        view.holds(network is None, "no network unless asked for")
+        view.holds(network is None, "no network unless requested")
     configuration = at(served.body, "properties/configuration")
     ingress = {"external": True, "allowInsecure": False, "targetPort": 5000, "transport": "http"}
     view.holds(configuration["ingress"] == ingress, "HTTPS only, to the registry's port")

@@ -19,7 +19,7 @@ def storage(view: View) -> None:
             ("minimumTlsVersion", "TLS1_2", "older TLS is broken"),
             ("supportsHttpsTrafficOnly", True, "nothing travels in the clear"),
             ("accessTier", "Hot", "the mirror is read and written as it is; cooler tiers are by rule"),
-            ("networkAcls/defaultAction", "Deny" if view.private else "Allow", "only private endpoints, if asked for"),
+            ("networkAcls/defaultAction", "Deny" if view.private else "Allow", "only private endpoints, if requested"),
         ):
             view.is_(account, f"properties/{path}", wanted, why)
     view.is_(view.host, "sku/name", "Standard_LRS", "nothing in it has to survive the app's region")
@@ -49,9 +49,9 @@ def mirror(view: View) -> None:
     policies = view.deployment.of(f"{ACCOUNT}/managementPolicies")
     immutable = view.option("immutabilityDays", 0)
     frozen = view.deployment.of(f"{CONTAINER}/immutabilityPolicies")
-    view.holds(len(frozen) == (1 if immutable else 0), "immutability is as asked for")
+    view.holds(len(frozen) == (1 if immutable else 0), "immutability is as requested")
     cool, cold = view.option("coolAfterDays", 0), view.option("coldAfterDays", 0)
-    view.holds(len(policies) == (1 if cool or cold else 0), "tiers are as asked for")
+    view.holds(len(policies) == (1 if cool or cold else 0), "tiers are as requested")
     if not view.owns_mirror:
         return
     account = view.one(ACCOUNT, "stmirror")
@@ -59,7 +59,7 @@ def mirror(view: View) -> None:
     view.is_(account, "properties/isHnsEnabled", False, "with a hierarchical namespace there are no versions")
     view.is_(account, "properties/networkAcls/bypass", "None", "no service of Azure has business in the mirror")
     access = "Disabled" if view.private else "Enabled"
-    view.is_(account, "properties/publicNetworkAccess", access, "private endpoints only, if asked for")
+    view.is_(account, "properties/publicNetworkAccess", access, "private endpoints only, if requested")
     service = next(item for item in view.deployment.of(f"{ACCOUNT}/blobServices") if item.id.startswith(account.id))
     days = view.option("softDeleteDays", 30)
     for path, wanted in (
@@ -78,7 +78,7 @@ def mirror(view: View) -> None:
     view.is_(container, "properties/immutableStorageWithVersioning", versioned, why)
     for policy in frozen:
         view.holds(policy.id.startswith(container.id), "the mirror's container is what is frozen")
-        view.is_(policy, "properties/immutabilityPeriodSinceCreationInDays", immutable, "as asked for")
+        view.is_(policy, "properties/immutabilityPeriodSinceCreationInDays", immutable, "as requested")
     for policy in policies:
         rules = at(policy.body, "properties/policy/rules")
         actions = {}

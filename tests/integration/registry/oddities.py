@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 Answer = Callable[[socket.socket, str, int, int], bool]
-"""Given the connection, the request's head, and the range asked for; whether the connection goes on."""
+"""Given the connection, the request's head, and the range requested; whether the connection goes on."""
 
 
 @contextmanager

@@ -17,7 +17,7 @@ PIECE = 64 * 1024
 
 
 class Whole:
-    """Sends all of it, whatever range is asked for; cuts those of its answers that are in `cuts` at that byte."""
+    """Sends all of it, whatever range is requested; cuts those of its answers that are in `cuts` at that byte."""
 
     def __init__(self, cuts: dict[int, int] | None = None) -> None:
         self.sent = 0
@@ -49,7 +49,7 @@ def test_all_blocks_come_over_one_connection(bed: Bed) -> None:
         with bed.open() as registry:
             assert pull(registry, "in-one/a", blob, block=MIB, threads=8) == DATA
     assert answer.answers == 1
-    # Eight threads asked for a range before they knew, and closed when they did.
+    # Eight threads requested a range before they knew, and closed when they did.
     assert answer.sent < 2 * len(DATA)
 
 

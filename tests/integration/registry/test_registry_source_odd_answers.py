@@ -22,7 +22,7 @@ def whole(connection: socket.socket, head: str, first: int, last: int) -> bool:
 
 
 def shorter(connection: socket.socket, head: str, first: int, last: int) -> bool:
-    """Gives less than was asked for, and says so."""
+    """Gives less than was requested, and says so."""
     last = min(last, first + 9_999)
     connection.sendall(partial(first, last, len(DATA)) + DATA[first : last + 1])
     return True
@@ -87,7 +87,7 @@ def endless_head(connection: socket.socket, head: str, first: int, last: int) ->
 
 
 def too_much(connection: socket.socket, head: str, first: int, last: int) -> bool:
-    """Says and sends more than was asked for."""
+    """Says and sends more than was requested."""
     connection.sendall(partial(first, last + 1, len(DATA)) + DATA[first : last + 2])
     return True
 

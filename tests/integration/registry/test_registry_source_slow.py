@@ -29,7 +29,7 @@ def test_a_range_goes_on_over_a_new_connection_when_its_host_drips(bed: Bed) -> 
     assert time.monotonic() - begun < LONG
     first, second = bed.control.requests(kind="data")
     assert first["peer"] != second["peer"]
-    # What had come by drops is not asked for again.
+    # What had come by drops is not requested again.
     assert int(second["range"].removeprefix("bytes=").partition("-")[0]) > 10
 
 

@@ -1,4 +1,4 @@
-"""Tokens: how often they are asked for, with which credential, and who is denied one."""
+"""Tokens: how often they are requested, with which credential, and who is denied one."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

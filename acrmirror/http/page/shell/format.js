@@ -60,7 +60,7 @@ export const mediaName = (mediaType) => MEDIA[mediaType] ?? mediaType.replace(/^
 
 const KINDS = {
   event: "pushed",
-  pull: "asked for by hand",
+  pull: "requested by hand",
   match: "a pull of many",
   deletion: "deleted at the registry",
   unreadable: "unreadable message",

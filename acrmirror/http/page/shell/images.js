@@ -8,7 +8,7 @@ import { poll } from "./poll.js";
 import { parseReference, route } from "./routes.js";
 
 const PAGE = 50;
-/** A page may be empty though more follow: so many are asked for before a person is asked to go on. */
+/** A page may be empty though more follow: so many are requested before a person is asked to go on. */
 const EMPTY_PAGES = 10;
 
 export function images({ rest: repository, query, signal, say }) {

@@ -104,8 +104,8 @@ function childrenAreOver({ match }) {
   if (!match || !match.jobs) return true;
   const counts = Object.entries(match.jobs);
   const over = counts.filter(([state]) => FINAL.has(state));
-  // After a run that was killed there are more jobs than the next one asked for.
-  return match.dry_run || (over.length === counts.length && over.reduce((sum, it) => sum + it[1], 0) >= match.asked);
+  // After a run that was killed there are more jobs than the next one requested.
+  return match.dry_run || (over.length === counts.length && over.reduce((sum, it) => sum + it[1], 0) >= match.requested);
 }
 
 function inMirror(pull) {
@@ -122,7 +122,7 @@ function aboutJob(pull) {
   const moved = read > 0 || written > 0 ? `${bytes(read)} read, ${bytes(written)} written` : null;
   return [
     ["Why", kindName(pull.kind)],
-    ["Asked for by", pull.parent && h("a", { href: route("job", pull.parent) }, "a pull of many")],
+    ["Requested by", pull.parent && h("a", { href: route("job", pull.parent) }, "a pull of many")],
     ["Heard of", moment(pull.received)],
     ["Begun", pull.started && moment(pull.started)],
     ["Ended", pull.finished && moment(pull.finished)],
@@ -191,28 +191,28 @@ function matched(pull, say) {
   const jobs = Object.entries(match.jobs ?? {});
   const failed = alertBox();
   const now =
-    match.dry_run && ["done", "incomplete"].includes(pull.state) && match.asked > 0
+    match.dry_run && ["done", "incomplete"].includes(pull.state) && match.requested > 0
       ? h(
           "p",
           {},
           h(
             "button",
             { type: "button", class: "main", onclick: () => askMany(match.patterns, false, failed, say) },
-            `Pull ${match.asked === 1 ? "it" : `these ${match.asked.toLocaleString("en")}`} now`,
+            `Pull ${match.requested === 1 ? "it" : `these ${match.requested.toLocaleString("en")}`} now`,
           ),
         )
       : null;
   return h(
     "section",
     {},
-    h("h2", {}, match.dry_run ? "What would be asked for" : "What was asked for"),
+    h("h2", {}, match.dry_run ? "What would be requested" : "What was requested"),
     facts([
       ["Repositories", match.repositories.toLocaleString("en")],
       ["Manifests compared", match.manifests.toLocaleString("en")],
       ["Tags that match, and manifests without one", match.listed.toLocaleString("en")],
       ["In the mirror", match.mirrored.toLocaleString("en")],
       ["Under way already", match.under_way > 0 ? match.under_way.toLocaleString("en") : null],
-      [match.dry_run ? "Would be asked for" : "Asked for", match.asked.toLocaleString("en")],
+      [match.dry_run ? "Would be requested" : "Requested", match.requested.toLocaleString("en")],
       [
         "Their jobs",
         jobs.length
@@ -230,7 +230,7 @@ function matched(pull, say) {
       ? h(
           "details",
           { open: match.sample.length <= 20 },
-          h("summary", {}, match.sample.length < match.asked ? `Some of them (${match.sample.length})` : "All of them"),
+          h("summary", {}, match.sample.length < match.requested ? `Some of them (${match.sample.length})` : "All of them"),
           h(
             "ul",
             { class: "names" },

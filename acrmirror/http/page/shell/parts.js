@@ -111,8 +111,8 @@ export function progress() {
 
 function figures(pull, done, total, layers) {
   if (pull.match) {
-    const { asked, listed, dry_run: dry } = pull.match;
-    return `${asked.toLocaleString("en")} of ${counted(listed, "tag")} ${dry ? "would be" : "were"} asked for`;
+    const { requested, listed, dry_run: dry } = pull.match;
+    return `${requested.toLocaleString("en")} of ${counted(listed, "tag")} ${dry ? "would be" : "were"} requested`;
   }
   if (pull.next_attempt && (pull.state === "waiting" || pull.state === "interrupted")) {
     return `again ${pull.state === "waiting" ? "at" : "by"} ${shortMoment(dateOf(pull.next_attempt))}`;

@@ -102,7 +102,7 @@ function manyImages(say) {
       { class: "field check" },
       dry,
       h("label", { for: "dry" }, "Dry run"),
-      h("p", { id: "dry-help", class: "help" }, "Only say what would be asked for."),
+      h("p", { id: "dry-help", class: "help" }, "Only say what would be requested."),
     ),
     failed.element,
     h("button", { type: "submit", class: "main" }, "Ask"),
@@ -152,7 +152,7 @@ async function send(body, failed, say) {
   try {
     failed.show(null);
     const job = await api.ask(body);
-    say(`Asked for ${nameOf(job)}.`);
+    say(`Requested ${nameOf(job)}.`);
     location.hash = route("job", job.id);
     return true;
   } catch (error) {
