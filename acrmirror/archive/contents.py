@@ -5,7 +5,7 @@ Both name the same files under `blobs/`, as docker's own archives have done sinc
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,20 +61,32 @@ class Part:
 
 
 def image_parts(image: Exported) -> list[Part]:
+    """The files of an archive of one image."""
+    return archive_parts([image])
+
+
+def archive_parts(images: Sequence[Exported]) -> list[Part]:
     """The archive's files, in their order: what describes it first, so that a stream's reader knows what comes. The
-    same image gives the same archive, byte for byte."""
-    parts = [Part("oci-layout", LAYOUT_VERSION), Part("index.json", _json(layout_index([index_entry(image)])))]
-    if image.docker is not None:
-        parts.append(Part("manifest.json", _json([_docker_entry(image, image.docker[0])])))
-    parts += content_parts(image)
+    same images give the same archive, byte for byte. What several of them have is in it once."""
+    several = len(images) > 1
+    entries = [index_entry(image, in_full=several) for image in images]
+    loads = [_docker_entry(image, image.docker[0]) for image in images if image.docker is not None]
+    parts = [Part("oci-layout", LAYOUT_VERSION), Part("index.json", _json(layout_index(entries)))]
+    if loads:
+        parts.append(Part("manifest.json", _json(loads)))
+    parts += content_parts(*images)
     return parts
 
 
-def content_parts(image: Exported) -> list[Part]:
-    """The files under `blobs/` alone."""
-    manifests = {manifest.digest: manifest for manifest in image.manifests}
+def content_parts(*images: Exported) -> list[Part]:
+    """The files under `blobs/` alone, manifests first."""
+    manifests = {manifest.digest: manifest for image in images for manifest in image.manifests}
+    blobs: dict[Digest, Descriptor] = {}
+    for image in images:
+        for blob in image.blobs:
+            blobs.setdefault(blob.digest, blob)
     parts = [Part(blob_path(digest), manifest.raw) for digest, manifest in manifests.items()]
-    parts += [Part(blob_path(blob.digest), blob=blob) for blob in image.blobs if blob.digest not in manifests]
+    parts += [Part(blob_path(digest), blob=blob) for digest, blob in blobs.items() if digest not in manifests]
     return parts
 
 
@@ -90,9 +102,10 @@ def layout_index(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def index_entry(image: Exported) -> dict[str, Any]:
-    """How `index.json` lists the image."""
-    annotations = {IMAGE_NAME: image.name, REF_NAME: image.tag}
+def index_entry(image: Exported, *, in_full: bool = False) -> dict[str, Any]:
+    """How `index.json` lists the image. Readers choose by the reference name, which is the tag; or, `in_full`, the
+    whole name: images of several repositories may have one tag."""
+    annotations = {IMAGE_NAME: image.name, REF_NAME: image.name if in_full and image.tag else image.tag}
     entry: dict[str, Any] = {
         "mediaType": image.root.media_type,
         "digest": str(image.root.digest),
