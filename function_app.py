@@ -145,6 +145,12 @@ def show_image(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_image(request_of(request)), request)
 
 
+@app.function_name("show_history")
+@app.route("history/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_history(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_history(request_of(request)), request)
+
+
 @app.function_name("health")
 @app.route("health", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def health(request: func.HttpRequest) -> func.HttpResponse:

@@ -1,9 +1,7 @@
 """The commands. Each asks the HTTP API, and prints what came back."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +10,20 @@ from acrmirror.cli import exits
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
+from acrmirror.cli.history import history
+from acrmirror.cli.options import (
+    CONFIG,
+    At,
+    Authority,
+    ConfigFile,
+    Image,
+    Key,
+    OutputOption,
+    Timeout,
+    Url,
+    Wait,
+    client_of,
+)
 from acrmirror.cli.output import (
     JOB_COLUMNS,
     Output,
@@ -28,10 +40,7 @@ from acrmirror.cli.output import (
     safe,
 )
 from acrmirror.cli.settings import Connection
-from acrmirror.client import Client
 from acrmirror.errors import MirrorError
-
-CONFIG = Path(typer.get_app_dir("acrmirror")) / "config.toml"
 
 app = typer.Typer(
     name="acrmirror",
@@ -40,38 +49,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Url = Annotated[str | None, typer.Option(envvar="ACRMIRROR_URL", help="URL of the function app.")]
-Key = Annotated[str | None, typer.Option(envvar="ACRMIRROR_KEY", help="One of its function keys.", show_default=False)]
-Authority = Annotated[
-    Path | None, typer.Option("--ca", envvar="ACRMIRROR_CA", help="A PEM file of an authority to trust, too.")
-]
-ConfigFile = Annotated[Path, typer.Option(envvar="ACRMIRROR_CONFIG", help="A TOML file with url, key and ca.")]
-OutputOption = Annotated[Output, typer.Option("--output", help="A table for people, JSON for scripts.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end.")]
-Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop following.")]
-Image = Annotated[str, typer.Argument(help="Repository with a tag or a digest, such as team/app:1.2.")]
-
 
 @app.callback()
 def connect(
     context: typer.Context, url: Url = None, key: Key = None, ca: Authority = None, config: ConfigFile = CONFIG
 ) -> None:
     context.obj = Connection(url, key, ca, config)
-
-
-@contextmanager
-def _client(context: typer.Context, output: Output) -> Iterator[Client]:
-    """A failure is printed as a sentence and becomes an exit code."""
-    connection: Connection = context.obj
-    try:
-        with connection.open() as client:
-            yield client
-    except MirrorError as error:
-        print_error(error, output)
-        raise typer.Exit(exits.exit_code(error)) from error
-    except KeyboardInterrupt:
-        errors.print("Interrupted.")
-        raise typer.Exit(exits.INTERRUPTED) from None
 
 
 def _each(identities: list[str], call: Callable[[str], dict[str, Any]], output: Output) -> tuple[list[Any], int]:
@@ -110,7 +93,7 @@ def pull(
 ) -> None:
     """Copy images into the mirror; with a pattern among them, all that they match and the mirror lacks."""
     many = dry_run or any("*" in it or it.startswith("!") for it in images)
-    with _client(context, output) as client:
+    with client_of(context, output) as client:
         if many and (platform or force):
             raise Usage("pull patterns", "--platform and --force go with single images", "Leave these flags out.")
         if many:
@@ -140,7 +123,7 @@ def status(
 ) -> None:
     """Show how pulls are going."""
     code = exits.DONE
-    with _client(context, output) as client:
+    with client_of(context, output) as client:
         if identities:
             found, code = _each(identities, client.show, output)
             if wait:
@@ -163,7 +146,7 @@ def cancel(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Cancel pulls; what is staged is used when they are requested again."""
-    with _client(context, output) as client:
+    with client_of(context, output) as client:
         found, code = _each(identities, client.cancel, output)
         _print_jobs(found, output)
     raise typer.Exit(code)
@@ -178,7 +161,7 @@ def retry(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Try failed pulls again."""
-    with _client(context, output) as client:
+    with client_of(context, output) as client:
         found, code = _each(identities, client.retry, output)
         if wait:
             found = follow(client, found, timeout, output is Output.TABLE)
@@ -191,30 +174,36 @@ def retry(
 def list_(
     context: typer.Context,
     repository: Annotated[str | None, typer.Argument(help="List its tags; all repositories if left out.")] = None,
+    at: At = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List what is in the mirror."""
-    with _client(context, output) as client:
+    """List what is in the mirror, or was in a repository of it."""
+    with client_of(context, output) as client:
         if repository is None:
+            if at is not None:
+                raise Usage("list repositories", "--at goes with the tags of one repository", "Name a repository.")
             names = client.repositories()
             if output is Output.JSON:
                 print_json(list(names))
             else:
                 print_table(("REPOSITORY",), ((name,) for name in names))
             return
-        tags = client.tags(repository)
+        tags = client.tags(repository, at)
         if output is Output.JSON:
             print_json(list(tags))
         else:
-            rows = ((it["tag"], it["digest"], in_bytes(it["size"]), at_second(it["time"])) for it in tags)
+            rows = (
+                (it["tag"], it["digest"], "" if it["size"] is None else in_bytes(it["size"]), at_second(it["time"]))
+                for it in tags
+            )
             print_table(("TAG", "DIGEST", "SIZE", "TIME"), rows, right=("SIZE",))
 
 
 @app.command()
-def inspect(context: typer.Context, image: Image, output: OutputOption = Output.TABLE) -> None:
+def inspect(context: typer.Context, image: Image, at: At = None, output: OutputOption = Output.TABLE) -> None:
     """Show one image: platforms, layers, referrers, the tag's history."""
-    with _client(context, output) as client:
-        found = client.image(image)
+    with client_of(context, output) as client:
+        found = client.image(image, at)
     if output is Output.JSON:
         print_json(found)
         return
@@ -239,6 +228,9 @@ def inspect(context: typer.Context, image: Image, output: OutputOption = Output.
         print_table(("  TIME", "KIND", "DIGEST"), rows)
 
 
+app.command()(history)
+
+
 @app.command("export")
 def export_(
     context: typer.Context,
@@ -247,12 +239,13 @@ def export_(
     platform: Annotated[
         str | None, typer.Option(help=f"Such as linux/arm64; `{ALL}` for all. This machine's if left out.")
     ] = None,
+    at: At = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Ranges fetched at once.")] = 8,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write an image to an archive for docker load and OCI tools, or to an OCI layout folder."""
-    with _client(context, output) as client:
-        written = export(client, image, to, platform, threads, output is Output.TABLE)
+    with client_of(context, output) as client:
+        written = export(client, image, to, platform, threads, output is Output.TABLE, at)
     if output is Output.JSON and to != "-":
         print_json(written)
     elif output is Output.TABLE:
@@ -266,7 +259,7 @@ def export_(
 @app.command()
 def health(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Whether the function app has all that it needs."""
-    with _client(context, output) as client:
+    with client_of(context, output) as client:
         found = client.health()
     if output is Output.JSON:
         print_json(found)

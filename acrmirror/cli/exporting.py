@@ -30,7 +30,9 @@ def _platform(text: str) -> Platform:
         raise Usage(error.asked, error.answered, error.remedy) from error
 
 
-def export(client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool) -> dict[str, Any]:
+def export(
+    client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool, at: str | None = None
+) -> dict[str, Any]:
     """What was written, in figures. Raises Usage, CannotWrite and ReaderGone besides what the client does."""
     if output == "-" and sys.stdout.isatty():
         raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give -o FILE.")
@@ -39,8 +41,8 @@ def export(client: Client, image: str, output: str, wanted: str | None, threads:
         raise Usage(f"write the archive to {output}", "it is neither a file nor a folder", f"Give -o - > {output}.")
     chosen = here() if wanted is None else _platform(wanted) if wanted != ALL else None
     asked = str(chosen) if chosen is not None else None
-    content = client.content(image, asked)
-    blobs = LinkedBlobs(content, lambda: client.content(image, asked), client.read_range)
+    content = client.content(image, asked, at)
+    blobs = LinkedBlobs(content, lambda: client.content(image, asked, at), client.read_range)
 
     def read(blob: Descriptor) -> bytes:
         return blobs.fetch(blob, 0, blob.size) if blob.size else b""

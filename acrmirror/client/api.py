@@ -86,16 +86,22 @@ class Client:
     def repositories(self) -> Iterator[str]:
         return self._pages("images", "repositories", {})
 
-    def tags(self, repository: str) -> Iterator[dict[str, Any]]:
-        return self._pages(f"images/{quote(repository, safe='')}", "tags", {})
+    def tags(self, repository: str, at: str | None = None) -> Iterator[dict[str, Any]]:
+        """With `at`, a day or a time, as they were then: here as in what follows."""
+        return self._pages(f"images/{quote(repository, safe='')}", "tags", {"at": at})
 
-    def image(self, reference: str) -> dict[str, Any]:
+    def image(self, reference: str, at: str | None = None) -> dict[str, Any]:
         """`reference` has a tag or a digest, as container tools write it."""
-        return self._call("GET", f"images/{quote(_with_tag(reference), safe='/:@')}")
+        return self._call("GET", f"images/{quote(_with_tag(reference), safe='/:@')}", {"at": at})
 
-    def content(self, reference: str, platform: str | None = None) -> ImageContent:
+    def content(self, reference: str, platform: str | None = None, at: str | None = None) -> ImageContent:
         path = f"images/{quote(_with_tag(reference), safe='/:@')}/content"
-        return ImageContent.read(self._call("GET", path, {"platform": platform}))
+        return ImageContent.read(self._call("GET", path, {"platform": platform, "at": at}))
+
+    def history(self, name: str, *, deleted: bool = False, at: str | None = None) -> Iterator[dict[str, Any]]:
+        """What moved in a repository, or one tag of it (`team/app:1.2`), newest first."""
+        query = {"at": at, "deleted": "true" if deleted else None}
+        return self._pages(f"history/{quote(name, safe='/:@')}", "moves", query)
 
     # the app
 

@@ -14,10 +14,11 @@ from acrmirror.errors import MirrorError, Misconfigured
 from acrmirror.health import HealthChecks, misconfigured
 from acrmirror.http import models
 from acrmirror.http.openapi import document
-from acrmirror.http.paths import read_path
+from acrmirror.http.paths import read_name, read_path
 from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.jobs.pulls import Pulls
+from acrmirror.moments import Moment, end_of
 from acrmirror.platforms import parse_platform
 from acrmirror.serve.images import Images
 from acrmirror.sync.sweeps import Sweeps
@@ -130,19 +131,32 @@ class Api:
         path = request.route.get("path", "")
         place = read_path(path, images.registry, images.has)
         if place.reference is None:
-            query = _query(request, models.PageQuery)
-            found = images.tags(place.repository, query.n, query.last)
+            query = _query(request, models.TagsQuery)
+            found = images.tags(place.repository, query.n, query.last, _moment(query.at))
             tags = [models.Tag.of(it) for it in found.tags]
             page = models.TagPage(repository=place.repository, tags=tags, last=found.cursor)
-            return _page(f"/api/images/{path}", page, {"n": str(query.n), "last": found.cursor})
+            return _page(f"/api/images/{path}", page, {"at": query.at, "n": str(query.n), "last": found.cursor})
         if not place.content:
-            _query(request, models.NoQuery)
-            return _json(200, models.Image.of(images.registry, images.image(place.reference)))
-        wanted = _query(request, models.ContentQuery).platform
-        platform = parse_platform(wanted) if wanted is not None else None
-        content = models.ImageContent.of(images.registry, images.content(place.reference, platform))
+            at = _moment(_query(request, models.ImageQuery).at)
+            return _json(200, models.Image.of(images.registry, images.image(place.reference, at)))
+        wanted = _query(request, models.ContentQuery)
+        platform = parse_platform(wanted.platform) if wanted.platform is not None else None
+        found_content = images.content(place.reference, platform, _moment(wanted.at))
+        content = models.ImageContent.of(images.registry, found_content)
         # It has links that let anyone in who has them.
         return _json(200, content, {"Cache-Control": "no-store"})
+
+    @answered
+    def show_history(self, request: Request) -> Answer:
+        query = _query(request, models.HistoryQuery)
+        images = self._app().images
+        path = request.route.get("path", "")
+        repository, tag = read_name(path, images.registry)
+        found = images.past.moves(repository, tag, query.n, query.last, deleted=query.deleted, at=_moment(query.at))
+        moves = [models.Moved.of(it) for it in found.moves]
+        page = models.HistoryPage(repository=repository, tag=tag, moves=moves, last=found.last)
+        more = {"at": query.at, "deleted": "true" if query.deleted else None, "n": str(query.n), "last": found.last}
+        return _page(f"/api/history/{path}", page, more)
 
     # the app
 
@@ -191,6 +205,10 @@ def _query(request: Request, model: type[_M]) -> _M:
         return model.model_validate(given)
     except ValidationError as error:
         raise InvalidRequest(f"{request.method} with {len(given)} query parameters", _places(error)) from None
+
+
+def _moment(text: str | None) -> Moment | None:
+    return end_of(text) if text is not None else None
 
 
 def _places(error: ValidationError) -> list[models.FieldError]:

@@ -57,6 +57,8 @@ _ID = {"id": ("The id of a pull.", _text(ID_GRAMMAR))}
 _NAME = {"repository": (_REPOSITORY, _text(REPOSITORY_GRAMMAR) | {"maxLength": REPOSITORY_LIMIT})}
 _IMAGE = _NAME | {"reference": ("A tag or a digest.", _text(f"{TAG_GRAMMAR}|{DIGEST_GRAMMAR}"))}
 
+_HISTORY = {"name": ("A repository, or one tag of it.", _text(f"{REPOSITORY_GRAMMAR}(?::{TAG_GRAMMAR})?"))}
+
 _SECONDS: _Schema = {"type": "integer", "minimum": 1}
 _PULL = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/pulls/[0-9a-f-]+$"})
 _LATER = _Header("Retry-After", "Seconds after which to look again.", _SECONDS)
@@ -132,10 +134,10 @@ OPERATIONS = (
         "get",
         "/images/{repository}",
         "listTags",
-        "Tags of a repository",
+        "Tags of a repository, as they are or were",
         {200: models.TagPage},
         (400, 404, 422, 503),
-        query=models.PageQuery,
+        query=models.TagsQuery,
         parameters=_NAME,
         headers={200: (_MORE,)},
     ),
@@ -146,6 +148,7 @@ OPERATIONS = (
         "One image: platforms, layers, referrers, the tag's history; the tags of a repository that reads the same",
         {200: (models.Image, models.TagPage)},
         (400, 404, 422, 502, 503),
+        query=models.ImageQuery,
         parameters=_IMAGE,
     ),
     _Operation(
@@ -158,6 +161,17 @@ OPERATIONS = (
         query=models.ContentQuery,
         parameters=_IMAGE,
         headers={200: (_UNKEPT,)},
+    ),
+    _Operation(
+        "get",
+        "/history/{name}",
+        "showHistory",
+        "What moved in a repository, or one tag of it, and when; or what was deleted at the registry",
+        {200: models.HistoryPage},
+        (400, 404, 503),
+        query=models.HistoryQuery,
+        parameters=_HISTORY,
+        headers={200: (_MORE,)},
     ),
     _Operation(
         "get",

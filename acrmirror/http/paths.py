@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from acrmirror.errors import InvalidReference
-from acrmirror.reference import Digest, Reference, check_repository, check_tag
+from acrmirror.reference import Digest, Reference, check_repository, check_tag, shown
 
 CONTENT = "content"
 
@@ -35,6 +35,18 @@ def read_path(path: str, registry: str, exists: Callable[[str], bool]) -> Place:
         if exists(place.repository):
             return place
     return readings[0]
+
+
+def read_name(path: str, registry: str) -> tuple[str, str | None]:
+    """The repository, and the tag behind a colon, if there is one: `team/app`, `team%2Fapp:1.2`. Raises
+    InvalidReference or Refused."""
+    text = unquote(path)
+    if "@" in text:
+        raise InvalidReference(
+            f"read {shown(text)}", "it has a digest, and history is of tags", "Name a repository, or one tag of it."
+        )
+    reference = Reference.parse(text, registry)
+    return reference.repository, reference.tag if ":" in text.rpartition("/")[2] else None
 
 
 def _readings(path: str, registry: str) -> Iterator[Place]:

@@ -77,6 +77,15 @@ class History:
             asked = f"list the history of {repository}:{tag}"
             yield tag, [_observation(f"{folder}/{tag}", it, asked) for it in those]
 
+    def deletions(self, repository: str) -> Iterator[Observation]:
+        """What was deleted at the registry, digest by digest; of a digest that was deleted again, oldest first. One
+        request for 5,000 observations of digests."""
+        folder = self._layout.digest_histories(repository)
+        asked = f"list what was deleted of {repository}"
+        for item in self._container.list(f"{folder}/", asked, metadata=True):
+            if item.metadata.get("kind") == "deleted":
+                yield _observation(item.name.rpartition("/")[0], item, asked)
+
     def has_tag(self, repository: str, tag: str) -> bool:
         """Whether the tag was ever observed at the registry."""
         folder = f"{self._layout.tag_history(repository, tag)}/"

@@ -75,9 +75,13 @@ class Layout:
         """The folder of a tag's observations."""
         return f"{self.tag_histories(repository)}/{tag}"
 
+    def digest_histories(self, repository: str) -> str:
+        """The folder with one for each digest that was observed without a tag."""
+        return f"{HISTORY}/{self.name(repository)}/_digests"
+
     def digest_history(self, repository: str, digest: Digest) -> str:
         """The folder of the observations that name no tag: pushes by digest, and deletions."""
-        return f"{HISTORY}/{self.name(repository)}/_digests/{digest.algorithm}-{digest.encoded}"
+        return f"{self.digest_histories(repository)}/{digest.algorithm}-{digest.encoded}"
 
 
 def linked_digest(path: str) -> Digest | None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from acrmirror.history import LAG_WINDOW, Observation, TagEvent
 from acrmirror.mirror.history import History
 from acrmirror.moments import Moment, to_datetime
+from acrmirror.reference import Digest
 
 
 def tag_at(
@@ -27,6 +28,11 @@ def tags_at(
         last = _last(observations, at, window)
         if last is not None:
             yield tag, last
+
+
+def since_when(history: History, repository: str, digest: Digest) -> Moment | None:
+    """When the digest was first pushed without a tag, as referrers are; None where no event told of it."""
+    return next((it.at for it in history.of_digest(repository, digest) if it.kind != "deleted"), None)
 
 
 def believed(history: list[Observation], window: timedelta) -> list[Observation]:

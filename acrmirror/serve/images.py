@@ -10,9 +10,11 @@ from acrmirror.errors import Damaged, NoSuchPlatform, NotHere, TooLarge
 from acrmirror.history import Observation
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.listing import TagPage
+from acrmirror.moments import Moment
 from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, normal
 from acrmirror.reference import Digest, Reference
+from acrmirror.serve.past import Past
 from acrmirror.settings import Settings
 from acrmirror.storage import SignedUrl
 from acrmirror.threads import Threads
@@ -84,6 +86,7 @@ class Images:
     def __init__(self, settings: Settings, store: MirrorStore) -> None:
         self.registry = settings.registry
         self._store = store
+        self.past = Past(store)
 
     def repositories(self, count: int, after: str | None, contains: str = "") -> tuple[list[str], str | None]:
         """Up to `count` names that have `contains` in them, perhaps fewer though there are more; and the name to go on
@@ -101,15 +104,19 @@ class Images:
     def has(self, repository: str) -> bool:
         return self._store.listing.has_repository(repository)
 
-    def tags(self, repository: str, count: int, cursor: str | None) -> TagPage:
+    def tags(self, repository: str, count: int, cursor: str | None, at: Moment | None = None) -> TagPage:
+        """With `at`, where the tags were then; `cursor` is what an earlier page gave, of the same kind."""
+        if at is not None:
+            return self.past.tags(repository, count, cursor, at)
         page = self._store.listing.tags(repository, count, cursor)
         # Images that are there by digest alone make a repository, too.
         if not page.tags and cursor is None and page.cursor is None and not self.has(repository):
             raise _not_here(repository)
         return page
 
-    def image(self, reference: Reference) -> MirroredImage:
-        root = self._root(reference)
+    def image(self, reference: Reference, at: Moment | None = None) -> MirroredImage:
+        """With `at`, the image that the tag named then, and what was known of it by then."""
+        root = self._root(reference, at)
         manifests = self._graph(reference.repository, root)
         room = _Room(CONFIGS_BYTES)
         variants = tuple(
@@ -121,14 +128,17 @@ class Images:
             observed = self._store.history.of_tag(reference.repository, reference.tag)
         else:
             observed = self._store.history.of_digest(reference.repository, root.digest)
-        newest = deque(observed, maxlen=HISTORY_SHOWN)
+        newest = deque((it for it in observed if at is None or it.at <= at), maxlen=HISTORY_SHOWN)
         referrers = self._store.referrers.of(reference.repository, root.digest)
+        if at is not None:
+            referrers = self.past.by_then(reference.repository, referrers, at)
         return MirroredImage(reference, root, variants, referrers, tuple(reversed(newest)))
 
-    def content(self, reference: Reference, platform: Platform | None) -> Content:
-        """With `platform`, of an index the one image that docker would take there; else all of it. A URL is signed
-        for nothing that the repository has no link to of its own (rule L10). Raises NoSuchPlatform."""
-        root = self._root(reference)
+    def content(self, reference: Reference, platform: Platform | None, at: Moment | None = None) -> Content:
+        """Of what the tag names, or named at the moment `at`. With `platform`, of an index the one image that docker
+        would take there; else all of it. A URL is signed for nothing that the repository has no link to of its own
+        (rule L10). Raises NoSuchPlatform."""
+        root = self._root(reference, at)
         manifests = self._graph(reference.repository, root)
         if platform is not None:
             root = self._chosen(reference, root, manifests, platform)
@@ -161,8 +171,10 @@ class Images:
                 )
         return tuple(it for it, has in zip(blobs, linked, strict=True) if has), tuple(without)
 
-    def _root(self, reference: Reference) -> Manifest:
+    def _root(self, reference: Reference, at: Moment | None = None) -> Manifest:
         digest = reference.digest
+        if digest is None and at is not None:
+            return self.past.root(reference, at)
         if digest is None:
             state = self._store.tags.read(reference.repository, reference.tag or "")
             if state is None:

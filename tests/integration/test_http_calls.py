@@ -59,7 +59,15 @@ def test_head_answers_as_get_does_without_the_body(mirror: Mirroring, call: Call
     mirror.push(repository, oci_image(repository, tag="1"))
     done = call("POST", "pulls", {"image": f"{repository}:1", "wait": 30}).json
     image = f"images/{repository}:1"
-    paths = ["pulls?n=1", f"pulls/{done['id']}", "images?n=1", f"images/{repository}", image, f"{image}/content"]
+    paths = [
+        "pulls?n=1",
+        f"history/{repository}?n=1",
+        f"pulls/{done['id']}",
+        "images?n=1",
+        f"images/{repository}",
+        image,
+        f"{image}/content",
+    ]
     paths += ["health", "live", "status", "status/main.js", "openapi.json", "pulls?n=0", "images/never/there:1"]
     assert {path.split("?")[0].split("/")[0] for path in paths} == {
         path.split("/")[0] for method, path in calls() if method == "HEAD"

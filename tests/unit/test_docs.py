@@ -11,7 +11,13 @@ from tests.documentation import ROOT, blocks, table
 HTTP, CLI = "docs/http-api.md", "docs/cli.md"
 NOT_DESCRIBED = {("GET", "/api/openapi.json"), ("GET", "/api/status")}
 """Calls that the OpenAPI document does not describe."""
-PLACES = {"{id}": r"\$ID", "{repository}": "[a-z/]+", "{reference}": r"[a-z0-9.]+", "{tag or digest}": r"[a-z0-9.]+"}
+PLACES = {
+    "{id}": r"\$ID",
+    "{repository}": "[a-z/]+",
+    "{reference}": r"[a-z0-9.]+",
+    "{name}": "[a-z/]+",
+    "{tag or digest}": r"[a-z0-9.]+",
+}
 
 
 def documented() -> list[tuple[str, str]]:

@@ -5,11 +5,13 @@ from acrmirror.http.models.base import Model
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
 from acrmirror.http.models.images import (
     BlobEntry,
+    HistoryPage,
     Image,
     ImageContent,
     ImageVariant,
     LinkedBlob,
     ManifestText,
+    Moved,
     Referrer,
     RepositoryPage,
     Seen,
@@ -20,12 +22,15 @@ from acrmirror.http.models.pulls import Check, Layer, Match, Progress, Pull, Pul
 from acrmirror.http.models.requests import (
     ContentQuery,
     Given,
+    HistoryQuery,
+    ImageQuery,
     MatchRequest,
     NoQuery,
     PageQuery,
     PullRequest,
     PullsQuery,
     RepositoriesQuery,
+    TagsQuery,
 )
 
 __all__ = [
@@ -37,8 +42,11 @@ __all__ = [
     "FieldError",
     "Given",
     "HealthReport",
+    "HistoryPage",
+    "HistoryQuery",
     "Image",
     "ImageContent",
+    "ImageQuery",
     "ImageVariant",
     "Layer",
     "LinkedBlob",
@@ -47,6 +55,7 @@ __all__ = [
     "Match",
     "MatchRequest",
     "Model",
+    "Moved",
     "NoQuery",
     "PageQuery",
     "Problem",
@@ -62,4 +71,5 @@ __all__ = [
     "Seen",
     "Tag",
     "TagPage",
+    "TagsQuery",
 ]

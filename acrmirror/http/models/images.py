@@ -12,6 +12,7 @@ from acrmirror.mirror.listing import TagEntry
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.platforms import normal
 from acrmirror.serve.images import Content, MirroredImage, Variant
+from acrmirror.serve.past import Move
 
 
 class RepositoryPage(Model):
@@ -23,14 +24,20 @@ class RepositoryPage(Model):
 class Tag(Model):
     tag: str
     digest: str
-    media_type: str
-    size: Count
+    media_type: Annotated[
+        str | None, Field(description="Null where the mirror does not have what a tag of the past named.")
+    ]
+    size: Annotated[Count | None, Field(description="Null as `media_type` is.")]
     time: Annotated[str, Field(description="The registry's own time of what set the tag last.")]
 
     @classmethod
     def of(cls, entry: TagEntry) -> Self:
         return cls(
-            tag=entry.name, digest=str(entry.digest), media_type=entry.media_type, size=entry.size, time=entry.time
+            tag=entry.name,
+            digest=str(entry.digest),
+            media_type=entry.media_type or None,
+            size=entry.size if entry.media_type else None,
+            time=entry.time,
         )
 
 
@@ -90,6 +97,39 @@ class Seen(Model):
     @classmethod
     def of(cls, seen: Observation) -> Self:
         return cls(at=seen.at, digest=str(seen.digest), kind=seen.kind, id=seen.identity)
+
+
+class Moved(Model):
+    """A tag that came or moved, or a deletion."""
+
+    at: Annotated[str, Field(description="The registry's own time.")]
+    kind: Annotated[str, Field(description="`event` of a push, `resolve` where the registry was asked, `deleted`.")]
+    tags: Annotated[
+        list[str], Field(description="The tag that moved; of a deletion, the tags that were last seen at the digest.")
+    ]
+    digest: str
+    before: Annotated[str | None, Field(description="Where the tag was before; null if that is not known.")]
+    mirrored: Annotated[bool, Field(description="Whether the mirror has the digest.")]
+    id: Annotated[str, Field(description="Of the event or the job.")]
+
+    @classmethod
+    def of(cls, move: Move) -> Self:
+        return cls(
+            at=move.seen.at,
+            kind=move.seen.kind,
+            tags=list(move.tags),
+            digest=str(move.seen.digest),
+            before=str(move.before) if move.before is not None else None,
+            mirrored=move.mirrored,
+            id=move.seen.identity,
+        )
+
+
+class HistoryPage(Model):
+    repository: str
+    tag: str | None
+    moves: Annotated[list[Moved], Field(description="Newest first.")]
+    last: str | None
 
 
 class Image(Model):

@@ -78,11 +78,36 @@ class PageQuery(Model):
     ] = None
 
 
+At = Annotated[
+    str | None,
+    Field(
+        max_length=60,
+        description="As it was at this moment, by history: a day (its end in UTC) or a time with an offset.",
+        examples=["2026-11-01", "2026-11-01T12:00:00Z"],
+    ),
+]
+
+
+class TagsQuery(PageQuery):
+    at: At = None
+
+
+class ImageQuery(Model):
+    at: At = None
+
+
+class HistoryQuery(PageQuery):
+    at: At = None
+    deleted: Annotated[
+        bool, Field(description="What was deleted at the registry, instead of what was pushed and moved.")
+    ] = False
+
+
 class RepositoriesQuery(PageQuery):
     contains: Annotated[str, Field(max_length=255, description="Only those whose name has this in it.")] = ""
 
 
-class ContentQuery(Model):
+class ContentQuery(ImageQuery):
     platform: Annotated[
         str | None,
         Field(
