@@ -1,23 +1,23 @@
 """Archives and layout folders that container tools load, from manifests and blobs, wherever these come from."""
 
 from acrmirror.archive.contents import Exported, Part, archive_parts, image_parts, images_of, loadable, platform_of
-from acrmirror.archive.fetching import Fetch
+from acrmirror.archive.fetching import Fetch, Range
 from acrmirror.archive.folder import write_folder
-from acrmirror.archive.segments import Segment, segments, size_of
-from acrmirror.archive.tarball import write_file, write_stream
+from acrmirror.archive.tarball import END, header, padding, write_file, write_stream
 
 __all__ = [
+    "END",
     "Exported",
     "Fetch",
     "Part",
-    "Segment",
+    "Range",
     "archive_parts",
+    "header",
     "image_parts",
     "images_of",
     "loadable",
+    "padding",
     "platform_of",
-    "segments",
-    "size_of",
     "write_file",
     "write_folder",
     "write_stream",

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from acrmirror.archive import Exported, Part, archive_parts, image_parts, segments, size_of, write_stream
-from acrmirror.archive.segments import COPIED, COPIED_LIMIT
+from acrmirror.archive import Exported, Part, archive_parts, image_parts, write_stream
 from acrmirror.errors import TooLarge
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
+from acrmirror.serve.archives.segments import COPIED, COPIED_LIMIT, segments, size_of
 from testkit.images import SHAPES, oci_image, together
 from tests.unit.test_archive import Store, _archive, _exported
 

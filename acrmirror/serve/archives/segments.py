@@ -1,6 +1,6 @@
 """The archive as blocks of one blob: what has to be sent, and what storage copies from blobs that it has already.
 
-The bytes are those that `tarball` writes for the same parts.
+The bytes are those that `acrmirror.archive` writes for the same parts.
 """
 
 import base64
@@ -8,11 +8,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from acrmirror.archive.contents import Part
-from acrmirror.archive.fetching import BLOCK, Range
-from acrmirror.archive.tarball import END, header, padding
+from acrmirror.archive import END, Part, Range, header, padding
 from acrmirror.errors import TooLarge
 
+SENT = 4 * 1024 * 1024
+"""Bytes that one request sends, at most."""
 COPIED = 64 * 1024 * 1024
 """Bytes of a blob that are copied by one request, as long as there are not too many of these."""
 COPIED_LIMIT = 4000 * 1024 * 1024
@@ -76,9 +76,9 @@ def _segments(parts: Sequence[Part], copied: int) -> Iterator[Segment]:
     def sent(upto: int) -> Iterator[Segment]:
         nonlocal offset
         while len(pending) > upto:
-            yield Segment(offset, bytes(pending[:BLOCK]))
-            offset += min(BLOCK, len(pending))
-            del pending[:BLOCK]
+            yield Segment(offset, bytes(pending[:SENT]))
+            offset += min(SENT, len(pending))
+            del pending[:SENT]
 
     for part in parts:
         pending += header(part)
@@ -91,6 +91,6 @@ def _segments(parts: Sequence[Part], copied: int) -> Iterator[Segment]:
                 yield Segment(offset, copied=span)
                 offset += span.length
         pending += padding(part.size)
-        yield from sent(BLOCK)
+        yield from sent(SENT)
     pending += END
     yield from sent(0)
