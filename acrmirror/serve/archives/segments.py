@@ -13,7 +13,7 @@ from acrmirror.errors import TooLarge
 
 SENT = 4 * 1024 * 1024
 """Bytes that one request sends, at most."""
-COPIED = 64 * 1024 * 1024
+COPIED = 16 * 1024 * 1024
 """Bytes of a blob that are copied by one request, as long as there are not too many of these."""
 COPIED_LIMIT = 4000 * 1024 * 1024
 """Bytes that storage takes as one block, at most."""
