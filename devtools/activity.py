@@ -104,7 +104,7 @@ def job_line(record: Record) -> Line:
     fields = record.fields
     state = record.state
     about = _about(fields)
-    moment = fields["finished"] if state in FINAL_STATES else record.heard
+    moment = fields["finished"] if state in FINAL_STATES else record.last_sign
     mark = {"done": "good", "failed": "bad", "interrupted": "bad", "waiting": "bad"}.get(state, "work")
     return Line(to_datetime(moment or fields["received"]), mark, state, about, _said(state, fields))
 

@@ -2,19 +2,17 @@
 
 from acrmirror.jobs.checks import CheckRecorder, facts_of_check
 from acrmirror.jobs.claims import HeldClaims, Holder, TableClaims
-from acrmirror.jobs.flights import Flight, Flights
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.recorder import Recorder
 from acrmirror.jobs.records import JobRecords
 from acrmirror.jobs.refusals import Refusal, Refusals
+from acrmirror.jobs.shared_pulls import SharedPull, SharedPulls
 from acrmirror.jobs.underway import UnderWay
 from acrmirror.storage import Depth
 
 __all__ = [
     "CheckRecorder",
     "Depth",
-    "Flight",
-    "Flights",
     "HeldClaims",
     "Holder",
     "JobQueue",
@@ -22,6 +20,8 @@ __all__ = [
     "Recorder",
     "Refusal",
     "Refusals",
+    "SharedPull",
+    "SharedPulls",
     "TableClaims",
     "UnderWay",
     "facts_of_check",

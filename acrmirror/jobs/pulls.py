@@ -10,7 +10,7 @@ from typing import cast, get_args
 from uuid import uuid4
 
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotHere, RegistryDenied, WrongState
-from acrmirror.jobs import Flights, JobQueue, JobRecords
+from acrmirror.jobs import JobQueue, JobRecords, SharedPulls
 from acrmirror.jobs.records import AGAIN, error_fields, first_record
 from acrmirror.moments import from_datetime, nine_digits
 from acrmirror.platforms import parse_platform
@@ -47,7 +47,7 @@ class Pulls:
         self._registry = registry
         self._queue = queue
         self._records = records
-        self._flights = Flights(records.table, records)
+        self._shared_pulls = SharedPulls(records.table, records)
 
     def ask(self, image: str, *, platforms: Sequence[str] = (), force: bool = False) -> Record:
         """The job that copies an image: a new one, or the one that is under way for the same already.
@@ -59,13 +59,13 @@ class Pulls:
         wanted = tuple(sorted({str(parse_platform(text)) for text in platforms}))
         self._check_there(reference)
         job = Copy.of_pull(reference, uuid4().hex, force=force, platforms=wanted)
-        flight = self._flights.board(job)
-        record = flight.record
-        if record is None and not flight.mine:
-            record = self._soon(flight.job.id)
+        shared = self._shared_pulls.join(job)
+        record = shared.record
+        if record is None and not shared.mine:
+            record = self._soon(shared.job.id)
         if record is not None:
-            return self._sent_again(record) if record.unheard else record
-        return self._send(flight.job)
+            return self._sent_again(record) if record.overdue else record
+        return self._send(shared.job)
 
     def _soon(self, identity: str) -> Record | None:
         """The record of a job that another asks for at this moment; None if that one seems to have died over it."""
@@ -87,10 +87,10 @@ class Pulls:
         return first_record(job)
 
     def _sent_again(self, record: Record) -> Record:
-        """Of a job that nothing has been heard of since it was requested: its message may be lost, or waits behind
+        """Of a job that no run has given a sign since it was requested: its message may be lost, or waits behind
         others."""
         self._queue.send(job_of(record))
-        _log.info("Enqueued %s again: nothing has been heard of it", record.id)
+        _log.info("Enqueued %s again: no run of it gave a sign", record.id)
         self._mark(record, {"heartbeat": _now()})
         return record
 
@@ -170,7 +170,7 @@ class Pulls:
         """
         record = self.get(identity)
         asked = f"retry the pull {identity}"
-        over = record.state in FINAL_STATES or record.state == "interrupted" or record.unheard
+        over = record.state in FINAL_STATES or record.state == "interrupted" or record.overdue
         if not over or record.state == "done":
             remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)

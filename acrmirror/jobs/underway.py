@@ -86,7 +86,7 @@ class UnderWay:
 
     def _believed(self, record: Record) -> bool:
         fields = record.fields
-        sent, waits = record.heard_at, fields["state"] == "waiting"
+        sent, waits = record.last_sign_at, fields["state"] == "waiting"
         if sent is None:
             return False
         due = to_datetime(record.next_attempt) if waits and record.next_attempt is not None else None

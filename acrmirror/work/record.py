@@ -13,7 +13,7 @@ SILENT_AFTER = timedelta(seconds=45)
 """A run writes its record at least every ten seconds: one that is silent for longer has lost its worker."""
 COMES_AGAIN_AFTER = timedelta(minutes=10)
 """How long the message of a lost worker stays hidden at most; while it runs, the platform renews that every five."""
-UNHEARD_AFTER = timedelta(seconds=60)
+OVERDUE_AFTER = timedelta(seconds=60)
 """How long a record may say `queued` before whoever asks for the same sends its message once more (rule W6)."""
 
 
@@ -129,9 +129,9 @@ class Record:
         return self._quiet_for(SILENT_AFTER)
 
     @property
-    def unheard(self) -> bool:
+    def overdue(self) -> bool:
         """Whether it is `queued`, and no run of it has been heard of for so long that its message may be lost."""
-        return self.state == "queued" and self._quiet_for(UNHEARD_AFTER)
+        return self.state == "queued" and self._quiet_for(OVERDUE_AFTER)
 
     @property
     def retries(self) -> int:
@@ -139,27 +139,27 @@ class Record:
         return self.fields["retries"]
 
     @property
-    def heard(self) -> str:
-        """When it was last heard of; empty if that is not known."""
+    def last_sign(self) -> str:
+        """When it last gave a sign of itself; empty if that is not known."""
         return self.fields["heartbeat"] or self.fields["received"]
 
     @property
     def next_attempt(self) -> Moment | None:
         """When a job that waits runs again; one that was interrupted does by then."""
         if self.state == "interrupted":
-            return from_datetime(self.heard_at + COMES_AGAIN_AFTER) if self.heard_at is not None else None
+            return from_datetime(self.last_sign_at + COMES_AGAIN_AFTER) if self.last_sign_at is not None else None
         try:
             return nine_digits(self.fields["next_attempt"])
         except Malformed:
             return None
 
     @property
-    def heard_at(self) -> datetime | None:
-        """`heard` as a datetime; None where it is not known, or is no moment."""
+    def last_sign_at(self) -> datetime | None:
+        """`last_sign` as a datetime; None where it is not known, or is no moment."""
         try:
-            return to_datetime(self.heard)
+            return to_datetime(self.last_sign)
         except Malformed:
             return None
 
     def _quiet_for(self, span: timedelta) -> bool:
-        return self.heard_at is not None and datetime.now(UTC) - self.heard_at > span
+        return self.last_sign_at is not None and datetime.now(UTC) - self.last_sign_at > span

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from acrmirror.errors import MirrorError, Misconfigured, Transient, Unavailable
-from acrmirror.jobs import Flights, JobRecords, Recorder, Refusals, TableClaims
+from acrmirror.jobs import JobRecords, Recorder, Refusals, SharedPulls, TableClaims
 from acrmirror.reference import Reference
 from acrmirror.sync.comparisons import Compared, Comparisons
 from acrmirror.work import Copy, JobId, Record, RecordFields
@@ -46,7 +46,7 @@ ASKS: dict[str, Callable[[JobRecords], Any]] = {
     "write first": lambda it: it.write(JOB.id, {"state": "done"}, None),
     "write": lambda it: it.write(JOB.id, {"state": "done"}, RECORD),
     "run": lambda it: Recorder(it, JOB, "run", 1).begin(),
-    "flight": lambda it: Flights(it.table, it).board(JOB),
+    "shared": lambda it: SharedPulls(it.table, it).join(JOB),
     "compared": lambda it: Comparisons(it.table).read(),
     "compare": lambda it: Comparisons(it.table).begin(NOW),
     "ask": lambda it: Comparisons(it.table).ask(KNOWN, "sweep", NOW),

@@ -74,7 +74,7 @@ def test_what_somebody_else_wrote_is_no_reason_to_fail(name: str, value: object,
 def test_a_record_with_odd_times_can_be_asked_about_all_the_same(state: str, heartbeat: str) -> None:
     fields = fields_of({"state": state, "heartbeat": heartbeat, "next_attempt": "later", "received": heartbeat})
     record = Record(JobId("1"), fields)
-    assert (record.silent, record.unheard, record.next_attempt, record.heard_at) == (False, False, None, None)
+    assert (record.silent, record.overdue, record.next_attempt, record.last_sign_at) == (False, False, None, None)
     assert record.state == ("interrupted" if "newer" in state else state)
 
 

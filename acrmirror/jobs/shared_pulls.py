@@ -19,7 +19,7 @@ Whoever comes later sends the same job."""
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class SharedPull:
     """The job under way: the caller's own, which it has to send (`mine`), or one that was there before, and its record.
     Records come after messages: without one the job may not have been sent, and is to be sent by whoever finds it so
     (rule W6)."""
@@ -29,7 +29,7 @@ class Flight:
     record: Record | None = None
 
 
-class Flights:
+class SharedPulls:
     """One entry an image and manner of pulling it, in the table of the records. Entries stay; the next pull of the
     same image takes its entry over."""
 
@@ -37,8 +37,9 @@ class Flights:
         self._table = table
         self._records = records
 
-    def board(self, job: Copy) -> Flight:
-        """The flight of what `job` asks for. Of callers at the same moment exactly one gets its own job."""
+    def join(self, job: Copy) -> SharedPull:
+        """The pull under way of what `job` copies; if there is none, that is `job` from now on. Of callers at the same
+        moment exactly one gets its own job."""
         key = _key(job)
         for _ in range(ROUNDS):
             entry = self._table.get(PARTITION, key, _ASKED)
@@ -46,9 +47,9 @@ class Flights:
                 there = _job_of(entry)
                 record = self._records.get(there.id) if there is not None else None
                 if there is not None and _under_way(entry, record):
-                    return Flight(there, False, record)
+                    return SharedPull(there, False, record)
             if self._take(key, job, entry):
-                return Flight(job, True)
+                return SharedPull(job, True)
         raise Conflict(f"pull {job.reference}", "others kept asking for the same", "Ask again.")
 
     def _take(self, key: str, job: Copy, entry: Entity | None) -> bool:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acrmirror.jobs import Flights, JobRecords
+from acrmirror.jobs import JobRecords, SharedPulls
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.work import Copy, State
@@ -14,18 +14,18 @@ IMAGE = Reference("team/app", "1.2")
 
 
 @pytest.fixture
-def flights(records: JobRecords) -> Flights:
-    return Flights(records.table, records)
+def shared_pulls(records: JobRecords) -> SharedPulls:
+    return SharedPulls(records.table, records)
 
 
-def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, flights: Flights) -> None:
+def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, shared_pulls: SharedPulls) -> None:
     jobs = [Copy.of_pull(IMAGE, str(number)) for number in range(20)]
 
     def ask(job: Copy) -> tuple[bool, str]:
-        flight = flights.board(job)
-        if flight.mine:
+        shared = shared_pulls.join(job)
+        if shared.mine:
             records.add(job)
-        return flight.mine, flight.job.id
+        return shared.mine, shared.job.id
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(ask, jobs))
@@ -33,33 +33,33 @@ def test_of_many_that_ask_at_once_one_gets_its_own_job(records: JobRecords, flig
     assert len({identity for _, identity in answers}) == 1
 
 
-def test_another_manner_is_another_flight(records: JobRecords, flights: Flights) -> None:
+def test_another_manner_is_another_pull(records: JobRecords, shared_pulls: SharedPulls) -> None:
     manners = [
         Copy.of_pull(IMAGE, "1"),
         Copy.of_pull(IMAGE, "2", force=True),
         Copy.of_pull(IMAGE, "3", platforms=("linux/arm64",)),
         Copy.of_pull(Reference("team/app", "1.3"), "4"),
     ]
-    assert all(flights.board(job).mine for job in manners)
+    assert all(shared_pulls.join(job).mine for job in manners)
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "gone", "cancelled"])
-def test_what_is_over_does_not_hold_the_next(records: JobRecords, flights: Flights, state: State) -> None:
+def test_what_is_over_does_not_hold_the_next(records: JobRecords, shared_pulls: SharedPulls, state: State) -> None:
     first = Copy.of_pull(IMAGE, "first")
-    flights.board(first)
+    shared_pulls.join(first)
     records.add(first)
-    assert not flights.board(Copy.of_pull(IMAGE, "again")).mine
+    assert not shared_pulls.join(Copy.of_pull(IMAGE, "again")).mine
     records.change(first.id, {"state": state})
-    assert flights.board(Copy.of_pull(IMAGE, "next")).mine
+    assert shared_pulls.join(Copy.of_pull(IMAGE, "next")).mine
 
 
-def test_a_run_that_went_silent_does_not_hold_the_next(records: JobRecords, flights: Flights) -> None:
+def test_a_run_that_went_silent_does_not_hold_the_next(records: JobRecords, shared_pulls: SharedPulls) -> None:
     first = Copy.of_pull(IMAGE, "first")
-    flights.board(first)
+    shared_pulls.join(first)
     records.add(first)
     beat = from_datetime(datetime.now(UTC) - timedelta(minutes=2))
     records.change(first.id, {"state": "running", "heartbeat": beat})
-    assert flights.board(Copy.of_pull(IMAGE, "next")).mine
+    assert shared_pulls.join(Copy.of_pull(IMAGE, "next")).mine
 
 
 def test_records_go_on_behind_any_of_them(records: JobRecords) -> None:
@@ -82,19 +82,19 @@ def test_a_record_takes_the_bytes_of_any_image(records: JobRecords) -> None:
 
 
 def test_whoever_finds_an_old_entry_taken_meanwhile_joins_who_took_it(
-    records: JobRecords, flights: Flights, monkeypatch: pytest.MonkeyPatch
+    records: JobRecords, shared_pulls: SharedPulls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, first, second = (Copy.of_pull(IMAGE, name) for name in ("old", "first", "second"))
-    flights.board(old)
+    shared_pulls.join(old)
     records.add(old)
     records.change(old.id, {"state": "done"})
     write = records.table.swap
 
     def meanwhile(*given: object, **options: object) -> object:
         monkeypatch.undo()
-        assert flights.board(first).mine
+        assert shared_pulls.join(first).mine
         return write(*given, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(records.table, "swap", meanwhile)
-    flight = flights.board(second)
-    assert (flight.mine, flight.job.id) == (False, first.id)
+    shared = shared_pulls.join(second)
+    assert (shared.mine, shared.job.id) == (False, first.id)
