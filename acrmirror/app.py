@@ -15,7 +15,11 @@ from acrmirror.jobs.checking import Checks
 from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.jobs.runner import Manner, Runner
-from acrmirror.mirror import MirrorStore
+from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.proof.audits import Audits
+from acrmirror.proof.ledger import Ledger
+from acrmirror.proof.mending import Pulls as MendingPulls
+from acrmirror.proof.runner import AuditRunner
 from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.retrying import RetryPolicy
 from acrmirror.serve.images import Images
@@ -37,6 +41,7 @@ class App:
     pulls: Pulls
     sweeps: Sweeps
     timer: Timer
+    audits: Audits
     images: Images
     health: HealthChecks
     telemetry: Telemetry
@@ -87,13 +92,26 @@ class App:
             sweep_runner = SweepRunner(
                 settings, registry, store.listing, queue, records, comparisons, policy, telemetry
             )
+            layout = Layout(settings.prefix)
+            ledger = Ledger(store.container, layout, records.table)
+            audit_runner = AuditRunner(
+                settings.registry,
+                store.container,
+                layout,
+                ledger,
+                MendingPulls(queue, records),
+                queue,
+                policy,
+                telemetry,
+            )
             sweeps = Sweeps(settings.registry, queue, records)
             return cls(
                 intake=Intake(settings, queue, records, refusals, telemetry),
-                dispatch=Dispatch(runner, sweep_runner, Burial(records, claims, telemetry)),
+                dispatch=Dispatch(runner, sweep_runner, audit_runner, Burial(records, claims, telemetry)),
                 pulls=Pulls(settings, registry, queue, records),
                 sweeps=sweeps,
                 timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
+                audits=Audits(ledger, queue),
                 images=Images(settings, store),
                 health=HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours),
                 telemetry=telemetry,

@@ -3,16 +3,18 @@
 from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
+from acrmirror.proof.runner import AuditRunner
 from acrmirror.sync.runner import SweepRunner
-from acrmirror.work import Copy, Deletion, Sweep, Task, read_task
+from acrmirror.work import Audit, Copy, Deletion, Sweep, Task, read_task
 
 
 class Dispatch:
     """Reads each message once, and hands the job or the sweep on. Thread-safe."""
 
-    def __init__(self, runner: Runner, sweeps: SweepRunner, burial: Burial) -> None:
+    def __init__(self, runner: Runner, sweeps: SweepRunner, audits: AuditRunner, burial: Burial) -> None:
         self._runner = runner
         self._sweeps = sweeps
+        self._audits = audits
         self._burial = burial
 
     def run(self, message: str, deliveries: int) -> None:
@@ -26,6 +28,8 @@ class Dispatch:
                 self._runner.run(task, deliveries)
             case Sweep():
                 self._sweeps.run(task, deliveries)
+            case Audit():
+                self._audits.run(task)
 
     def bury(self, message: str) -> None:
         """Takes a message of a poison queue into its record. Raises where that can't be written: then the platform
@@ -35,8 +39,10 @@ class Dispatch:
                 self._burial.bury(task)
             case Sweep():
                 self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
+            case Audit():
+                self._audits.bury(task, Crashed("audit the mirror", DIED, f"{LOOK}."))
 
-    def _read(self, message: str) -> Task | None:
+    def _read(self, message: str) -> Task | Audit | None:
         """None for what is no job, which is in a record then."""
         try:
             return read_task(message)

@@ -35,6 +35,7 @@ The classes of this file; other rooms add a few for what only they can meet:
             DeadJobs
             RefusedEvents
             NotCompared
+            NotProven
             WrongState
             Crashed
         Cancelled
@@ -230,6 +231,12 @@ class NotCompared(Permanent):
     """The last complete comparison of everything is too long ago."""
 
     code = "comparison-late"
+
+
+class NotProven(Permanent):
+    """The last audit found something that it could not mend or read, or is too long ago."""
+
+    code = "not-proven"
 
 
 class WrongState(Permanent):

@@ -7,6 +7,7 @@ from pathlib import Path
 from acrmirror.errors import StorageMissing
 from acrmirror.storage import Depth, Queue, TokenCredential
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work.audit import Audit
 from acrmirror.work.sweep import Sweep
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ class JobQueue:
     def send_sweep(self, sweep: Sweep, delay: float = 0, *, onward: bool = False) -> None:
         """As `send`."""
         self._send(BACKFILL_QUEUE, "a pull of many", sweep.to_json(), delay, onward)
+
+    def send_audit(self, audit: Audit, delay: float = 0, *, onward: bool = False) -> None:
+        """As `send`: the next slice of an audit."""
+        self._send(BACKFILL_QUEUE, "an audit", audit.to_json(), delay, onward)
 
     def _send(self, queue: str, what: str, text: str, delay: float, onward: bool) -> None:
         try:

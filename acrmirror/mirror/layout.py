@@ -1,7 +1,8 @@
 """Where everything lies in the mirror's container.
 
 The tree under `docker/registry/v2` is CNCF Distribution's storage layout (distribution, `registry/storage/paths.go`),
-so that a stock `registry:3` with its azure driver serves it. `history/` is the mirror's own log beside that tree.
+so that a stock `registry:3` with its azure driver serves it. `history/` is the mirror's own log beside that tree,
+`audits/` what audits of it found.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ from acrmirror.reference import Digest
 
 ROOT = "docker/registry/v2"
 REPOSITORIES = f"{ROOT}/repositories"
+BLOBS = f"{ROOT}/blobs"
 HISTORY = "history"
+AUDITS = "audits"
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -82,6 +85,18 @@ class Layout:
     def digest_history(self, repository: str, digest: Digest) -> str:
         """The folder of the observations that name no tag: pushes by digest, and deletions."""
         return f"{self.digest_histories(repository)}/{digest.algorithm}-{digest.encoded}"
+
+    def audit_progress(self, identity: str = "") -> str:
+        """How far an audit is; of no id, the folder of all."""
+        return self._audits("_progress", identity)
+
+    def audit_report(self, identity: str = "") -> str:
+        """What an audit found, written once; of no id, the folder of all."""
+        return self._audits("_reports", identity)
+
+    def _audits(self, folder: str, identity: str) -> str:
+        name = self.name("")
+        return f"{AUDITS}/{name}/{folder}/{identity}" if name else f"{AUDITS}/{folder}/{identity}"
 
 
 def linked_digest(path: str) -> Digest | None:

@@ -53,11 +53,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A blob in a listing. `metadata` is empty unless it was requested."""
+    """A blob in a listing; `size` in bytes. `metadata` is empty unless it was requested."""
 
     name: str
     modified: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,7 @@ def _head(properties: Any) -> Head:
 
 
 def _item(item: Any) -> Item:
-    return Item(str(item.name), item.last_modified, item.metadata or {})
+    return Item(str(item.name), item.last_modified, item.metadata or {}, int(item.size or 0))
 
 
 def _written(answer: Any) -> Written:

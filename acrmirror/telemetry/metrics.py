@@ -17,6 +17,10 @@ class JobMetrics:
         self._age = meter.create_histogram(
             "acrmirror.comparison.age", "s", "Since everything was compared with the registry"
         )
+        self._audit_age = meter.create_histogram("acrmirror.audit.age", "s", "Since the mirror was audited")
+        self._audit_left = meter.create_histogram(
+            "acrmirror.audit.left", "{fault}", "Faults that the last audit did not mend"
+        )
         self._lag = meter.create_histogram("acrmirror.push.lag", "s", "From a push until its image is in the mirror")
         self._jobs = meter.create_counter("acrmirror.jobs", "{job}", "Jobs that came to an end")
         self._lost = meter.create_counter("acrmirror.push.lost", "{push}", "Pushes that ended without their digest")
@@ -48,6 +52,12 @@ class JobMetrics:
         """How old the last complete comparison is, in seconds: told at each tick of the timer, and as one ends. A
         histogram, since only of these the exporter tells the highest value."""
         self._age.record(max(0.0, age))
+
+    def audited(self, age: float, left: int) -> None:
+        """How old the newest report of an audit is, in seconds, and how many faults it has that were not mended: told
+        at each tick of the timer, and as an audit ends. Histograms, as for `compared`."""
+        self._audit_age.record(max(0.0, age))
+        self._audit_left.record(left)
 
     def run_ended(self, record: RecordFields) -> None:
         """Counts one run by what it wrote into its job's record: `kind`, `state` and whatever else there is of

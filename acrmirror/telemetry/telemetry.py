@@ -66,6 +66,10 @@ class Telemetry:
         """See `JobMetrics.compared`."""
         self._count("the age of a comparison", lambda metrics: metrics.compared(age))
 
+    def audited(self, age: float, left: int) -> None:
+        """See `JobMetrics.audited`."""
+        self._count("the age of an audit", lambda metrics: metrics.audited(age, left))
+
     def _count(self, what: str, count: "Callable[[JobMetrics], None]") -> None:
         try:
             metrics = self._opened()

@@ -1,5 +1,6 @@
-"""What is requested, typed: copies, deletions, sweeps, as they are in queues and records."""
+"""What is requested, typed: copies, deletions, sweeps, audits, as they are in queues and records."""
 
+from acrmirror.work.audit import Audit
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
 from acrmirror.work.ids import JobId
@@ -15,6 +16,7 @@ __all__ = [
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",
+    "Audit",
     "Copy",
     "Deletion",
     "Job",

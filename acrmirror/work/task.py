@@ -4,6 +4,7 @@ import json
 
 from acrmirror.errors import Malformed
 from acrmirror.reference import shown
+from acrmirror.work.audit import Audit
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
 from acrmirror.work.sweep import Sweep
@@ -13,7 +14,7 @@ Job = Copy | Deletion
 Task = Job | Sweep
 
 
-def read_task(message: str) -> Task:
+def read_task(message: str) -> Task | Audit:
     """Raises Malformed (InvalidReference among it) for what no `to_json` wrote."""
     try:
         fields = json.loads(message)
@@ -24,6 +25,8 @@ def read_task(message: str) -> Task:
                 return Sweep.of_fields(fields)
             case "deletion":
                 return Deletion.of_fields(fields)
+            case "audit":
+                return Audit.of_fields(fields)
         return Copy.of_fields(fields)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Malformed(
