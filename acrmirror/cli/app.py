@@ -39,6 +39,7 @@ from acrmirror.cli.output import (
     print_table,
     safe,
 )
+from acrmirror.cli.pointing import mirror_config
 from acrmirror.cli.settings import Connection
 from acrmirror.errors import MirrorError
 
@@ -229,6 +230,7 @@ def inspect(context: typer.Context, image: Image, at: At = None, output: OutputO
 
 
 app.command()(history)
+app.command("mirror-config")(mirror_config)
 
 
 @app.command("export")
