@@ -10,6 +10,7 @@ from acrmirror.cli import exits
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
+from acrmirror.cli.group import Commands
 from acrmirror.cli.history import history
 from acrmirror.cli.options import (
     CONFIG,
@@ -45,6 +46,7 @@ from acrmirror.errors import MirrorError
 
 app = typer.Typer(
     name="acrmirror",
+    cls=Commands,
     help="Asks a mirror of a container registry for images, follows them, and takes them out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

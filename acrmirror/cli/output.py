@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
+from rich.errors import MarkupError
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from acrmirror.errors import MirrorError
 
@@ -25,11 +27,19 @@ def safe(text: object) -> str:
 
 
 class _Terminal(Console):
-    """Whatever is printed, no character of it but a line's end does anything to a terminal."""
+    """Whatever is printed, no character of it but a line's end does anything to a terminal, and what is no markup of
+    ours is text."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         lines = ["\n".join(map(visible, it.split("\n"))) if isinstance(it, str) else it for it in objects]
-        super().print(*lines, **options)
+        super().print(*map(_marked_up, lines), **options)
+
+
+def _marked_up(printed: Any) -> Any:
+    try:
+        return Text.from_markup(printed, emoji=False) if isinstance(printed, str) else printed
+    except MarkupError:
+        return Text(printed)
 
 
 console = _Terminal(emoji=False)
@@ -85,6 +95,7 @@ def in_bytes(size: int) -> str:
 
 
 def at_second(moment: str | None) -> str:
+    """Cells of tables are cleaned there; in a sentence it is `safe` that does it."""
     return f"{moment[:19]}Z" if moment else ""
 
 
@@ -110,7 +121,7 @@ def print_queues(health: dict[str, Any]) -> None:
         waits = f", the next one for {health[oldest]:.0f} s" if health.get(oldest) is not None else ""
         console.print(f"{health[messages]} messages in {what}{waits}{more}", soft_wrap=True)
     if health.get("compared"):
-        console.print(f"everything was compared at {at_second(health['compared'])}", soft_wrap=True)
+        console.print(f"everything was compared at {safe(at_second(health['compared']))}", soft_wrap=True)
 
 
 JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")
@@ -145,10 +156,10 @@ def print_job(pull: dict[str, Any]) -> None:
     if pull["tagged_digest"] or pull["mirrored_digest"]:
         console.print(f"  {safe(pull['tagged_digest'] or pull['mirrored_digest'])}", soft_wrap=True)
     if pull["state"] == "interrupted":
-        by = f" by {at_second(pull['next_attempt'])}" if pull["next_attempt"] else ""
+        by = f" by {safe(at_second(pull['next_attempt']))}" if pull["next_attempt"] else ""
         console.print(f"  its worker was lost: it runs again{by}; or retry it now", soft_wrap=True)
     elif pull["next_attempt"]:
-        console.print(f"  next attempt at {at_second(pull['next_attempt'])}", soft_wrap=True)
+        console.print(f"  next attempt at {safe(at_second(pull['next_attempt']))}", soft_wrap=True)
     for note in pull["notes"]:
         console.print(f"  {safe(note)}", soft_wrap=True)
     error = pull["error"]

@@ -35,8 +35,7 @@ class Client:
     """
 
     def __init__(self, url: str, key: str | None, *, ca: Path | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
+        if not _is_url(url):
             raise Misconfigured(
                 f"use the URL {url}", "it is no http or https URL", "Give the function app's, such as https://….net."
             )
@@ -207,6 +206,15 @@ def read_up_to(answer: urllib3.BaseHTTPResponse, most: int, seconds: float) -> b
     finally:
         if len(body) >= most or not answer.closed:
             answer.close()
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        urllib3.util.parse_url(text)
+        return parts.scheme in ("http", "https") and parts.port != 0 and bool(parts.hostname) and not parts.query
+    except (ValueError, urllib3.exceptions.LocationParseError):
+        return False
 
 
 def _unreached(asked: str, error: Exception, remedy: str) -> Misconfigured | Unavailable:

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.browser
 HOSTILE = '<img src=x onerror="window.taken=1"><script>window.taken=1</script>\'"${1}'
 
 
+ACTING = "a\x1b[2Jb\u202ec\u2066d\x07\n\te"
+"""What does something to who reads it, without being seen."""
+
+
 def untouched(page: Page) -> None:
     """The text is shown as text."""
     assert page.locator("img, iframe, main script").count() == 0
@@ -28,11 +32,12 @@ def test_a_record_and_a_manifest_that_are_hostile_are_shown_as_they_are(
 ) -> None:
     repository = f"safety/{uuid.uuid4().hex[:12]}"
     image = oci_image(repository)
-    mirror.push(repository, together(image, sbom(HOSTILE, image.root)))
+    mirror.push(repository, together(image, sbom(HOSTILE, image.root), sbom(ACTING, image.root)))
     job = call("POST", "pulls", {"image": repository, "wait": 30}).json
     status.go(f"#/image/{repository}:latest")
-    annotation = status.page.get_by_role("table", name=re.compile("What refers to")).get_by_role("row").last
-    expect(annotation).to_contain_text(HOSTILE)
+    referrers = status.page.get_by_role("table", name=re.compile("What refers to"))
+    expect(referrers).to_contain_text(HOSTILE)
+    expect(referrers).to_contain_text("a\ufffd[2Jb\ufffdc\ufffdd\ufffd\ufffd\ufffde")
     untouched(status.page)
     mirror.records.change(
         job["id"],

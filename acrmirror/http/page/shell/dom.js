@@ -8,7 +8,7 @@ export function h(name, attributes = {}, ...children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else element.setAttribute(key, value === true ? "" : value);
+    else element.setAttribute(key, value === true ? "" : key === "title" ? visible(String(value)) : value);
   }
   element.append(...given(children));
   return element;
@@ -73,4 +73,14 @@ export function patch(element, fresh) {
   old.slice(wanted.length).forEach((it) => it.remove());
 }
 
-const given = (children) => children.flat(Infinity).filter((it) => it !== null && it !== undefined && it !== false);
+/** What can't be seen, and acts: control characters, what turns the direction of writing, lines' ends that are none of
+ * ours; and halves of characters. The command line shows them in the same way. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu;
+
+const visible = (text) => text.replace(UNSEEN, "\ufffd");
+
+const given = (children) =>
+  children
+    .flat(Infinity)
+    .filter((it) => it !== null && it !== undefined && it !== false)
+    .map((it) => (typeof it === "string" ? visible(it) : it));
