@@ -137,6 +137,21 @@ def check_tag(text: str) -> str:
     return text
 
 
+def host_of(repository: str) -> str | None:
+    """The first part of a repository's name, where docker would read it as the host of a registry."""
+    head, slash, _ = repository.partition("/")
+    return head if slash and _HOST.fullmatch(head) else None
+
+
+def another_registry(text: str, host: str, registry: str | None) -> Refused:
+    """What somebody is told who named another registry."""
+    return Refused(
+        f"parse reference {shown(text)}",
+        f"it names the registry {shown(host)}, and this mirror serves {registry or 'none by name'}",
+        "Leave the host out, or name the registry of this mirror.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A repository with a tag, a digest, or both. With both, the digest says what, and the tag where it was seen."""
@@ -158,19 +173,16 @@ class Reference:
     def parse(cls, text: str, registry: str | None = None, limit: int = REPOSITORY_LIMIT) -> Self:
         """`team/app:1.2`, `team/app@sha256:…` or both, with or without `registry` before it; no tag means `latest`.
 
-        As docker reads it, a first part with a dot or a colon, or `localhost`, is a host: any other than `registry` is
-        Refused. A repository whose own first part looks like that has to be written with the registry's host.
+        A first part that docker would read as a host (it has a dot, or is `localhost`) is one of the repository's name,
+        unless it is `registry`: registries have repositories named `docker.io/library/nginx`. Refused is a host that no
+        repository's name can begin with: one with a port, or with capital letters.
         """
         rest = text
         head, slash, tail = text.partition("/")
-        if slash and _HOST.fullmatch(head):
-            if registry is None or head.lower() != registry.lower():
-                raise Refused(
-                    f"parse reference {shown(text)}",
-                    f"it names the registry {shown(head)}, and this mirror serves {registry or 'none by name'}",
-                    "Leave the host out, or name the registry of this mirror.",
-                )
+        if slash and registry is not None and head.lower() == registry.lower():
             rest = tail
+        elif slash and _HOST.fullmatch(head) and not _REPOSITORY.fullmatch(head):
+            raise another_registry(text, head, registry)
         rest, at, digest = rest.partition("@")
         last_part = rest.rpartition("/")[2]
         tag: str | None = None

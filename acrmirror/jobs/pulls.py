@@ -9,12 +9,12 @@ from itertools import islice
 from typing import cast, get_args
 from uuid import uuid4
 
-from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotHere, RegistryDenied, WrongState
+from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotFound, NotHere, RegistryDenied, WrongState
 from acrmirror.jobs import JobQueue, JobRecords, SharedPulls
 from acrmirror.jobs.records import AGAIN, error_fields, first_record
 from acrmirror.moments import from_datetime, nine_digits
 from acrmirror.platforms import parse_platform
-from acrmirror.reference import Digest, Reference, shown
+from acrmirror.reference import Digest, Reference, another_registry, host_of, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 from acrmirror.work import FINAL_STATES, Copy, Deletion, Job, Record, RecordFields
@@ -53,11 +53,17 @@ class Pulls:
         """The job that copies an image: a new one, or the one that is under way for the same already.
 
         The registry is asked first: NotFound, RegistryDenied and Throttled come at once, and so does InvalidReference
-        or Refused for what no registry needs to be asked about.
+        or Refused for what no registry needs to be asked about. Refused, too, is what it does not have and what docker
+        would read as another registry's.
         """
         reference = Reference.parse(image, self._settings.registry, self._settings.repository_limit)
         wanted = tuple(sorted({str(parse_platform(text)) for text in platforms}))
-        self._check_there(reference)
+        try:
+            self._check_there(reference)
+        except NotFound as error:
+            if (host := host_of(reference.repository)) is None:
+                raise
+            raise another_registry(image, host, f"{self._settings.registry}, which has no such image") from error
         job = Copy.of_pull(reference, uuid4().hex, force=force, platforms=wanted)
         shared = self._shared_pulls.join(job)
         record = shared.record

@@ -13,7 +13,7 @@ from acrmirror.mirror.listing import TagPage
 from acrmirror.moments import Moment
 from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, normal
-from acrmirror.reference import Digest, Reference
+from acrmirror.reference import Digest, Reference, host_of, shown
 from acrmirror.serve.past import Past
 from acrmirror.settings import Settings
 from acrmirror.storage import SignedUrl
@@ -260,4 +260,6 @@ class Images:
 
 
 def _not_here(name: str, why: str = "it is missing there") -> NotHere:
+    if (host := host_of(name)) is not None:
+        why = f"{why}; {shown(host)} was read as a part of its name, and the mirror is of one registry"
     return NotHere(f"look for {name} in the mirror", why, "Pull it: POST /api/pulls.")

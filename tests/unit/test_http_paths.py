@@ -65,6 +65,11 @@ def test_what_no_name_allows_is_refused(path: str) -> None:
         read(path)
 
 
-def test_another_registrys_host_is_refused() -> None:
+def test_a_host_that_no_repository_begins_with_is_refused() -> None:
     with pytest.raises(Refused):
-        read("example.org/team/app:1")
+        read("example.org:443/team/app:1")
+
+
+@pytest.mark.parametrize("path", ["docker.io/library/nginx:1", "demo.azurecr.io/docker.io/library/nginx:1"])
+def test_a_repository_may_begin_like_a_host(path: str) -> None:
+    assert read(path) == ("docker.io/library/nginx", "docker.io/library/nginx:1", False)

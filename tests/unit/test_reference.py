@@ -157,8 +157,17 @@ def test_a_registry_with_a_port_is_recognised() -> None:
         Reference.parse("localhost:5001/app:1", registry="localhost:5000")
 
 
-@pytest.mark.parametrize("text", ["docker.io/library/x:1", "evil.azurecr.io/app", "localhost/app", "10.0.0.1/app"])
-def test_another_registry_is_refused(text: str) -> None:
+@pytest.mark.parametrize("name", ["docker.io/library/nginx", "ghcr.io/a/b", "localhost/app", "10.0.0.1/app", "a.b/c"])
+@pytest.mark.parametrize("ending", ["", ":1", f"@{SHA256}", f":1@{SHA256}"])
+def test_a_name_that_begins_like_a_host_is_a_repository(name: str, ending: str) -> None:
+    """Registries have such repositories: copies of others' images, under the name that they have there."""
+    reference = Reference.parse(f"{name}{ending}", registry="demo.azurecr.io")
+    assert reference.repository == name
+    assert Reference.parse(f"demo.azurecr.io/{name}{ending}", registry="demo.azurecr.io") == reference
+
+
+@pytest.mark.parametrize("text", ["localhost:5001/app:1", "docker.io:443/x:1", "Docker.io/x", "[::1]:5000/app"])
+def test_a_host_that_no_repository_begins_with_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="registry"):
         Reference.parse(text, registry="demo.azurecr.io")
     with pytest.raises(Refused):
@@ -213,4 +222,4 @@ def test_parsing_undoes_writing(repository: str, tag: str | None, digest: Digest
 )
 def test_another_registry_is_told_with_the_one_that_this_is(registry: str | None, serves: str) -> None:
     with pytest.raises(Refused, match=f"other.azurecr.io.*{serves}"):
-        Reference.parse("other.azurecr.io/team/app", registry)
+        Reference.parse("other.azurecr.io:443/team/app", registry)
