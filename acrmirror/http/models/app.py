@@ -9,6 +9,7 @@ from acrmirror.health import Health
 from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
 from acrmirror.moments import from_datetime
+from acrmirror.version import VERSION
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
 
@@ -33,6 +34,7 @@ class RefusedEvent(Model):
 
 class HealthReport(Model):
     ok: bool
+    version: Annotated[str, Field(description="Of the app.")]
     checks: list[CheckResult]
     queue_messages: Annotated[
         int | None, Field(description="About how many pushes and pulls of one image are queued, waiting or running.")
@@ -57,6 +59,7 @@ class HealthReport(Model):
     def of(cls, health: Health) -> Self:
         return cls(
             ok=health.ok,
+            version=VERSION,
             checks=[
                 CheckResult(
                     name=it.name, ok=it.error is None, error=ErrorDetails.of(it.error) if it.error is not None else None
@@ -77,3 +80,4 @@ class Live(Model):
     """It runs; more is for those with a key."""
 
     live: Literal[True] = True
+    version: Annotated[str, Field(description="Of the app.")] = VERSION
