@@ -71,6 +71,10 @@ class RegistryControl:
         """{client id: {"repositories": [pattern], "actions": [action], "catalog": bool}}; others may do all."""
         self._ask("grants", "PUT", dict(grants))
 
+    def set_soft_delete(self, on: bool) -> None:
+        """Whether manifests that are deleted from now on are held back: their digests can't be pushed again."""
+        self._ask("soft-delete", "PUT", on)
+
     def subscribe(self, endpoint: str, schema: str = "eventgrid", **options: object) -> None:
         """Where events go from now on. In Event Grid's own schema the endpoint has to pass the handshake first; the
         Functions extension has none for CloudEvents, and the deployment's kind of subscription asks for none."""

@@ -144,7 +144,8 @@ class BlobTarget(Protocol):
         the content is right and the descriptor's size is wrong."""
 
     def stored(self, descriptor: Descriptor) -> Stored | None:
-        """What is at the digest, as long as the descriptor says, to be hashed by the caller; None if nothing is."""
+        """What is at the digest, as long as the descriptor says, to be hashed by the caller; None if nothing is, or
+        where the target has hashed it itself."""
 
     def linked(self, repository: str, digest: Digest) -> bool:
         """Whether this repository has its own link to the blob."""
@@ -218,12 +219,16 @@ class HistoryTarget(Protocol):
         """Writes an observation down, once. Raises UnkeptName for a tag whose name storage would change."""
 
 
-class ReferrerLists(Protocol):
-    """The lists under referrers tags (rules R1 to R4). None ever shrinks."""
+class ListedReferrers(Protocol):
+    """What makes referrers findable from their subjects."""
 
     def add(self, repository: str, subject: Digest, referrers: Iterable[Descriptor], at: Moment) -> bool:
-        """Adds manifests of the mirror to their subject's list. False where that tag is something else, which is left
-        alone (rule R1)."""
+        """Adds manifests that were written to their subject's list. False where that tag is something else, which is
+        left alone (rule R1)."""
+
+
+class ReferrerLists(ListedReferrers, Protocol):
+    """The mirror's lists under referrers tags (rules R1 to R4). None ever shrinks."""
 
     def keep_tag(self, repository: str, tag: str, at: Moment) -> Digest | None:
         """The list under a referrers tag that the registry does not have, rebuilt if need be; None if there is none."""
@@ -246,12 +251,14 @@ class ContentTarget(Protocol):
     @property
     def manifests(self) -> ManifestTarget: ...
     @property
-    def referrers(self) -> ReferrerLists: ...
+    def referrers(self) -> ListedReferrers: ...
 
 
 class Target(ContentTarget, Protocol):
     """A mirror."""
 
+    @property
+    def referrers(self) -> ReferrerLists: ...
     @property
     def tags(self) -> TagTarget: ...
     @property

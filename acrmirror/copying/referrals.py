@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from acrmirror.copying.ports import ReferrerLists
+from acrmirror.copying.ports import ListedReferrers
 from acrmirror.errors import MirrorError
 from acrmirror.moments import Moment
 from acrmirror.oci import MAX_MANIFEST_SIZE, Descriptor, Manifest
@@ -40,7 +40,7 @@ class Referrals:
         """Whether they are as much as one list can hold: then they are written, so that memory stays bounded."""
         return self._weight > MAX_MANIFEST_SIZE
 
-    def write(self, lists: ReferrerLists, repository: str, at: Moment, note: Callable[[str], object]) -> None:
+    def write(self, lists: ListedReferrers, repository: str, at: Moment, note: Callable[[str], object]) -> None:
         """Adds them to their subjects' lists, and forgets them; notes what a tag of another kind keeps off a list. One
         list's failure does not keep the others from being written, and is raised in the end."""
         found, self._found, self._weight = self._found, {}, 0

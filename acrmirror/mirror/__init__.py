@@ -2,7 +2,8 @@
 
 from acrmirror.mirror.ingest import Ingest
 from acrmirror.mirror.layout import Layout
+from acrmirror.mirror.source import MirrorSource
 from acrmirror.mirror.store import MirrorStore
 from acrmirror.mirror.tags import TagState
 
-__all__ = ["Ingest", "Layout", "MirrorStore", "TagState"]
+__all__ = ["Ingest", "Layout", "MirrorSource", "MirrorStore", "TagState"]

@@ -45,6 +45,11 @@ class Blobs:
             return None
         return StoredBlob(self._container, name, descriptor, head.etag)
 
+    def length(self, digest: Digest) -> int | None:
+        """Of what is at the digest, in bytes; None if nothing is."""
+        head = self._container.head(self._layout.blob_data(digest), f"look for blob {digest}")
+        return head.size if head is not None else None
+
     def put(self, raw: bytes, digest: Digest, *, anew: bool = False) -> None:
         """Writes a blob of at most one block, unless it is in the mirror; with `anew`, unless what is there hashes to
         its digest."""

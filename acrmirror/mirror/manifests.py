@@ -65,6 +65,9 @@ class Manifests:
     def read(self, repository: str, descriptor: Descriptor) -> Manifest:
         """A manifest of the mirror, parsed. Raises Damaged, DigestMismatch or Malformed (TooLarge among it) where its
         bytes are missing or wrong."""
+        return parse_manifest(self.raw(repository, descriptor), descriptor.media_type, descriptor.digest)
+
+    def raw(self, repository: str, descriptor: Descriptor) -> bytes:
+        """A manifest's bytes, which are not hashed here. Raises Damaged or TooLarge."""
         asked = f"read {repository}@{descriptor.digest} from the mirror"
-        raw = self._blobs.read(descriptor.digest, MAX_MANIFEST_SIZE, asked)
-        return parse_manifest(raw, descriptor.media_type, descriptor.digest)
+        return self._blobs.read(descriptor.digest, MAX_MANIFEST_SIZE, asked)

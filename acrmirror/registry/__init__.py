@@ -1,4 +1,4 @@
-"""The source: reads an Azure Container Registry, over its SDK and the storage that it redirects to."""
+"""Reads an Azure Container Registry, over its SDK and the storage that it redirects to, and pushes to one."""
 
 from acrmirror.registry.blob_reader import BlobReader
 from acrmirror.registry.limits import Limits
@@ -6,10 +6,12 @@ from acrmirror.registry.policy import OnRequest
 from acrmirror.registry.redirects import Redirects
 from acrmirror.registry.registry import Registry
 from acrmirror.registry.session import Session
+from acrmirror.registry.target import Elsewhere, RegistryTarget
 from acrmirror.registry.values import ListedManifest, ListedTag, ManifestBytes, Resolved
 
 __all__ = [
     "BlobReader",
+    "Elsewhere",
     "Limits",
     "ListedManifest",
     "ListedTag",
@@ -17,6 +19,7 @@ __all__ = [
     "OnRequest",
     "Redirects",
     "Registry",
+    "RegistryTarget",
     "Resolved",
     "Session",
 ]

@@ -29,9 +29,11 @@ _SECRETS = re.compile(r"eyJ[\w.-]{8,}|(?<=sig=)[^&\s\"'<>]+|(?<=Bearer )\S+")
 """None of the three can fail at its end, so that a text is read once, however long it is."""
 
 _GIVE_A_ROLE = (
-    "Give the function's identity AcrPull, or Container Registry Repository {role} if the registry uses ABAC, and let "
+    "Give the function's identity {plain}, or Container Registry Repository {role} if the registry uses ABAC, and let "
     "its network through; role assignments take minutes to arrive."
 )
+_PLAIN_ROLES = {"Writer": "AcrPush"}
+"""Of a registry without ABAC, where that is not AcrPull."""
 
 
 class Headers(Protocol):
@@ -55,7 +57,7 @@ def refusal(asked: str, status: int, headers: Headers, body: bytes = b"", role: 
             "Soon after a push it may not have reached this replica, or be in quarantine; later it is gone there.",
         )
     if status in (401, 403):
-        return Denied(asked, answered, _GIVE_A_ROLE.format(role=role))
+        return Denied(asked, answered, _GIVE_A_ROLE.format(plain=_PLAIN_ROLES.get(role, "AcrPull"), role=role))
     if status == 429:
         return Throttled(
             asked, answered, "Its limit will pass by itself; a larger tier raises it.", retry_after(headers)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy
@@ -18,7 +18,8 @@ from acrmirror.registry.failures import refusal
 from acrmirror.registry.tokens import Tokens
 
 OnRequest = Callable[[str, int], None]
-"""Told of every answer but 401, by kind (manifest, blob, referrers, tags, catalog, metadata or other) and status."""
+"""Told of every answer but 401, by kind (manifest, blob, upload, referrers, tags, catalog, metadata or other) and
+status."""
 
 
 def counting(on_request: OnRequest | None) -> dict[str, Any]:
@@ -27,6 +28,8 @@ def counting(on_request: OnRequest | None) -> dict[str, Any]:
 
 
 _CONTENT = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers|tags)/[^/]+")
+_UPLOAD = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/[^/]*")
+_PULL_SCOPE = re.compile(r'scope="repository:([^":]+):pull"')
 _METADATA = re.compile(r"/acr/v1/(?P<name>.+?)(?:/_(?:manifests|tags)(?:/.*)?)?")
 
 
@@ -38,14 +41,20 @@ class Asked:
     key: str
 
     @classmethod
-    def of(cls, path: str) -> "Asked":
+    def of(cls, path: str, query: str = "", *, pushes: bool = False) -> "Asked":
+        """With `pushes` content is asked for with a token that pushes, too; to mount a blob takes one for both
+        repositories."""
         plain = unquote(path)
+        token = "push" if pushes else "pull"
+        if upload := _UPLOAD.fullmatch(plain):
+            mounted = parse_qs(query).get("from")
+            return cls("upload", f"push {upload['name']}" + (f" from {mounted[0]}" if mounted else ""))
         if plain in ("/acr/v1/_catalog", "/v2/_catalog"):
             return cls("catalog", "catalog")
         if content := _CONTENT.fullmatch(plain):
             return cls(
                 content["kind"].removesuffix("s") if content["kind"] in ("manifests", "blobs") else content["kind"],
-                f"pull {content['name']}",
+                f"{token} {content['name']}",
             )
         if metadata := _METADATA.fullmatch(plain):
             return cls("metadata", f"metadata {metadata['name']}")
@@ -60,10 +69,11 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
     what `counting` gives.
     """
 
-    def __init__(self, registry: str, tokens: Tokens) -> None:
+    def __init__(self, registry: str, tokens: Tokens, pushes: bool = False) -> None:
         super().__init__()
         self._registry = registry
         self._tokens = tokens
+        self._pushes = pushes
 
     def send(self, request: PipelineRequest[HttpRequest]) -> PipelineResponse[HttpRequest, HttpResponse]:
         # Options are for one attempt, the context is kept for the next ones.
@@ -73,20 +83,21 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         url = urlsplit(request.http_request.url)
         path = url.path.replace("%2F", "/").replace("%3A", ":")
         name = f"{request.http_request.method} {url.netloc}{path}"
+        reads = request.http_request.method in ("GET", "HEAD")
         if url.scheme != "https" or url.netloc.lower() != self._registry:
             raise Refused(
-                f"follow {self._registry} to its next page",
+                f"follow {self._registry} to {'its next page' if reads else 'where an upload goes on'}",
                 f"it points to {shown(f'{url.scheme}://{url.netloc}')}",
                 "Nothing was sent there. Check what answers as this registry.",
             )
-        asked = Asked.of(url.path)
+        asked = Asked.of(url.path, url.query, pushes=self._pushes)
         response = self._authenticated(request, asked)
         answer = response.http_response
         on_request: OnRequest | None = context.get("on_request")
         if answer.status_code != 401 and on_request is not None:
             on_request(asked.kind, answer.status_code)
         if answer.status_code >= 400 or (answer.status_code >= 300 and asked.kind != "blob"):
-            role = "Catalog Lister" if asked.kind == "catalog" else "Reader"
+            role = "Catalog Lister" if asked.kind == "catalog" else "Writer" if self._pushes else "Reader"
             raise refusal(name, answer.status_code, answer.headers, _body(answer), role)
         if not context.options.get("stream"):
             # The SDK's own policies parse it next.
@@ -105,6 +116,9 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
         if response.http_response.status_code != 401:
             return response
         challenge = response.http_response.headers.get("WWW-Authenticate")
+        if self._pushes and challenge is not None:
+            # One token for a repository, whatever of it was asked for first.
+            challenge = _PULL_SCOPE.sub(r'scope="repository:\1:pull,push"', challenge)
         token = self._tokens.renew(asked.key, challenge, token)
         request.http_request.headers["Authorization"] = f"Bearer {token}"
         return self.next.send(request)

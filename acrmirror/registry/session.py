@@ -1,8 +1,9 @@
 """The one way to a registry, and to the storage that it redirects to."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import MappingProxyType, TracebackType
+from typing import Any, Self, cast
 from urllib.parse import urljoin, urlsplit
 
 from azure.containerregistry import ContainerRegistryClient
@@ -48,7 +49,8 @@ class Session:
     they read by `limits` (rule S5).
 
     `credential` gets the tokens, for `audience`; it is None for a registry that anyone may pull from. No redirect is
-    followed but a blob's, to a host that `redirects` allow, and no token goes there (rule S1).
+    followed but a blob's, to a host that `redirects` allow, and no token goes there (rule S1). With `pushes` the tokens
+    are for pushing, too.
     """
 
     def __init__(
@@ -59,9 +61,12 @@ class Session:
         redirects: Redirects,
         trust: Path | None = None,
         limits: Limits | None = None,
+        *,
+        pushes: bool = False,
     ) -> None:
         self.host = host
         self.limits = limits or Limits()
+        self._pushes = pushes
         within = min(READ_TIMEOUT, self.limits.patience)
         self.connections = Connections(tls_context(trust, within))
         self._redirects = redirects
@@ -73,7 +78,9 @@ class Session:
         self._tokens = Tokens(
             host, credential, audience, PipelineClient(self._base, policies=tokenless, transport=self._transport)
         )
-        self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(self._transport, _policies(host, self._tokens))
+        self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
+            self._transport, _policies(host, self._tokens, pushes)
+        )
         self.sdk = ContainerRegistryClient(self._base, None, audience=audience, pipeline=self._pipeline)
 
     def __enter__(self) -> Self:
@@ -93,9 +100,21 @@ class Session:
     def _base(self) -> str:
         return f"https://{self.host}"
 
-    def send(self, method: str, path: str, accept: str, on_request: OnRequest | None) -> HttpResponse:
-        """A request that the SDK has no method for; its answer is read whole. `path` may have a query."""
-        request = HttpRequest(method, urljoin(self._base, path), headers={"Accept": accept})
+    def send(
+        self,
+        method: str,
+        path: str,
+        accept: str,
+        on_request: OnRequest | None,
+        body: bytes | memoryview | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> HttpResponse:
+        """A request that the SDK has no method for; its answer is read whole. `path` may have a query. A body goes out
+        with its Content-Length, and a memoryview without a copy."""
+        # The SDK would send an empty view in chunks. The annotation does not know views, hence the cast.
+        content = None if body is None or not len(body) else cast(bytes, body)
+        sent = {"Accept": accept, **headers}
+        request = HttpRequest(method, urljoin(self._base, path), headers=sent, content=content)
         try:
             # Whether it is streamed is left unsaid, so that the SDK's policy does not parse what the caller will.
             return self._pipeline.run(request, **counting(on_request)).http_response
@@ -130,13 +149,13 @@ class Session:
 
     def _registry_itself(self, repository: str, digest: Digest) -> Origin:
         """For registries that keep their blobs themselves: the same ranges, with the repository's token."""
-        token = self._tokens.remembered(f"pull {repository}")
+        token = self._tokens.remembered(f"{'push' if self._pushes else 'pull'} {repository}")
         host, _, port = self.host.partition(":")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return Origin(host, int(port or 443), f"/v2/{repository}/blobs/{digest}", headers)
 
 
-def _policies(host: str, tokens: Tokens) -> list[Any]:
+def _policies(host: str, tokens: Tokens, pushes: bool) -> list[Any]:
     # All by name, in their order, since releases of the SDK order theirs differently. None of them logs: headers and
     # redirects carry credentials. Ours logs in: the SDK's own would exchange the credential for every request.
     return [
@@ -145,5 +164,5 @@ def _policies(host: str, tokens: Tokens) -> list[Any]:
         RedirectPolicy(permit_redirects=False),
         RetryPolicy(**_RETRIES),
         CustomHookPolicy(),
-        RegistryPolicy(host, tokens),
+        RegistryPolicy(host, tokens, pushes),
     ]

@@ -85,7 +85,7 @@ class Tokens:
             raise Denied(
                 f"log in to {self._registry}",
                 "it answered 401 without asking for a token that pulls",
-                "Check that MIRROR_REGISTRY is an Azure Container Registry's login server.",
+                f"Check that {self._registry} is an Azure Container Registry's login server.",
             )
         with holding(self._renewal):
             current = self.remembered(key)
@@ -151,7 +151,7 @@ class Tokens:
                 raise ValueError(field)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Malformed(
-                asked, f"it answered 200 without a {field}", "Check that MIRROR_REGISTRY is a container registry."
+                asked, f"it answered 200 without a {field}", f"Check that {self._registry} is a container registry."
             ) from None
         return _Token(token, time.monotonic() + max(_lifetime(token) - MARGIN, 0.0))
 

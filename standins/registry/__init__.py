@@ -15,10 +15,11 @@ What is not emulated:
 | geo-replicas, zones, data endpoints by region             | one place; lag by the faults not_found_for_s,            |
 |                                                           | stale_tag_for_s and behind_s                             |
 | limits of calls and of bandwidth by service tier          | none, unless faults ask for them                         |
-| 413 for single uploads of more than about 20 MB           | any size                                                 |
+| 413 for single uploads of more than about 20 MB           | over 20,000,000 bytes; streams and chunks of any size    |
 | roles in Azure, ABAC conditions, repository-scoped tokens | grants, set by the control API                           |
 | locks: deleteEnabled, writeEnabled … false                | kept and reported, not enforced                          |
-| quarantine, scans, retention, soft delete, purge tasks    | none; quarantineState is always Passed                   |
+| quarantine, scans, retention, purge tasks                 | none; quarantineState is always Passed                   |
+| soft delete: lists, restores, an end                      | a deleted digest is refused, if the control API says so  |
 | import, artifact cache, connected registries, tasks       | none                                                     |
 | referrers go with their subject                           | they stay, as distribution-spec 1.1 leaves them          |
 | legacy Helm charts with ChartPushed and ChartDeleted      | any event can be sent by the control API                 |

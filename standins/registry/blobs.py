@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from .auth import Auth
 from .content import Content
-from .errors import RegistryError
+from .errors import RegistryError, too_large
 from .names import check_digest, is_digest
 from .storage import BlobHost
 from .tokens import Access
 from .uploads import Upload, Uploads
 from .wire import FilePart, RegistryRequest, Response, parse_range
+
+BODY_LIMIT = 20_000_000
+"""Bytes that one body may have: Azure Container Registry was seen to refuse "about 20 MB" (goharbor/harbor#23015)."""
 
 _CONTENT_RANGE = re.compile(r"(?:bytes[ =])?(\d+)-(\d+)(?:/.*)?")
 
@@ -92,13 +95,15 @@ class Blobs:
         upload = self.uploads.find(request, name, upload_id)
         with upload.lock:
             self._check_content_range(request, upload)
+            if (request.body.length or 0) > BODY_LIMIT:
+                raise too_large(f"{request.body.length} bytes in one body")
             return self._commit(request, upload, check_digest(request.parameter("digest")))
 
     def status(self, request: RegistryRequest, name: str, upload_id: str) -> Response:
-        return self._accepted(self.uploads.find(request, name, upload_id), 204)
+        return self._accepted(self.uploads.find(request, name, upload_id, stale=True), 204)
 
     def cancel(self, request: RegistryRequest, name: str, upload_id: str) -> Response:
-        upload = self.uploads.find(request, name, upload_id)
+        upload = self.uploads.find(request, name, upload_id, stale=True)
         with upload.lock:
             self.uploads.end(upload)
         return Response(204)
@@ -109,6 +114,10 @@ class Blobs:
             return
         found = _CONTENT_RANGE.fullmatch(value.strip())
         length = request.body.length
+        if length is None:
+            # Seen by goharbor/harbor#23016: what says its range has to say its length. A body of which neither is said
+            # is a stream, as docker sends it, and is taken.
+            raise RegistryError("CONTENT_LENGTH_INVALID", "the chunk's Content-Length is missing")
         start, end = (int(found[1]), int(found[2])) if found else (-1, -1)
         if start != upload.offset or (length is not None and end - start + 1 != length):
             state = self._accepted(upload, 416)

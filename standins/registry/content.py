@@ -66,6 +66,7 @@ class Repository:
     tags: dict[str, Tag] = field(default_factory=dict)
     moves: dict[str, list[tuple[int, str | None]]] = field(default_factory=dict)
     referrers: dict[str, list[str]] = field(default_factory=dict)
+    soft_deleted: set[str] = field(default_factory=set)
     attributes: dict[str, bool] = field(default_factory=_all_enabled)
 
     def tags_of(self, digest: str) -> list[str]:
@@ -78,6 +79,8 @@ class Content:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.lock = threading.RLock()
+        self.soft_delete = False
+        """Whether deleted manifests are held back, as with a registry's policy."""
         self._repositories: dict[str, Repository] = {}
         (root / "uploads").mkdir(parents=True, exist_ok=True)
         (root / "blobs").mkdir(exist_ok=True)
@@ -183,6 +186,10 @@ class Content:
         """MANIFEST_BLOB_UNKNOWN if what it points at is not in the repository (subjects and foreign layers aside)."""
         with self.lock:
             into = self._repository(repository)
+            if digest in into.soft_deleted:
+                # That it is refused is documented (container-registry-soft-delete-policy, "known issues"); its code and
+                # its text are not.
+                raise RegistryError("DENIED", f"manifest {digest} is soft deleted: restore it instead")
             for needed in parsed.blobs:
                 if needed not in into.blobs:
                     raise RegistryError("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", {"digest": needed})
@@ -224,6 +231,8 @@ class Content:
             gone = self.manifest(repository, digest)
             inside = self._repositories[repository]
             del inside.manifests[digest]
+            if self.soft_delete:
+                inside.soft_deleted.add(digest)
             for name in [name for name, tag in inside.tags.items() if tag.digest == digest]:
                 self._untag(inside, name)
             if gone.parsed.subject:

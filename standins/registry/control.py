@@ -11,6 +11,7 @@ from typing import Any
 from standins import guard
 
 from .auth import Auth, Grant
+from .content import Content
 from .counters import Counters
 from .delivery import Courier, Manner
 from .errors import RegistryError
@@ -28,6 +29,7 @@ class Control:
     faults: Faults
     auth: Auth
     courier: Courier
+    content: Content
 
     def answer(self, request: RegistryRequest) -> Response:
         if not guard.is_allowed(request.headers, self.token):
@@ -39,6 +41,7 @@ class Control:
             ("PUT", "/_local/faults"): self._set_faults,
             ("DELETE", "/_local/faults"): lambda _: self.faults.set([]),
             ("PUT", "/_local/grants"): self._set_grants,
+            ("PUT", "/_local/soft-delete"): self._set_soft_delete,
             ("GET", "/_local/events"): lambda one: self.courier.views(
                 float(one.parameter("settle", "0")), int(one.parameter("since", "0"))
             ),
@@ -81,6 +84,10 @@ class Control:
                 for name, one in self._body(request).items()
             }
         )
+
+    def _set_soft_delete(self, request: RegistryRequest) -> None:
+        """true or false"""
+        self.content.soft_delete = bool(self._body(request))
 
     def _subscribe(self, request: RegistryRequest) -> dict[str, object]:
         """The fields of Subscription, and `validate`: whether the endpoint has to pass the handshake first."""

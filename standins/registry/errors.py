@@ -10,6 +10,7 @@ STATUS = {
     "BLOB_UNKNOWN": 404,
     "BLOB_UPLOAD_INVALID": 400,
     "BLOB_UPLOAD_UNKNOWN": 404,
+    "CONTENT_LENGTH_INVALID": 400,
     "DIGEST_INVALID": 400,
     "MANIFEST_BLOB_UNKNOWN": 404,
     "MANIFEST_INVALID": 400,
@@ -31,7 +32,7 @@ STATUS = {
 
 
 class RegistryError(Exception):
-    """An answer that is an error. `headers` go out with it."""
+    """An answer that is an error. `headers` go out with it; `plain` is its body where that is no JSON."""
 
     def __init__(
         self,
@@ -47,9 +48,19 @@ class RegistryError(Exception):
         self.detail = detail
         self.status = STATUS[code] if status is None else status
         self.headers = headers or []
+        self.plain: str | None = None
 
     def body(self) -> bytes:
+        if self.plain is not None:
+            return self.plain.encode()
         error: dict[str, object] = {"code": self.code, "message": self.message}
         if self.detail is not None:
             error["detail"] = self.detail
         return json.dumps({"errors": [error]}).encode() + b"\n"
+
+
+def too_large(message: str) -> RegistryError:
+    """What answers before the registry does: a 413 that is no JSON, as users of Azure Container Registry were shown."""
+    error = RegistryError("SIZE_INVALID", message)
+    error.plain = "413 Request Entity Too Large"
+    return error

@@ -16,7 +16,8 @@ class Effects:
 
     `status` answers this instead (with `retry_after`, in seconds or as given). `latency_ms` is waited before anything
     else. `bandwidth_mbps` is 10^6 bytes per second, for this connection. `truncate_at` and `reset_at` end the
-    connection after so many bytes, the first by closing it, the second by a TCP reset (0: before the status line).
+    connection after so many bytes, the first by closing it, the second by a TCP reset (0: before the status line, and
+    nothing is done). `lose_answer` does what was asked, and resets the connection instead of answering.
     `corrupt` turns over the bits of one byte (true: the first). `stall_at` waits there for `stall_ms`; `drip_ms` waits
     so long before every single byte.
 
@@ -35,6 +36,7 @@ class Effects:
     bandwidth_mbps: float | None = None
     truncate_at: int | None = None
     reset_at: int | None = None
+    lose_answer: bool = False
     corrupt: int | bool | None = None
     stall_at: int | None = None
     stall_ms: float = 0
@@ -60,7 +62,7 @@ _NUMBERS = {
     *("signature_seconds", "not_found_for_s", "stale_tag_for_s", "behind_s"),
 }
 _COUNTS = {"status", "truncate_at", "reset_at", "stall_at", "page_size"}
-_SWITCHES = {"serve_itself", "expire", "drop_link"}
+_SWITCHES = {"serve_itself", "expire", "drop_link", "lose_answer"}
 _TEXTS = {"redirect_to", "omit", "also_list"}
 
 

@@ -98,7 +98,7 @@ class Handler(WholeRequests):
         if not prepared.open:
             self.site.counters.answered(entry, body.received)
         try:
-            if response is None:
+            if response is None or effects.lose_answer:
                 self._reset()
             else:
                 self._write(response, effects, None if prepared.open else entry)

@@ -153,7 +153,7 @@ class Service:
         oci = Oci(content, events)
         blobs = Blobs(content, Uploads(self._folder / "uploads"), auth, blob_host)
         metadata = Metadata(content, auth, events, self.host)
-        control = Control(options.control_token, Counters(), Faults(), auth, self.courier)
+        control = Control(options.control_token, Counters(), Faults(), auth, self.courier, content)
         self.courier.start()
         self._server.start(RegistrySite(make_routes(oci, blobs, metadata, auth), auth, control))
         self._data_server.start(DataSite(blob_host, control.counters, control.faults))

@@ -64,8 +64,10 @@ class Uploads:
             self._open[name] = upload
         return upload
 
-    def find(self, request: RegistryRequest, repository: str, name: str) -> Upload:
-        """BLOB_UPLOAD_UNKNOWN for a session that isn't one, BLOB_UPLOAD_INVALID for a state that isn't its own."""
+    def find(self, request: RegistryRequest, repository: str, name: str, *, stale: bool = False) -> Upload:
+        """BLOB_UPLOAD_UNKNOWN for a session that isn't one, BLOB_UPLOAD_INVALID for a state that isn't its own; without
+        `stale` also for that of an earlier chunk: who sends a chunk a second time because its answer was lost is
+        refused, as users of Azure's SDKs were (azure-sdk-for-python#29738)."""
         with self._lock:
             upload = self._open.get(name)
         if upload is None or upload.repository != repository:
@@ -73,6 +75,8 @@ class Uploads:
         offset, _, signature = request.parameter("_state").partition(".")
         if not hmac.compare_digest(signature, self._sign(upload, offset)):
             raise RegistryError("BLOB_UPLOAD_INVALID", "blob upload invalid", "invalid upload state")
+        if offset != str(upload.offset) and not stale:
+            raise RegistryError("BLOB_UPLOAD_INVALID", "blob upload invalid", status=404)
         return upload
 
     def end(self, upload: Upload) -> None:

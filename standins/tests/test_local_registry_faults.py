@@ -1,5 +1,6 @@
 """The local registry misbehaves as it is told to, and counts what it was asked."""
 
+import hashlib
 import http.client
 import os
 import threading
@@ -127,6 +128,14 @@ def test_a_connection_is_reset(local_registry: RegistryProcess, repository: str,
         read(local_registry, repository, blob)
     [entry] = local_registry.control.requests(kind="data")
     assert (entry["status"], entry["sent"], entry["complete"]) == (200 if at else 0, at, False)
+
+
+def test_what_was_asked_is_done_and_its_answer_lost(local_registry: RegistryProcess, repository: str) -> None:
+    local_registry.control.set_faults([rule({"lose_answer": True}, kind="upload")])
+    with pytest.raises((ConnectionResetError, http.client.RemoteDisconnected)):
+        local_registry.push_blob(repository, b"arrived")
+    digest = f"sha256:{hashlib.sha256(b'arrived').hexdigest()}"
+    assert local_registry.ask("HEAD", f"/v2/{repository}/blobs/{digest}").status == 200
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,33 @@ def test_a_chunk_out_of_order_is_refused_and_the_upload_goes_on_where_it_is(
     assert blob(local_registry, repository, digest) == b"first and last"
 
 
+def test_a_chunk_that_is_sent_twice_is_refused(local_registry: RegistryProcess, repository: str) -> None:
+    """Without a range nothing else would tell; seen by users of Azure's SDKs whose connection broke."""
+    location = begin(local_registry, repository)
+    assert local_registry.ask("PATCH", location, body=b"first").status == 202
+    again = local_registry.ask("PATCH", location, body=b"first")
+    assert (again.status, again.json()["errors"][0]["code"]) == (404, "BLOB_UPLOAD_INVALID")
+    assert local_registry.ask("GET", location).header("Range") == "0-4"
+
+
+def test_a_chunk_that_says_its_range_has_to_say_its_length(local_registry: RegistryProcess, repository: str) -> None:
+    location = begin(local_registry, repository)
+    answer = local_registry.ask("PATCH", location, body=iter([b"first"]), headers={"Content-Range": "0-4"})
+    assert (answer.status, answer.json()["errors"][0]["code"]) == (400, "CONTENT_LENGTH_INVALID")
+    assert local_registry.ask("PATCH", location, body=iter([b"first"])).status == 202
+
+
+def test_one_body_of_more_than_about_20_megabytes_is_refused(local_registry: RegistryProcess, repository: str) -> None:
+    data = bytes(20_000_001)
+    digest = digest_of(data)
+    location = begin(local_registry, repository)
+    answer = local_registry.ask("PUT", f"{location}&digest={quote(digest)}", body=data)
+    assert (answer.status, answer.body) == (413, b"413 Request Entity Too Large")
+    location = local_registry.ask("PATCH", location, body=data[:10_000_000]).header("Location") or ""
+    answer = local_registry.ask("PUT", f"{location}&digest={quote(digest)}", body=data[10_000_000:])
+    assert answer.status == 201
+
+
 def test_a_client_that_hangs_up_can_go_on_from_what_arrived(local_registry: RegistryProcess, repository: str) -> None:
     location = begin(local_registry, repository)
     connection = local_registry.connect()
@@ -373,3 +400,22 @@ def test_a_big_blob_comes_and_goes_whole(local_registry: RegistryProcess, reposi
     digest = local_registry.push_blob(repository, data)
     url = local_registry.ask("GET", f"/v2/{repository}/blobs/{digest}").header("Location") or ""
     assert hashlib.sha256(local_registry.ask("GET", url, auth=None).body).hexdigest() == digest[7:]
+
+
+def test_a_digest_that_is_held_back_after_its_deletion_is_refused(
+    local_registry: RegistryProcess, repository: str
+) -> None:
+    value = image_manifest(b"{}", b"layer")
+    for data in (b"{}", b"layer"):
+        local_registry.push_blob(repository, data)
+    digest = local_registry.put_manifest(repository, value)
+    local_registry.control.set_soft_delete(True)
+    try:
+        assert local_registry.ask("DELETE", f"/v2/{repository}/manifests/{digest}").status == 202
+    finally:
+        local_registry.control.set_soft_delete(False)
+    headers = {"Content-Type": value["mediaType"]}
+    for reference in (digest, "v1"):
+        path = f"/v2/{repository}/manifests/{reference}"
+        refused = local_registry.ask("PUT", path, body=json.dumps(value).encode(), headers=headers)
+        assert (refused.status, refused.code()) == (403, "DENIED")

@@ -1,4 +1,4 @@
-"""What every mirror promises of blobs (`acrmirror/copying/ports.py`)."""
+"""What every mirror and registry that is written into promises of blobs (`acrmirror/copying/ports.py`)."""
 
 import random
 
@@ -8,7 +8,7 @@ from acrmirror.copying.ports import Ingest
 from acrmirror.errors import Cancelled, Conflict, DigestMismatch, Malformed
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
-from tests.contracts.mirrors import TargetBed
+from tests.contracts.mirrors import ContentBed, TargetBed
 
 OCTETS = "application/octet-stream"
 APP, OTHER = "team/app", "team/other"
@@ -27,7 +27,7 @@ def never(missing: list[int]) -> None:
     raise AssertionError(f"blocks {missing} were requested again")
 
 
-def opened(bed: TargetBed, descriptor: Descriptor, resume: bool = True) -> Ingest:
+def opened(bed: ContentBed, descriptor: Descriptor, resume: bool = True) -> Ingest:
     way_in = bed.target.blobs.ingest(descriptor, resume=resume)
     assert way_in is not None
     return way_in
@@ -52,20 +52,19 @@ def commit(way_in: Ingest, data: bytes, algorithm: str = "sha256") -> bool:
     return way_in.commit(stage(way_in, data, algorithm=algorithm)[0], never)
 
 
-def write(bed: TargetBed, data: bytes, algorithm: str = "sha256") -> Descriptor:
+def write(bed: ContentBed, data: bytes, algorithm: str = "sha256") -> Descriptor:
     descriptor = described(data, algorithm)
     assert commit(opened(bed, descriptor), data, algorithm)
     return descriptor
 
 
-class BlobContract:
-    """Part of `TargetContract`."""
-
-    # blobs: the way in
+class ContentContract:
+    """What a mirror and a registry promise alike of the blobs that are written into them. Derive `Test…` from it, with
+    a fixture `bed`."""
 
     @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
     @pytest.mark.parametrize("blocks", [0, 0.5, 1, 1.5, 3])
-    def test_what_is_written_is_there(self, bed: TargetBed, blocks: float, algorithm: str) -> None:
+    def test_what_is_written_is_there(self, bed: ContentBed, blocks: float, algorithm: str) -> None:
         data = content(int(blocks * bed.block))
         descriptor = write(bed, data, algorithm)
         assert bed.stored(descriptor.digest) == data
@@ -73,7 +72,7 @@ class BlobContract:
         assert bed.target.blobs.ingest(descriptor) is None
 
     @pytest.mark.parametrize("blocks", [0, 0.5, 1, 1.5, 3])
-    def test_blocks_cover_a_blob_and_are_as_many_as_was_said(self, bed: TargetBed, blocks: float) -> None:
+    def test_blocks_cover_a_blob_and_are_as_many_as_was_said(self, bed: ContentBed, blocks: float) -> None:
         data = content(int(blocks * bed.block))
         way_in = opened(bed, described(data))
         parts = [way_in.block(number) for number in range(way_in.count)]
@@ -82,19 +81,42 @@ class BlobContract:
         assert all(length <= way_in.block_size for _, length in parts)
         assert bed.target.blobs.blocks(described(data)) == way_in.count
 
-    def test_nothing_is_there_before_the_commit(self, bed: TargetBed) -> None:
+    def test_nothing_is_there_before_the_commit(self, bed: ContentBed) -> None:
         data = content(BLOCKS * bed.block)
         stage(opened(bed, described(data)), data)
         assert not bed.target.blobs.has(described(data))
         assert bed.stored(described(data).digest) is None
 
     @pytest.mark.parametrize("blocks", [1, BLOCKS])
-    def test_other_bytes_than_the_digests_are_not_committed(self, bed: TargetBed, blocks: int) -> None:
+    def test_other_bytes_than_the_digests_are_not_committed(self, bed: ContentBed, blocks: int) -> None:
         data = content(blocks * bed.block)
         wrong = bytes([data[0] ^ 1]) + data[1:]
         with pytest.raises(DigestMismatch):
             commit(opened(bed, described(data)), wrong)
         assert bed.stored(described(data).digest) is None
+
+    def test_a_way_in_to_an_empty_place_mends_nothing(self, bed: ContentBed) -> None:
+        assert not opened(bed, described(content(10))).mends
+
+    def test_a_size_that_is_a_lie_is_malformed_and_harms_nothing(self, bed: ContentBed) -> None:
+        data = content(10)
+        right = write(bed, data)
+        lie = Descriptor(OCTETS, right.digest, 9)
+        assert not bed.target.blobs.has(lie)
+        assert bed.target.blobs.stored(lie) is None
+        with pytest.raises(Malformed):
+            bed.target.blobs.ingest(lie)
+        assert bed.stored(right.digest) == data
+
+    def test_nothing_is_stored_where_nothing_was_written(self, bed: ContentBed) -> None:
+        assert bed.target.blobs.stored(described(b"none")) is None
+        assert not bed.target.blobs.has(described(b"none"))
+
+
+class BlobContract(ContentContract):
+    """What a mirror promises besides. Part of `TargetContract`."""
+
+    # blobs: the way in
 
     def test_what_was_staged_need_not_be_sent_again(self, bed: TargetBed) -> None:
         data = content(BLOCKS * bed.block)
@@ -168,25 +190,12 @@ class BlobContract:
         assert way_in.put(memoryview(data), Digest.of(data))
         assert bed.stored(Digest.of(data)) == data
 
-    def test_a_way_in_to_an_empty_place_mends_nothing(self, bed: TargetBed) -> None:
-        assert not opened(bed, described(content(10))).mends
-
     def test_wrong_bytes_are_replaced_only_as_long_as_they_are_there(self, bed: TargetBed) -> None:
         data = content(10)
         bed.overwrite(Digest.of(data), b"wrong")
         first, second = opened(bed, described(data)), opened(bed, described(data))
         results = [it.put(memoryview(data), Digest.of(data)) for it in (first, second)]
         assert results == [True, False]
-
-    def test_a_size_that_is_a_lie_is_malformed_and_harms_nothing(self, bed: TargetBed) -> None:
-        data = content(10)
-        right = write(bed, data)
-        lie = Descriptor(OCTETS, right.digest, 9)
-        assert not bed.target.blobs.has(lie)
-        assert bed.target.blobs.stored(lie) is None
-        with pytest.raises(Malformed):
-            bed.target.blobs.ingest(lie)
-        assert bed.stored(right.digest) == data
 
     @pytest.mark.parametrize("blocks", [1, BLOCKS])
     def test_what_is_there_can_be_read_and_replaced(self, bed: TargetBed, blocks: int) -> None:
@@ -210,10 +219,6 @@ class BlobContract:
         assert bed.stored(descriptor.digest) == data
         with pytest.raises(Conflict):
             found.read_into(0, buffer[:1], came.append)
-
-    def test_nothing_is_stored_where_nothing_was_written(self, bed: TargetBed) -> None:
-        assert bed.target.blobs.stored(described(b"none")) is None
-        assert not bed.target.blobs.has(described(b"none"))
 
     def test_a_reader_that_was_closed_is_cancelled(self, bed: TargetBed) -> None:
         found = bed.target.blobs.stored(write(bed, content(10)))

@@ -1,22 +1,28 @@
-"""A mirror as the suites see it, and what may happen to it from outside."""
+"""What is written into, as the suites see it, and what may happen to it from outside."""
 
 from abc import ABC, abstractmethod
 
-from acrmirror.copying.ports import Target
+from acrmirror.copying.ports import ContentTarget, Target
 from acrmirror.errors import Denied, Throttled, Unavailable
 from acrmirror.history import Observation
 from acrmirror.reference import Digest, Reference
 
 
-class TargetBed(ABC):
-    """An empty mirror, and what may happen to it from outside. `block` is the size of its blocks in bytes."""
+class ContentBed(ABC):
+    """An empty mirror or registry. `block` is the size in bytes of the blocks that a blob is cut into."""
 
-    target: Target
+    target: ContentTarget
     block: int
 
     @abstractmethod
     def stored(self, digest: Digest) -> bytes | None:
         """The bytes at a digest."""
+
+
+class TargetBed(ContentBed):
+    """An empty mirror, and what may happen to it from outside."""
+
+    target: Target
 
     @abstractmethod
     def overwrite(self, digest: Digest, data: bytes) -> None:

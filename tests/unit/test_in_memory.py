@@ -7,7 +7,7 @@ from acrmirror.errors import Denied, MirrorError, Throttled, Unavailable
 from acrmirror.history import Observation
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_MANIFEST, Descriptor
 from acrmirror.reference import Digest, Reference
-from tests.contracts import ClaimsContract, SourceBed, SourceContract, TargetBed, TargetContract
+from tests.contracts import ClaimsContract, RegistryBed, RegistryContract, TargetBed, TargetContract
 from tests.in_memory import BLOCK, Claims, ManifestBytes, Mirror, Registry
 
 REFUSALS: dict[int, MirrorError] = {
@@ -17,7 +17,7 @@ REFUSALS: dict[int, MirrorError] = {
 }
 
 
-class RegistryInMemory(SourceBed):
+class RegistryInMemory(RegistryBed):
     repository, another = "team/app", "team/other"
 
     def __init__(self) -> None:
@@ -55,9 +55,9 @@ class RegistryInMemory(SourceBed):
         self._registry.listed[subject].insert(0, {"mediaType": OCI_MANIFEST, "digest": "none", "size": 2})
 
 
-class TestRegistryInMemory(SourceContract):
+class TestRegistryInMemory(RegistryContract):
     @pytest.fixture
-    def bed(self) -> SourceBed:
+    def bed(self) -> RegistryBed:
         return RegistryInMemory()
 
 

@@ -8,11 +8,11 @@ import pytest
 from acrmirror.copying import Source
 from acrmirror.oci import OCI_MANIFEST, Descriptor
 from acrmirror.reference import Digest
-from tests.contracts import PAGE, SourceBed, SourceContract
+from tests.contracts import PAGE, RegistryBed, RegistryContract
 from tests.integration.registry.conftest import Bed
 
 
-class RegistryOverHttp(SourceBed):
+class RegistryOverHttp(RegistryBed):
     def __init__(self, bed: Bed, source: Source) -> None:
         self.source = source
         self.repository, self.another = (f"contract/{uuid.uuid4().hex}" for _ in range(2))
@@ -54,8 +54,8 @@ class RegistryOverHttp(SourceBed):
         return bool(request["counted"]) or request["kind"] == "data"
 
 
-class TestRegistryOverHttp(SourceContract):
+class TestRegistryOverHttp(RegistryContract):
     @pytest.fixture
-    def bed(self, bed: Bed) -> Iterator[SourceBed]:
+    def bed(self, bed: Bed) -> Iterator[RegistryBed]:
         with bed.open(patience=3) as source:
             yield RegistryOverHttp(bed, source)
