@@ -76,7 +76,11 @@ class Session:
         # Tokens are requested without a token. A policy belongs to one pipeline: each has its own.
         tokenless = [UserAgentPolicy(base_user_agent=_AGENT), RetryPolicy(**_RETRIES)]
         self._tokens = Tokens(
-            host, credential, audience, PipelineClient(self._base, policies=tokenless, transport=self._transport)
+            host,
+            credential,
+            audience,
+            PipelineClient(self._base, policies=tokenless, transport=self._transport),
+            "MIRROR_RESTORE_TARGETS" if pushes else "MIRROR_REGISTRY",
         )
         self._pipeline: Pipeline[HttpRequest, HttpResponse] = Pipeline(
             self._transport, _policies(host, self._tokens, pushes)

@@ -45,7 +45,8 @@ class _Token:
 
 
 class Tokens:
-    """Thread-safe. `key` is what a token is good for: a repository's name and what of it is read."""
+    """Thread-safe. `key` is what a token is good for: a repository's name and what of it is read. `setting` is the one
+    that names the registry."""
 
     def __init__(
         self,
@@ -53,8 +54,10 @@ class Tokens:
         credential: TokenCredential | None,
         audience: str,
         pipeline: PipelineClient[HttpRequest, HttpResponse],
+        setting: str = "MIRROR_REGISTRY",
     ) -> None:
         self._registry = registry
+        self._setting = setting
         self._credential = credential
         self._scope = f"{audience}/.default"
         self._pipeline = pipeline
@@ -85,7 +88,7 @@ class Tokens:
             raise Denied(
                 f"log in to {self._registry}",
                 "it answered 401 without asking for a token that pulls",
-                f"Check that {self._registry} is an Azure Container Registry's login server.",
+                f"Check that {self._setting} is an Azure Container Registry's login server.",
             )
         with holding(self._renewal):
             current = self.remembered(key)
@@ -151,7 +154,7 @@ class Tokens:
                 raise ValueError(field)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Malformed(
-                asked, f"it answered 200 without a {field}", f"Check that {self._registry} is a container registry."
+                asked, f"it answered 200 without a {field}", f"Check that {self._setting} is a container registry."
             ) from None
         return _Token(token, time.monotonic() + max(_lifetime(token) - MARGIN, 0.0))
 
