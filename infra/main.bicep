@@ -33,6 +33,9 @@ param mirrorRedundancy string = 'Standard_LRS'
 @description('ARM id of a storage account that already holds a mirror: this registry is then mirrored into it as well. Empty makes an account.')
 param existingMirrorAccountId string = ''
 
+@description('Keeps the mirror\'s resource group from being deleted: by azd down, by mistake, by a script. Takes the right to make locks (Owner or User Access Administrator). Switching it off does not take a lock away that is there.')
+param lockMirror bool = true
+
 @description('Container of the mirror.')
 @minLength(3)
 @maxLength(63)
@@ -223,7 +226,8 @@ var registryName = registryParts[8]
 var ownsMirror = empty(existingMirrorAccountId)
 var mirrorParts = split(existingMirrorAccountId, '/')
 var mirrorSubscription = ownsMirror ? subscription().subscriptionId : mirrorParts[2]
-var mirrorResourceGroup = ownsMirror ? group.name : mirrorParts[4]
+// A group of its own: a deployment goes with its group, and the mirror stays.
+var mirrorResourceGroup = ownsMirror ? 'rg-${environmentName}-mirror' : mirrorParts[4]
 var mirrorAccount = ownsMirror ? 'stmirror${token}' : last(mirrorParts)
 var hostAccount = 'sthost${token}'
 var appName = 'func-mirror-${token}'
@@ -236,6 +240,13 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
   location: region
   tags: allTags
+}
+
+// Without azd's tag: by that tag azd finds what it may deploy to and delete.
+resource mirrorGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if (ownsMirror) {
+  name: mirrorResourceGroup
+  location: mirrorRegion
+  tags: tags
 }
 
 module registry 'modules/registry.bicep' = {
@@ -280,7 +291,7 @@ module hostStorage 'modules/host-storage.bicep' = {
 
 module mirrorStorage 'modules/mirror-storage.bicep' = if (ownsMirror) {
   name: 'mirror-storage-${token}'
-  scope: group
+  scope: resourceGroup(mirrorResourceGroup)
   params: {
     accountName: mirrorAccount
     containerName: mirrorContainer
@@ -291,8 +302,10 @@ module mirrorStorage 'modules/mirror-storage.bicep' = if (ownsMirror) {
     immutabilityDays: immutabilityDays
     coolAfterDays: coolAfterDays
     coldAfterDays: coldAfterDays
-    tags: allTags
+    locked: lockMirror
+    tags: tags
   }
+  dependsOn: [mirrorGroup]
 }
 
 module mirrorRoles 'modules/mirror-roles.bicep' = {
@@ -462,6 +475,8 @@ output MIRROR_FUNCTION_APP string = appName
 output MIRROR_FUNCTION_APP_ID string = functions.outputs.appId
 output MIRROR_APP_URL string = 'https://${functions.outputs.hostName}'
 output MIRROR_BLOB_ENDPOINT string = 'https://${mirrorAccount}.blob.${environment().suffixes.storage}'
+output MIRROR_RESOURCE_GROUP string = mirrorResourceGroup
+output MIRROR_SUBSCRIPTION_ID string = mirrorSubscription
 output MIRROR_CONTAINER string = mirrorContainer
 output MIRROR_HOST_ACCOUNT_ID string = hostStorage.outputs.accountId
 output MIRROR_DEAD_LETTER_CONTAINER string = hostStorage.outputs.deadLetterContainer

@@ -14,6 +14,7 @@ param registryAudience = text(readEnvironmentVariable('MIRROR_REGISTRY_AUDIENCE'
 param mirrorLocation = text(readEnvironmentVariable('MIRROR_LOCATION', ''), readEnvironmentVariable('AZURE_LOCATION', ''))
 param mirrorRedundancy = json('"${text(readEnvironmentVariable('MIRROR_REDUNDANCY', ''), 'Standard_LRS')}"')
 param existingMirrorAccountId = readEnvironmentVariable('MIRROR_EXISTING_ACCOUNT_ID', '')
+param lockMirror = bool(text(readEnvironmentVariable('MIRROR_LOCK', ''), 'true'))
 param mirrorContainer = text(readEnvironmentVariable('MIRROR_CONTAINER', ''), 'mirror')
 param mirrorPrefix = readEnvironmentVariable('MIRROR_PREFIX', '')
 param softDeleteDays = int(text(readEnvironmentVariable('MIRROR_SOFT_DELETE_DAYS', ''), '30'))

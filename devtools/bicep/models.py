@@ -56,6 +56,8 @@ def resource(type_name: str, version: str) -> tuple[Shape, str]:
     """The body of a PUT of this resource, and the API version that it is of: the newest that the SDKs carry which is no
     newer than the wanted one, else their oldest. Raises UnknownType.
     """
+    if type_name in _BY_HAND:
+        return _BY_HAND[type_name]
     found = _operations().get(type_name.lower())
     if not found:
         raise UnknownType(f"no SDK carries the resource type {type_name}")
@@ -65,6 +67,24 @@ def resource(type_name: str, version: str) -> tuple[Shape, str]:
     carried = sorted(found, key=lambda operation: operation.version)
     chosen = next((item for item in reversed(carried) if item.version <= version), carried[0])
     return _shape(chosen.package, chosen.model), chosen.version
+
+
+def _fields(**kinds: Kind) -> Shape:
+    return Shape("", {name: Field(kind) for name, kind in kinds.items()})
+
+
+_TEXT = Kind("string")
+# What no SDK here carries, taken down from the reference of Resource Manager's templates.
+_BY_HAND = {
+    "Microsoft.Authorization/locks": (
+        _fields(
+            properties=Kind(
+                "model", shape=_fields(level=Kind("string", frozenset({"CanNotDelete", "ReadOnly"})), notes=_TEXT)
+            )
+        ),
+        "2020-05-01",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ _SHORT = {
     "Microsoft.Storage/storageAccounts/tableServices/tables": "table",
     "Microsoft.Storage/storageAccounts/managementPolicies": "lifecycle",
     "Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies": "immutability",
+    "Microsoft.Authorization/locks": "lock",
     "Microsoft.ManagedIdentity/userAssignedIdentities": "identity",
     "Microsoft.Web/serverfarms": "plan",
     "Microsoft.Web/sites": "function app",
@@ -80,9 +81,13 @@ class _Drawing:
         yield '    registry["registry"]'
         yield from (f"    {line}" for item in self.resources if "rg-check" not in item.id for line in self.box(item))
         yield "  end"
-        yield '  subgraph ours["rg-&lt;environment&gt;"]'
+        yield from self.group("ours", "rg-&lt;environment&gt;", "/rg-check/")
+        yield from self.group("kept", "rg-&lt;environment&gt;-mirror", "/rg-check-mirror/")
+
+    def group(self, name: str, title: str, within: str) -> Iterator[str]:
+        yield f'  subgraph {name}["{title}"]'
         for item in self.resources:
-            if "rg-check" in item.id and self.account_of(item) is None:
+            if within in item.id and self.account_of(item) is None:
                 yield from (f"    {line}" for line in self.box(item))
         yield "  end"
 

@@ -164,8 +164,10 @@ def problems(
         found += checks.unsupported_runtime(location, runtimes)
     listed = azure.json("provider", "list", "--subscription", subscription)
     found += checks.not_registered(listed, checks.providers(environment), subscription)
+    here = f"/subscriptions/{subscription}"
+    makes_lock = not environment.get("MIRROR_EXISTING_ACCOUNT_ID") and environment.get("MIRROR_LOCK") != "false"
     scopes = {
-        f"/subscriptions/{subscription}": rights.AT_SUBSCRIPTION,
+        here: rights.AT_SUBSCRIPTION,
         registry.scope: rights.AT_REGISTRY,
     }
     if account := environment.get("MIRROR_EXISTING_ACCOUNT_ID"):
@@ -176,7 +178,10 @@ def problems(
         skus = azure.get(f"/subscriptions/{subscription}/providers/Microsoft.Storage/skus", SKUS_VERSION)["value"]
         found += checks.unsupported_redundancy(environment.get("MIRROR_REDUNDANCY") or "Standard_LRS", place, skus)
     for scope, actions in scopes.items():
-        found += rights.missing(permissions(azure, scope), actions, scope)
+        may = permissions(azure, scope)
+        found += rights.missing(may, actions, scope)
+        if makes_lock and scope == here and not rights.allows(may, rights.LOCK):
+            found.append(rights.FOR_THE_LOCK)
     return found
 
 

@@ -12,13 +12,14 @@ from shutil import which
 from infra.hooks.commands import Azd, Azure, Console, run
 from infra.hooks.environment import Environment, outputs
 from infra.hooks.postdeploy import postdeploy
+from infra.hooks.predown import predown
 from infra.hooks.preprovision import preprovision
 from infra.hooks.problems import Problem
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m infra.hooks", description="What runs around a deployment.")
-    parser.add_argument("hook", choices=["preprovision", "postdeploy"])
+    parser.add_argument("hook", choices=["preprovision", "postdeploy", "predown"])
     parser.add_argument(
         "--outputs", type=Path, metavar="FILE", help="outputs of the deployment, as the Azure CLI prints them"
     )
@@ -36,6 +37,8 @@ def main(argv: Sequence[str]) -> int:
                 Azd(run, environment.get("AZURE_ENV_NAME"), installed=which("azd") is not None),
                 console,
             )
+        elif given.hook == "predown":
+            predown(environment, azure, console)
         else:
             postdeploy(environment, azure, console)
     except Problem as problem:

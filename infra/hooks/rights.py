@@ -19,6 +19,10 @@ AT_SUBSCRIPTION = (DEPLOY, GROUPS, STORAGE, ASSIGN)
 AT_REGISTRY = (DEPLOY, ASSIGN, TOPICS, SUBSCRIPTIONS, ALERTS)
 AT_MIRROR = (DEPLOY, ASSIGN)
 
+FOR_THE_LOCK = (
+    "You may not make locks (" + LOCK + "), which keep the mirror from being deleted: that takes Owner or User Access "
+    "Administrator. Set MIRROR_LOCK to false to deploy without one, and have somebody lock the mirror's group."
+)
 REMEDY = (
     "Ask for Owner there, or for Contributor with Role Based Access Control Administrator; the role that assigns "
     "roles has to allow those of docs/roles.md."

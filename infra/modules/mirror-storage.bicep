@@ -30,6 +30,9 @@ param coolAfterDays int
 @description('Days until the cold tier; 0 is never.')
 param coldAfterDays int
 
+@description('Whether nothing in this resource group may be deleted.')
+param locked bool
+
 @description('Tags.')
 param tags tagsOf
 
@@ -38,6 +41,15 @@ var toCool = coolAfterDays > 0 ? { tierToCool: { daysAfterModificationGreaterTha
 var tooEarly = coldAfterDays > 0 && coldAfterDays <= coolAfterDays
 var cold = { tierToCold: { daysAfterModificationGreaterThan: coldAfterDays } }
 var toCold = tooEarly ? fail('coldAfterDays has to be above coolAfterDays.') : coldAfterDays > 0 ? cold : {}
+
+// On the group, so that it holds for the group itself, too. It does not hold for the data: what protects blobs is below.
+resource lock 'Microsoft.Authorization/locks@2020-05-01' = if (locked) {
+  name: 'keep-the-mirror'
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'The mirror outlives the deployment that fills it. docs/deploy.md#remove says how it goes.'
+  }
+}
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   name: accountName

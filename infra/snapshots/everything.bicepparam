@@ -7,6 +7,7 @@ param registryId = '/subscriptions/22222222-2222-2222-2222-222222222222/resource
 param registryAudience = 'https://registry.example'
 param mirrorLocation = 'northeurope'
 param mirrorRedundancy = 'Standard_GRS'
+param lockMirror = false
 param mirrorPrefix = 'demo'
 param softDeleteDays = 14
 param immutabilityDays = 90

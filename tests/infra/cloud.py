@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "functionapp function show": ("--name --resource-group --function-name", ""),
     "functionapp keys list": ("--name --resource-group", "--slot"),
     "provider list": ("", "--expand-resource-types"),
+    "lock list": ("", "--resource-group"),
     "deployment group create": ("--resource-group", "--name --template-file --parameters --mode --no-wait"),
     "rest": ("--url", "--method --body --headers --resource"),
 }
@@ -77,6 +78,7 @@ def azure(**changes: Any) -> dict[str, Any]:
             "northeurope": ["Standard_LRS"],
         },
         "function_after": 0,
+        "locks": {"rg-mirror-mirror": ["CanNotDelete"]},
         "failures": {},
         "deployments": [],
         "azd": {},
@@ -237,6 +239,13 @@ def read(word: str) -> Any:
     return json.loads(Path(word.removeprefix("@")).read_text(encoding="utf-8"))
 
 
+def _locks(state: dict[str, Any], given: dict[str, str]) -> Any:
+    group = given["--resource-group"]
+    if group not in state["locks"]:
+        raise Refused(3, f"(ResourceGroupNotFound) Resource group '{group}' could not be found.")
+    return [{"name": "keep-the-mirror", "level": level} for level in state["locks"][group]]
+
+
 def _rest(state: dict[str, Any], given: dict[str, str]) -> Any:
     path, _, version = given["--url"].partition("?api-version=")
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", version):
@@ -277,6 +286,7 @@ ANSWERS: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {
     "functionapp keys list": lambda state, _: {"functionKeys": {"default": state["key"]}},
     "provider list": _providers,
     "deployment group create": _deploy,
+    "lock list": _locks,
     "rest": _rest,
 }
 

@@ -115,9 +115,25 @@ def test_the_event_subscription_is_made_from_another_ones_outputs(tmp_path: Path
     assert [item["values"]["repositoryPrefixes"] for item in machine.after()["deployments"]] == [["team/"]]
 
 
+def test_what_a_removal_takes_is_said_before(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "az", "azd")
+    groups = {"AZURE_RESOURCE_GROUP": "rg-mirror", "MIRROR_RESOURCE_GROUP": "rg-mirror-mirror"}
+    variables = {**groups, "MIRROR_TOPIC_RESOURCE_GROUP": "rg-Bücher", "AZURE_SUBSCRIPTION_ID": HERE}
+    ended = machine.run("predown", azure(), variables)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [line.split(",")[0].split(":")[0] for line in ended.stdout.splitlines()] == [
+        "rg-mirror goes",
+        "rg-Bücher stays",
+        "rg-mirror-mirror stays",
+    ]
+    ended = machine.run("predown", azure(locks={"rg-mirror-mirror": []}), variables)
+    assert ended.returncode == 1, "azd stops"
+    assert ended.stderr.startswith("predown: rg-mirror-mirror has the mirror in it, and no lock.")
+
+
 def test_azd_runs_the_same_program_in_either_shell() -> None:
     """PowerShell goes on after a program that is missing, and ends well. Version 5.1 has to read the line, too."""
-    assert set(PROJECT["hooks"]) <= {"preprovision", "postdeploy", "predown"}
+    assert set(PROJECT["hooks"]) == {"preprovision", "postdeploy", "predown"}
     language = tree_sitter.Language(tree_sitter_powershell.language())
     for name, shells in HOOKS.items():
         command = shells["posix"]["run"].removeprefix("python3 ")

@@ -252,6 +252,8 @@ def test_rights_are_looked_at_where_something_is_made() -> None:
     with_roles = [*contributor, {"actions": ["Microsoft.Authorization/roleAssignments/*"], "notActions": []}]
     everywhere = {scope: with_roles for scope in (f"/subscriptions/{HERE}", group, mirrors)}
     assert provisioned({**RIGHT, **account}, permissions=everywhere).kept == {}, "of two roles one grants it"
+    assert "Set MIRROR_LOCK to false" in refused(RIGHT, permissions=everywhere)
+    assert provisioned({**RIGHT, "MIRROR_LOCK": "false"}, permissions=everywhere).kept == {}
 
 
 def test_private_networking_asks_for_more_providers() -> None:

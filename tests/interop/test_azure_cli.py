@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from devtools.deployment import INFRA
+from infra.hooks.environment import Environment
 from infra.hooks.postdeploy import NEEDED, postdeploy
+from infra.hooks.predown import predown
 from infra.hooks.preprovision import preprovision
 from tests.infra import cloud
 from tests.infra.hooked import Hooked
@@ -36,6 +38,7 @@ def calls() -> list[list[str]]:
     preprovision(hooked.environment, hooked.azure, hooked.azd, hooked.console, hooked.sleep)
     after = Hooked(state, OUTPUTS)
     postdeploy(after.environment, after.azure, after.console, after.sleep)
+    predown(Environment({**OUTPUTS, "MIRROR_RESOURCE_GROUP": "rg-mirror-mirror"}), after.azure, after.console)
     return [words[1:] for words in state["calls"]]
 
 

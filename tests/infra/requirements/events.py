@@ -54,6 +54,8 @@ def events(view: View) -> None:
         "MIRROR_FUNCTION_APP_ID": site.id,
         "MIRROR_APP_URL": f"https://{site.id}.properties.defaultHostName",
         "MIRROR_BLOB_ENDPOINT": f"https://{view.mirror_account.rpartition('/')[2]}.blob.core.windows.net",
+        "MIRROR_RESOURCE_GROUP": view.mirror_account.split("/")[4],
+        "MIRROR_SUBSCRIPTION_ID": view.mirror_account.split("/")[2],
         "MIRROR_CONTAINER": view.option("mirrorContainer", "mirror"),
         "MIRROR_HOST_ACCOUNT_ID": view.host.id,
         "MIRROR_DEAD_LETTER_CONTAINER": "dead-letters",

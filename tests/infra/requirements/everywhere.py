@@ -18,6 +18,8 @@ def everywhere(view: View) -> None:
     ids = [item.id for item in view.deployment.resources]
     view.holds(len(ids) == len(set(ids)), "two resources have one id")
     view.holds(view.group in ids, "the resource group is made")
+    made = view.mirror_group in ids
+    view.holds(made == view.owns_mirror, "the mirror has a group of its own, and another's stays where it is")
     for item in view.deployment.resources:
         parent = item.id.rpartition("/")[0].rpartition("/")[0]
         view.holds(item.type.count("/") < 2 or parent in ids, f"{parent} is not made, and {item.name} is part of it")
@@ -26,7 +28,8 @@ def everywhere(view: View) -> None:
         view.holds(pattern and re.fullmatch(pattern, item.name), f"{item.type} may not be named {item.name}")
         if "location" in item.body:
             wanted = _PLACES.get(item.type, location)
-            if item.name.startswith("stmirror") or (item.type in _SERVED and not view.private):
+            of_mirror = item.name.startswith("stmirror") or item.id == view.mirror_group
+            if of_mirror or (item.type in _SERVED and not view.private):
                 wanted = mirror_location
             if item.type.endswith("userAssignedIdentities") and item.name.startswith("id-serve") and not view.private:
                 wanted = mirror_location
@@ -42,7 +45,9 @@ def everywhere(view: View) -> None:
             if item.type == "Microsoft.Insights/webtests":
                 linked = f"hidden-link:{view.one('Microsoft.Insights/components').id}"
                 view.holds(found.pop(linked, None) == "Resource", "the portal finds the test by this tag")
-            view.holds(found == tags, f"{item.name} is tagged {found}")
+            # What azd finds by its tag it may delete: not the mirror.
+            kept = item.name.startswith("stmirror") or item.id == view.mirror_group
+            view.holds(found == (view.option("tags", {}) if kept else tags), f"{item.name} is tagged {found}")
 
 
 _SERVED = ("Microsoft.App/managedEnvironments", "Microsoft.App/containerApps")
@@ -71,7 +76,8 @@ _LOG_ALERTS = (
 _UNIQUE = "[a-z2-7]{13}"
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = {
-    "Microsoft.Resources/resourceGroups": "rg-check",
+    "Microsoft.Resources/resourceGroups": "rg-check(-mirror)?",
+    "Microsoft.Authorization/locks": "keep-the-mirror",
     "Microsoft.ManagedIdentity/userAssignedIdentities": f"id-(mirror|serve)-{_UNIQUE}",
     ACCOUNT: f"st(host|mirror){_UNIQUE}",
     f"{ACCOUNT}/blobServices": "default",

@@ -52,9 +52,19 @@ def mirror(view: View) -> None:
     view.holds(len(frozen) == (1 if immutable else 0), "immutability is as requested")
     cool, cold = view.option("coolAfterDays", 0), view.option("coldAfterDays", 0)
     view.holds(len(policies) == (1 if cool or cold else 0), "tiers are as requested")
+    locks = view.deployment.of("Microsoft.Authorization/locks")
+    locked = view.owns_mirror and view.option("lockMirror", True)
+    view.holds(
+        len(locks) == (1 if locked else 0), "the mirror is locked unless somebody says otherwise; others' is not"
+    )
+    for lock in locks:
+        view.holds(lock.id.startswith(f"{view.mirror_group}/providers/"), "the lock is on the mirror's whole group")
+        view.is_(lock, "properties/level", "CanNotDelete", "it can still be written, and not deleted")
+        view.holds("docs/deploy.md#remove" in str(at(lock.body, "properties/notes")), "it says how it goes")
     if not view.owns_mirror:
         return
     account = view.one(ACCOUNT, "stmirror")
+    view.holds(account.id.startswith(f"{view.mirror_group}/"), "a deployment goes with its group, and the mirror stays")
     view.is_(account, "sku/name", view.option("mirrorRedundancy", "Standard_LRS"), "redundancy is the owner's choice")
     view.is_(account, "properties/isHnsEnabled", False, "with a hierarchical namespace there are no versions")
     view.is_(account, "properties/networkAcls/bypass", "None", "no service of Azure has business in the mirror")

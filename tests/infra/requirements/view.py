@@ -36,6 +36,10 @@ class View:
         return f"/subscriptions/{HERE}/resourceGroups/rg-check"
 
     @property
+    def mirror_group(self) -> str:
+        return f"/subscriptions/{HERE}/resourceGroups/rg-check-mirror"
+
+    @property
     def owns_mirror(self) -> bool:
         return not self.option("existingMirrorAccountId", "")
 
