@@ -151,6 +151,36 @@ def show_history(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_history(request_of(request)), request)
 
 
+@app.function_name("request_archive")
+@app.route("archives", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+def request_archive(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().request_archive(request_of(request)), request)
+
+
+@app.function_name("show_archive")
+@app.route("archives/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_archive(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_archive(request_of(request)), request)
+
+
+@app.function_name("cancel_archive")
+@app.route("archives/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
+def cancel_archive(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().cancel_archive(request_of(request)), request)
+
+
+@app.function_name("request_rebuild")
+@app.route("rebuilds", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+def request_rebuild(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().request_rebuild(request_of(request)), request)
+
+
+@app.function_name("show_rebuild")
+@app.route("rebuilds/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_rebuild(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_rebuild(request_of(request)), request)
+
+
 @app.function_name("health")
 @app.route("health", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def health(request: func.HttpRequest) -> func.HttpResponse:

@@ -22,9 +22,13 @@ from acrmirror.proof.mending import Pulls as MendingPulls
 from acrmirror.proof.runner import AuditRunner
 from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.retrying import RetryPolicy
+from acrmirror.serve.archives.requests import Archives
+from acrmirror.serve.archives.runner import ArchiveRunner
 from acrmirror.serve.images import Images
 from acrmirror.settings import Settings
+from acrmirror.storage import Container
 from acrmirror.sync.comparisons import Comparisons
+from acrmirror.sync.rebuilds import RebuildRunner, Rebuilds
 from acrmirror.sync.runner import SweepRunner
 from acrmirror.sync.sweeps import Sweeps
 from acrmirror.sync.timer import Timer
@@ -43,6 +47,8 @@ class App:
     timer: Timer
     audits: Audits
     images: Images
+    archives: Archives
+    rebuilds: Rebuilds
     health: HealthChecks
     telemetry: Telemetry
     _closing: ExitStack = field(repr=False)
@@ -72,6 +78,10 @@ class App:
                 connections=settings.threads + 4,
             )
             clients.callback(store.close)
+            archives = Container.open(
+                settings.blob_endpoint, settings.archives_container, credential, trust_bundle=trust, connections=16
+            )
+            clients.callback(archives.close)
             queue = JobQueue.open(settings.queue_endpoint, credential, trust)
             clients.callback(queue.close)
             records = JobRecords.open(settings.table_endpoint, settings.table, credential, trust)
@@ -105,14 +115,21 @@ class App:
                 telemetry,
             )
             sweeps = Sweeps(settings.registry, queue, records)
+            images = Images(settings, store)
+            host = settings.registry
+            archive_runner = ArchiveRunner(host, images, store, archives, queue, records, policy, telemetry)
+            rebuild_runner = RebuildRunner(host, store, queue, records, policy, telemetry)
+            burial = Burial(records, claims, telemetry)
             return cls(
                 intake=Intake(settings, queue, records, refusals, telemetry),
-                dispatch=Dispatch(runner, sweep_runner, audit_runner, Burial(records, claims, telemetry)),
+                dispatch=Dispatch(runner, sweep_runner, audit_runner, archive_runner, rebuild_runner, burial),
                 pulls=Pulls(settings, registry, queue, records),
                 sweeps=sweeps,
                 timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
                 audits=Audits(ledger, queue),
-                images=Images(settings, store),
+                images=images,
+                archives=Archives(images, archives, queue, records),
+                rebuilds=Rebuilds(host, queue, records),
                 health=HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours),
                 telemetry=telemetry,
                 _closing=clients.pop_all(),

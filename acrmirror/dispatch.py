@@ -4,17 +4,29 @@ from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
 from acrmirror.proof.runner import AuditRunner
+from acrmirror.serve.archives.runner import ArchiveRunner
+from acrmirror.sync.rebuilds import RebuildRunner
 from acrmirror.sync.runner import SweepRunner
-from acrmirror.work import Audit, Copy, Deletion, Sweep, Task, read_task
+from acrmirror.work import Archive, Audit, Copy, Deletion, Rebuild, Sweep, Task, read_task
 
 
 class Dispatch:
     """Reads each message once, and hands the job or the sweep on. Thread-safe."""
 
-    def __init__(self, runner: Runner, sweeps: SweepRunner, audits: AuditRunner, burial: Burial) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        sweeps: SweepRunner,
+        audits: AuditRunner,
+        archives: ArchiveRunner,
+        rebuilds: RebuildRunner,
+        burial: Burial,
+    ) -> None:
         self._runner = runner
         self._sweeps = sweeps
         self._audits = audits
+        self._archives = archives
+        self._rebuilds = rebuilds
         self._burial = burial
 
     def run(self, message: str, deliveries: int) -> None:
@@ -30,6 +42,10 @@ class Dispatch:
                 self._sweeps.run(task, deliveries)
             case Audit():
                 self._audits.run(task)
+            case Archive():
+                self._archives.run(task, deliveries)
+            case Rebuild():
+                self._rebuilds.run(task, deliveries)
 
     def bury(self, message: str) -> None:
         """Takes a message of a poison queue into its record. Raises where that can't be written: then the platform
@@ -41,6 +57,10 @@ class Dispatch:
                 self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
             case Audit():
                 self._audits.bury(task, Crashed("audit the mirror", DIED, f"{LOOK}."))
+            case Archive():
+                self._archives.bury(task, Crashed("put an archive together", DIED, f"{LOOK}."))
+            case Rebuild():
+                self._rebuilds.bury(task, Crashed("rebuild tags from history", DIED, f"{LOOK}."))
 
     def _read(self, message: str) -> Task | Audit | None:
         """None for what is no job, which is in a record then."""

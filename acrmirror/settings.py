@@ -52,6 +52,7 @@ class Settings:
     redirect_hosts: tuple[str, ...] = DEFAULT_REDIRECT_HOSTS
     redirect_local: bool = False
     container: str = "mirror"
+    archives_container: str = "archives"
     table: str = "mirrorjobs"
     prefix: str = ""
     threads: int = 11
@@ -89,6 +90,7 @@ class Settings:
             redirect_hosts=read.optional("MIRROR_REDIRECT_HOSTS", _suffixes, DEFAULT_REDIRECT_HOSTS),
             redirect_local=read.optional("MIRROR_REDIRECT_LOCAL", _one_of("true", "false"), "false") == "true",
             container=read.optional("MIRROR_CONTAINER", _container, "mirror"),
+            archives_container=read.optional("MIRROR_ARCHIVES_CONTAINER", _container, "archives"),
             table=read.optional("MIRROR_TABLE", _table, "mirrorjobs"),
             prefix=read.optional("MIRROR_PREFIX", _prefix, ""),
             threads=read.optional("MIRROR_THREADS", _threads, 11),
@@ -104,6 +106,8 @@ class Settings:
             client_id=read.optional("AZURE_CLIENT_ID", _plain, None),
             managed_identity=bool(environment.get("IDENTITY_ENDPOINT")),
         )
+        if settings.archives_container == settings.container and settings.container:
+            read.problems.append("MIRROR_ARCHIVES_CONTAINER is the mirror's own container, of which nothing is removed")
         if read.problems:
             raise Misconfigured(
                 "read the app's settings",

@@ -37,7 +37,8 @@ ACCOUNT = "devstoreaccount1"
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https://\S+)")
 # Azurite's default of 5 s closes idle connections that the SDKs are about to use again; the real service keeps them.
 _KEEP_ALIVE = 120
-_CLEANING = Path(__file__).with_name("azurite_cleaning.js")
+_BEFORE = tuple(Path(__file__).with_name(name) for name in ("azurite_cleaning.js", "azurite_copying.js"))
+"""What is loaded into Azurite before it starts: each says why."""
 CLEANING_SECONDS = 600  # Azurite's own interval for blobs; for messages it has a minute
 
 
@@ -87,7 +88,7 @@ def account_names(count: int) -> list[str]:
 def command(tools: Tools, certificate: Path, folder: Path | None, ports: tuple[int, int, int]) -> list[str]:
     """Azurite's command line. The SDKs of today send an API version that it does not know, so it must not check."""
     blob, queue, table = ports
-    arguments = [str(tools.node), "--require", str(_CLEANING), str(tools.azurite)]
+    arguments = [str(tools.node), *(part for it in _BEFORE for part in ("--require", str(it))), str(tools.azurite)]
     arguments += ["--oauth", "basic", "--skipApiVersionCheck"]
     arguments += ["--cert", str(certificate), "--key", str(certificate), "--silent", "--disableTelemetry"]
     arguments += ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]

@@ -13,9 +13,10 @@ from standins.stack import Stack
 ROOT = Path(__file__).resolve().parents[1]
 # The names that the deployment gives them.
 CONTAINER = "mirror"
+ARCHIVES = "archives"
 TABLE = "mirrorjobs"
 QUEUES = ("mirror-jobs", "mirror-jobs-poison", "mirror-backfill", "mirror-backfill-poison")
-RESOURCES = Resources((CONTAINER,), QUEUES, (TABLE,))
+RESOURCES = Resources((CONTAINER, ARCHIVES), QUEUES, (TABLE,))
 
 
 class MirrorProfile(Profile):
@@ -46,7 +47,7 @@ class MirrorProfile(Profile):
         }
 
     def resources(self, settings: Mapping[str, str]) -> Resources:
-        return Resources((settings["MIRROR_CONTAINER"],), QUEUES, (settings["MIRROR_TABLE"],))
+        return Resources((settings["MIRROR_CONTAINER"], ARCHIVES), QUEUES, (settings["MIRROR_TABLE"],))
 
     def described(self, settings: Mapping[str, str]) -> dict[str, str]:
         return {"mirror_container": settings["MIRROR_CONTAINER"], "records_table": settings["MIRROR_TABLE"]}

@@ -5,15 +5,17 @@ Both name the same files under `blobs/`, as docker's own archives have done sinc
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from acrmirror.bounds import check_json
 from acrmirror.errors import TooLarge
 from acrmirror.oci import Descriptor, Manifest, Platform
+from acrmirror.platforms import choose
 from acrmirror.reference import Digest
 
+CONFIG_LIMIT = 4 * 1024 * 1024
 LAYOUT_VERSION = b'{"imageLayoutVersion": "1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
@@ -124,6 +126,26 @@ def _docker_entry(image: Exported, manifest: Manifest) -> dict[str, Any]:
         "RepoTags": [image.name] if image.name and image.tag else [],
         "Layers": [blob_path(layer.digest) for layer in manifest.layers],
     }
+
+
+def exported(
+    manifests: Sequence[Manifest],
+    name: str | None,
+    tag: str | None,
+    absent: frozenset[Digest],
+    read_blob: Callable[[Descriptor], bytes],
+    docker: Platform,
+) -> Exported:
+    """An image of `manifests`, the root first. Of several images docker loads the one for the platform `docker`; its
+    config is read to see whether it can."""
+    root = manifests[0]
+    images = images_of(root, {it.digest: it for it in manifests})
+    chosen = root if not root.is_index else choose(images, docker)
+    loads: tuple[Manifest, bytes] | None = None
+    if chosen is not None and chosen.config is not None and chosen.config.size <= CONFIG_LIMIT:
+        config = read_blob(chosen.config)
+        loads = (chosen, config) if loadable(chosen, config, absent) else None
+    return Exported(root, tuple(manifests), name, tag, absent, loads)
 
 
 def images_of(root: Manifest, manifests: Mapping[Digest, Manifest]) -> list[tuple[Manifest, Platform | None]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from acrmirror.cli import exits
+from acrmirror.cli.archives import Form, Hours, archive, export_in_storage, tell
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
@@ -41,6 +42,7 @@ from acrmirror.cli.output import (
     safe,
 )
 from acrmirror.cli.pointing import mirror_config
+from acrmirror.cli.rebuilding import rebuild_tags
 from acrmirror.cli.settings import Connection
 from acrmirror.errors import MirrorError
 
@@ -235,21 +237,46 @@ app.command()(history)
 app.command("mirror-config")(mirror_config)
 
 
+app.command()(archive)
+app.command("rebuild-tags")(rebuild_tags)
+
+
 @app.command("export")
 def export_(
     context: typer.Context,
-    image: Image,
-    to: Annotated[str, typer.Option("-o", help="A file; a folder (one that is there, or with a / at its end); - .")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE...", help="Repository with a tag or a digest; several --in-storage.")
+    ],
+    to: Annotated[
+        str | None, typer.Option("-o", help="A file; a folder (one that is there, or with a / at its end); - .")
+    ] = None,
     platform: Annotated[
         str | None, typer.Option(help=f"Such as linux/arm64; `{ALL}` for all. This machine's if left out.")
     ] = None,
     at: At = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Ranges fetched at once.")] = 8,
+    in_storage: Annotated[
+        bool, typer.Option("--in-storage", help="Have storage put them into one archive, and print a link to it.")
+    ] = False,
+    form: Annotated[
+        Form, typer.Option("--form", help="In storage: for docker load and OCI tools, or an OCI layout of all.")
+    ] = Form.DOCKER,
+    hours: Hours = 1,
+    timeout: Timeout = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Write an image to an archive for docker load and OCI tools, or to an OCI layout folder."""
     with client_of(context, output) as client:
-        written = export(client, image, to, platform, threads, output is Output.TABLE, at)
+        if in_storage:
+            if to is not None:
+                raise Usage("export in storage", "-o is for archives that are written here", "Leave -o out.")
+            shown = output is Output.TABLE
+            found = export_in_storage(client, images, form, platform, at, timeout, hours, shown)
+            tell(found, output)
+            raise typer.Exit(exits.of_states([found["state"]]))
+        if to is None or len(images) != 1 or form is not Form.DOCKER:
+            raise Usage("export here", "that takes one image and -o, and no --form", "Give -o FILE, or --in-storage.")
+        written = export(client, images[0], to, platform, threads, output is Output.TABLE, at)
     if output is Output.JSON and to != "-":
         print_json(written)
     elif output is Output.TABLE:

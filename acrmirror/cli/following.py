@@ -1,7 +1,7 @@
 """Follows jobs to their ends, with a bar for each layer, or for each image if there are several."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -80,3 +80,18 @@ def _bars_of(pulls: Sequence[dict[str, Any]]) -> list[tuple[str, str, int, int]]
             for layer in pulls[0]["progress"]["layers"]
         ]
     return [(it["id"], it["image"][-48:], it["progress"]["bytes_done"], it["progress"]["bytes_total"]) for it in pulls]
+
+
+def follow_task(
+    show: Callable[[], dict[str, Any]], label: str, seconds: float | None, shown: bool, *, done: str, total: str
+) -> dict[str, Any]:
+    """A task as it was when it had ended, or when `seconds` were over; `done` and `total` are the fields of its bar."""
+    until = time.monotonic() + seconds if seconds is not None else None
+    with bars(shown) as progress:
+        bar = progress.add_task(safe(label), total=None)
+        while True:
+            task = show()
+            progress.update(bar, completed=task[done], total=task[total] or None)
+            if task["state"] in ENDED or (until is not None and time.monotonic() >= until):
+                return task
+            time.sleep(POLL_SECONDS if until is None else max(0.0, min(POLL_SECONDS, until - time.monotonic())))

@@ -102,6 +102,28 @@ class Client:
         query = {"at": at, "deleted": "true" if deleted else None}
         return self._pages(f"history/{quote(name, safe='/:@')}", "moves", query)
 
+    # what tasks do
+
+    def request_archive(
+        self, images: Sequence[str], form: str, platform: str | None = None, at: str | None = None
+    ) -> dict[str, Any]:
+        """Has storage put these images into one archive."""
+        body = {"images": list(images), "form": form, "platform": platform, "at": at}
+        return self._call("POST", "archives", body=body)
+
+    def archive(self, identity: str, hours: int = 1) -> dict[str, Any]:
+        """With a link that is good for so long, once it is done."""
+        return self._call("GET", f"archives/{_quoted(identity)}", {"hours": str(hours)})
+
+    def request_rebuild(self, patterns: Sequence[str], *, dry_run: bool, overwrite: bool) -> dict[str, Any]:
+        """Has links of tags made anew from history."""
+        return self._call(
+            "POST", "rebuilds", body={"match": list(patterns), "dry_run": dry_run, "overwrite": overwrite}
+        )
+
+    def rebuild(self, identity: str) -> dict[str, Any]:
+        return self._call("GET", f"rebuilds/{_quoted(identity)}")
+
     # the app
 
     def health(self) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from acrmirror.archive import Exported, images_of, loadable
+from acrmirror.archive import Exported, exported
 from acrmirror.errors import Denied, Malformed, Unavailable
 from acrmirror.oci import Descriptor, Manifest, Platform, parse_manifest
-from acrmirror.platforms import choose
 from acrmirror.reference import Digest
 
 ATTEMPTS = 6
-CONFIG_LIMIT = 4 * 1024 * 1024
 
 ReadRange = Callable[[str, int, int], tuple[int, bytes]]
 
@@ -60,15 +58,8 @@ class ImageContent:
 
     def exported(self, read_blob: Callable[[Descriptor], bytes], docker: Platform) -> Exported:
         """What goes into an archive; of several images docker loads the one for the platform `docker`."""
-        root = self.manifests[0]
-        images = images_of(root, {it.digest: it for it in self.manifests})
-        chosen = root if not root.is_index else choose(images, docker)
-        loads: tuple[Manifest, bytes] | None = None
-        if chosen is not None and chosen.config is not None and chosen.config.size <= CONFIG_LIMIT:
-            config = read_blob(chosen.config)
-            loads = (chosen, config) if loadable(chosen, config, self.absent) else None
         name = f"{self.registry}/{self.repository}:{self.tag}" if self.tag else f"{self.registry}/{self.repository}"
-        return Exported(root, self.manifests, name, self.tag, self.absent, loads)
+        return exported(self.manifests, name, self.tag, self.absent, read_blob, docker)
 
 
 class LinkedBlobs:

@@ -3,67 +3,31 @@
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
-from typing import Protocol, TypeVar
-from urllib.parse import urlencode
-
-from pydantic import BaseModel, ValidationError
+from collections.abc import Awaitable
 
 from acrmirror.errors import MirrorError, Misconfigured
-from acrmirror.health import HealthChecks, misconfigured
+from acrmirror.health import misconfigured
 from acrmirror.http import models
+from acrmirror.http.calls import answered
+from acrmirror.http.calls import body_of as _body
+from acrmirror.http.calls import json_of as _json
+from acrmirror.http.calls import moment_of as _moment
+from acrmirror.http.calls import page_of as _page
+from acrmirror.http.calls import query_of as _query
 from acrmirror.http.openapi import document
 from acrmirror.http.paths import read_name, read_path
-from acrmirror.http.problems import InvalidRequest, problem
+from acrmirror.http.problems import problem
+from acrmirror.http.tasks import TaskCalls
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
-from acrmirror.jobs.pulls import Pulls
-from acrmirror.moments import Moment, end_of
 from acrmirror.platforms import parse_platform
-from acrmirror.serve.images import Images
-from acrmirror.sync.sweeps import Sweeps
 from acrmirror.work import FINAL_STATES, Record
 
 FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0
-KEY_PARAMETERS = ("code", "clientId")
-"""The platform's own, with which a caller may show its key."""
-
-_M = TypeVar("_M", bound=BaseModel)
-_Call = Callable[["Api", Request], Answer]
 
 
-def answered(call: _Call) -> _Call:
-    """Turns the mirror's errors into problem details. Anything else is a defect, and the platform's to report."""
-
-    @wraps(call)
-    def calling(api: "Api", request: Request) -> Answer:
-        try:
-            return call(api, request)
-        except MirrorError as error:
-            return problem(error)
-
-    return calling
-
-
-class Parts(Protocol):
-    """What of the app the API asks."""
-
-    @property
-    def pulls(self) -> Pulls: ...
-    @property
-    def sweeps(self) -> Sweeps: ...
-    @property
-    def images(self) -> Images: ...
-    @property
-    def health(self) -> HealthChecks: ...
-
-
-class Api:
+class Api(TaskCalls):
     """Over a way to get the app, which is not opened before the first call that needs it."""
-
-    def __init__(self, app: Callable[[], Parts]) -> None:
-        self._app = app
 
     # pulls
 
@@ -188,51 +152,8 @@ def _names_many(body: bytes) -> bool:
     return isinstance(document, dict) and "match" in document
 
 
-def _body(request: Request, model: type[_M]) -> _M:
-    asked = f"{request.method} with a body of {len(request.body)} bytes"
-    if len(request.body) > BODY_LIMIT:
-        told = f"it has {len(request.body)} bytes, and at most {BODY_LIMIT} are read"
-        raise InvalidRequest(asked, [models.FieldError(field="body", problem=told)])
-    try:
-        return model.model_validate_json(request.body)
-    except ValidationError as error:
-        raise InvalidRequest(asked, _places(error)) from None
-
-
-def _query(request: Request, model: type[_M]) -> _M:
-    given = {name: value for name, value in request.query.items() if name not in KEY_PARAMETERS}
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise InvalidRequest(f"{request.method} with {len(given)} query parameters", _places(error)) from None
-
-
-def _moment(text: str | None) -> Moment | None:
-    return end_of(text) if text is not None else None
-
-
-def _places(error: ValidationError) -> list[models.FieldError]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [
-        models.FieldError(field=".".join(str(part) for part in it["loc"])[:100] or "body", problem=it["msg"][:300])
-        for it in found[:20]
-    ]
-
-
-def _json(status: int, model: BaseModel, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, model.model_dump_json().encode(), headers=headers or {})
-
-
 def _pull(record: Record, status: int, jobs: dict[str, int] | None = None) -> Answer:
     headers = {"Location": f"/api/pulls/{record.id}"}
     if status == 202 or record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"
     return _json(status, models.Pull.of(record, jobs), headers)
-
-
-def _page(path: str, page: BaseModel, more: Mapping[str, str | None]) -> Answer:
-    """With a `Link` to the next page, if there is one (RFC 8288)."""
-    if more.get("last") is None:
-        return _json(200, page)
-    query = urlencode({key: value for key, value in more.items() if value is not None})
-    return _json(200, page, {"Link": f'<{path}?{query}>; rel="next"'})

@@ -53,7 +53,7 @@ class _Operation:
     open: bool = False
 
 
-_ID = {"id": ("The id of a pull.", _text(ID_GRAMMAR))}
+_ID = {"id": ("The id that its record has.", _text(ID_GRAMMAR))}
 _NAME = {"repository": (_REPOSITORY, _text(REPOSITORY_GRAMMAR) | {"maxLength": REPOSITORY_LIMIT})}
 _IMAGE = _NAME | {"reference": ("A tag or a digest.", _text(f"{TAG_GRAMMAR}|{DIGEST_GRAMMAR}"))}
 
@@ -61,6 +61,8 @@ _HISTORY = {"name": ("A repository, or one tag of it.", _text(f"{REPOSITORY_GRAM
 
 _SECONDS: _Schema = {"type": "integer", "minimum": 1}
 _PULL = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/pulls/[0-9a-f-]+$"})
+_ARCHIVE = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/archives/[0-9a-f-]+$"})
+_REBUILD = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/rebuilds/[0-9a-f-]+$"})
 _LATER = _Header("Retry-After", "Seconds after which to look again.", _SECONDS)
 _MORE = _Header("Link", 'The next page (`rel="next"`), if there is one.', {"type": "string"}, always=False)
 _UNKEPT = _Header(
@@ -172,6 +174,57 @@ OPERATIONS = (
         query=models.HistoryQuery,
         parameters=_HISTORY,
         headers={200: (_MORE,)},
+    ),
+    _Operation(
+        "post",
+        "/archives",
+        "requestArchive",
+        "Have storage put images into one archive",
+        {202: models.Archive},
+        (400, 404, 422, 502, 503),
+        bodies=(models.ArchiveRequest,),
+        headers={202: (_ARCHIVE, _LATER)},
+    ),
+    _Operation(
+        "get",
+        "/archives/{id}",
+        "showArchive",
+        "One archive: how far it is, and a link to it",
+        {200: models.Archive},
+        (400, 404, 503),
+        query=models.ArchiveQuery,
+        parameters=_ID,
+        headers={200: (_ARCHIVE, _UNDER_WAY)},
+    ),
+    _Operation(
+        "delete",
+        "/archives/{id}",
+        "cancelArchive",
+        "Cancel an archive that is not done",
+        {200: models.Archive, 202: models.Archive},
+        (400, 404, 409, 503),
+        parameters=_ID,
+        headers={200: (_ARCHIVE,), 202: (_ARCHIVE, _LATER)},
+    ),
+    _Operation(
+        "post",
+        "/rebuilds",
+        "requestRebuild",
+        "Make links of tags anew from history",
+        {202: models.Rebuild},
+        (400, 503),
+        bodies=(models.RebuildRequest,),
+        headers={202: (_REBUILD, _LATER)},
+    ),
+    _Operation(
+        "get",
+        "/rebuilds/{id}",
+        "showRebuild",
+        "One rebuild of tags: how far it is, and what it set",
+        {200: models.Rebuild},
+        (400, 404, 503),
+        parameters=_ID,
+        headers={200: (_REBUILD, _UNDER_WAY)},
     ),
     _Operation(
         "get",

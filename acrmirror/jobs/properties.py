@@ -11,7 +11,7 @@ from acrmirror.work.state import State
 
 PROPERTY_LIMIT = 32 * 1024
 """UTF-16 code units that a text property of an entity may have: 64 KiB."""
-WHOLE = frozenset({"patterns", "platforms"})
+WHOLE = frozenset({"images", "patterns", "platforms"})
 """Properties that a job is made from again: less of them would be another job."""
 
 _BEFORE = {"match_mirrored": "match_standing", "match_requested": "match_asked"}

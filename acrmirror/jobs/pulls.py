@@ -17,11 +17,22 @@ from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest, Reference, another_registry, host_of, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
-from acrmirror.work import FINAL_STATES, Copy, Deletion, Job, Record, RecordFields
+from acrmirror.work import (
+    FINAL_STATES,
+    Archive,
+    BackfillTask,
+    Copy,
+    Deletion,
+    Job,
+    Rebuild,
+    Record,
+    RecordFields,
+    Sweep,
+    Task,
+)
 from acrmirror.work.copy import Cause
 from acrmirror.work.ids import JobId
 from acrmirror.work.sweep import KIND as MATCH
-from acrmirror.work.sweep import Sweep
 
 ROUNDS = 8
 GRACE_SECONDS = 2.0
@@ -181,10 +192,11 @@ class Pulls:
             remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
         retries = record.retries + 1
-        if record.fields["kind"] == MATCH:
-            self._queue.send_sweep(replace(sweep_of(record), retries=retries))
+        task = task_of(record)
+        if isinstance(task, BackfillTask):
+            self._queue.send_task(replace(task, retries=retries))
         else:
-            self._queue.send(replace(job_of(record), retries=retries))
+            self._queue.send(replace(task, retries=retries))
         _log.info("Enqueued %s again", identity)
         return self._mark(record, AGAIN | {"state": "queued", "retries": retries, "heartbeat": _now()})
 
@@ -202,6 +214,27 @@ def sweep_of(record: Record) -> Sweep:
     """The sweep behind a record of kind `match`."""
     fields = record.fields
     return Sweep(record.id, tuple(fields["patterns"]), nine_digits(fields["at"]), fields["dry_run"], record.retries)
+
+
+def task_of(record: Record) -> Task:
+    """What is behind a record, as at its first attempt. Raises WrongState for what was no task."""
+    fields = record.fields
+    match fields["kind"]:
+        case "match":
+            return sweep_of(record)
+        case "archive":
+            try:
+                return Archive.of_record(record.id, fields, record.retries)
+            except (ValueError, MirrorError) as error:
+                # Somebody wrote something odd into it.
+                raise WrongState(
+                    f"retry the archive {record.id}", f"its record can't be read ({error})", "Request it anew."
+                ) from error
+        case "rebuild":
+            at = nine_digits(fields["at"])
+            patterns = tuple(fields["patterns"])
+            return Rebuild(record.id, patterns, at, fields["dry_run"], fields["force"], record.retries)
+    return job_of(record)
 
 
 def job_of(record: Record) -> Job:

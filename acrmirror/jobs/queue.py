@@ -6,9 +6,8 @@ from pathlib import Path
 
 from acrmirror.errors import StorageMissing
 from acrmirror.storage import Depth, Queue, TokenCredential
-from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Job
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, BackfillTask, Job
 from acrmirror.work.audit import Audit
-from acrmirror.work.sweep import Sweep
 
 _log = logging.getLogger(__name__)
 
@@ -43,9 +42,9 @@ class JobQueue:
         """
         self._send(job.queue, str(job.reference), job.to_json(), delay, onward)
 
-    def send_sweep(self, sweep: Sweep, delay: float = 0, *, onward: bool = False) -> None:
-        """As `send`."""
-        self._send(BACKFILL_QUEUE, "a pull of many", sweep.to_json(), delay, onward)
+    def send_task(self, task: BackfillTask, delay: float = 0, *, onward: bool = False) -> None:
+        """As `send`, of what goes through the queue of sweeps."""
+        self._send(BACKFILL_QUEUE, task.title, task.to_json(), delay, onward)
 
     def send_audit(self, audit: Audit, delay: float = 0, *, onward: bool = False) -> None:
         """As `send`: the next slice of an audit."""

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
+from acrmirror.errors import TagMoved
 from acrmirror.events import AHEAD_LIMIT
 from acrmirror.history import LAG_WINDOW, Observation, TagEvent
 from acrmirror.mirror.past import believed
@@ -47,25 +49,62 @@ def last_in_mirror(
     return None
 
 
-def rebuild_tags(store: MirrorStore, repository: str, window: timedelta = LAG_WINDOW) -> dict[str, Digest]:
-    """Sets every tag of a repository that history has to where it was seen last, and returns these.
+Finding = Literal["right", "lost", "damaged", "differs", "moved"]
+"""How a tag's link is: as history has it; missing; without a digest that the mirror has; elsewhere than history has it;
+or set by a job meanwhile, which knows better."""
 
-    A tag's link that is right already is left as it is. What the registry has as a list of referrers is merged with
-    what the mirror has (rule R1). Raises TagMoved where a job sets the tag at the same time: then that is newer.
-    """
-    rebuilt: dict[str, Digest] = {}
-    for tag in store.history.tags(repository):
-        last = last_in_mirror(store, repository, tag, window)
-        if last is None:
-            continue
-        digest = last.descriptor.digest
-        rebuilt[tag] = digest
-        current = store.tags.read(repository, tag)
-        if current is not None and current.digest == digest:
-            continue
-        manifest = store.manifests.read(repository, last.descriptor)
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A tag as it was found, and where history has it (`digest`); `set` if its link was written, or would have been."""
+
+    tag: str
+    digest: Digest
+    finding: Finding
+    set: bool
+
+
+def rebuild_tag(
+    store: MirrorStore,
+    repository: str,
+    tag: str,
+    *,
+    overwrite: bool,
+    dry_run: bool = False,
+    window: timedelta = LAG_WINDOW,
+) -> Rebuilt | None:
+    """Sets a tag whose link is lost or damaged to where it was seen last; with `overwrite`, also one that is elsewhere.
+    None where the mirror has nothing that history has of the tag. What the registry has as a list of referrers is
+    merged with what the mirror has (rule R1)."""
+    last = last_in_mirror(store, repository, tag, window)
+    if last is None:
+        return None
+    digest = last.descriptor.digest
+    current = store.tags.read(repository, tag)
+    if current is None:
+        finding: Finding = "lost"
+    elif current.digest is None or store.manifests.find(repository, current.digest) is None:
+        finding = "damaged"
+    elif digest in (current.digest, current.registry):
+        return Rebuilt(tag, digest, "right", set=False)
+    else:
+        finding = "differs"
+    if dry_run or (finding == "differs" and not overwrite):
+        return Rebuilt(tag, digest, finding, set=finding != "differs" or overwrite)
+    manifest = store.manifests.read(repository, last.descriptor)
+    try:
         if is_referrers_index(manifest) and is_referrers_tag(tag):
             store.referrers.merge_tag(repository, tag, manifest, last.seen.at, current, last.event)
         else:
             store.tags.set(repository, tag, last.descriptor, last.seen.at, current, last.event)
-    return rebuilt
+    except TagMoved:
+        return Rebuilt(tag, digest, "moved", set=False)
+    return Rebuilt(tag, digest, finding, set=True)
+
+
+def rebuild_tags(store: MirrorStore, repository: str, window: timedelta = LAG_WINDOW) -> dict[str, Digest]:
+    """Sets every tag of a repository that history has to where it was seen last, and returns these. A tag's link that
+    is right already is left as it is, as is one that a job sets at the same time."""
+    tags = list(store.history.tags(repository))
+    found = (rebuild_tag(store, repository, tag, overwrite=True, window=window) for tag in tags)
+    return {it.tag: it.digest for it in found if it is not None}

@@ -53,6 +53,16 @@ class MirroredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeOf:
+    """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository
+    does not have."""
+
+    manifests: tuple[Manifest, ...]
+    blobs: tuple[Descriptor, ...]
+    absent: tuple[Descriptor, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository
     does not have."""
@@ -135,9 +145,18 @@ class Images:
         return MirroredImage(reference, root, variants, referrers, tuple(reversed(newest)))
 
     def content(self, reference: Reference, platform: Platform | None, at: Moment | None = None) -> Content:
+        """As `made_of`, with a URL for each blob. Raises TooLarge for more than `BLOBS_LIMIT`."""
+        made_of = self.made_of(reference, platform, at)
+        if len(made_of.blobs) > BLOBS_LIMIT:
+            answered = f"it has {len(made_of.blobs)} blobs"
+            raise TooLarge(f"give the content of {reference}", answered, "Choose one platform.")
+        links = tuple((it, self._store.signed_urls.blob(it.digest)) for it in made_of.blobs)
+        return Content(reference, platform, made_of.manifests, links, made_of.absent)
+
+    def made_of(self, reference: Reference, platform: Platform | None, at: Moment | None = None) -> MadeOf:
         """Of what the tag names, or named at the moment `at`. With `platform`, of an index the one image that docker
-        would take there; else all of it. A URL is signed for nothing that the repository has no link to of its own
-        (rule L10). Raises NoSuchPlatform."""
+        would take there; else all of it. Nothing that the repository has no link to of its own is among it (rule
+        L10). Raises NoSuchPlatform."""
         root = self._root(reference, at)
         manifests = self._graph(reference.repository, root)
         if platform is not None:
@@ -148,11 +167,8 @@ class Images:
         for manifest in ordered:
             for blob in manifest.blobs:
                 blobs.setdefault(blob.digest, blob)
-        if len(blobs) > BLOBS_LIMIT:
-            raise TooLarge(f"give the content of {reference}", f"it has {len(blobs)} blobs", "Choose one platform.")
         there, absent = self._linked(reference, list(blobs.values()))
-        links = tuple((it, self._store.signed_urls.blob(it.digest)) for it in there)
-        return Content(reference, platform, ordered, links, absent)
+        return MadeOf(ordered, there, absent)
 
     def _linked(
         self, reference: Reference, blobs: list[Descriptor]
@@ -170,6 +186,10 @@ class Images:
                     "Pull it with force: POST /api/pulls.",
                 )
         return tuple(it for it, has in zip(blobs, linked, strict=True) if has), tuple(without)
+
+    def digest_of(self, reference: Reference, at: Moment | None = None) -> Digest:
+        """What a reference names, if the mirror has that."""
+        return self._root(reference, at).digest
 
     def _root(self, reference: Reference, at: Moment | None = None) -> Manifest:
         digest = reference.digest

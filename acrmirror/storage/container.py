@@ -10,11 +10,11 @@ from typing import Any, Self, cast
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobBlock, BlobClient, BlobPrefix, BlobServiceClient, ExponentialRetry
+from azure.storage.blob import BlobBlock, BlobClient, BlobPrefix, BlobServiceClient, ContentSettings, ExponentialRetry
 
 from acrmirror.cancel import pause
 from acrmirror.errors import Conflict
-from acrmirror.storage.failures import Place, error_code, explained, is_absent, is_lost
+from acrmirror.storage.failures import Place, copy_refused, error_code, explained, is_absent, is_lost
 from acrmirror.storage.outcome import Lost, Outcome, Written
 from acrmirror.storage.signing import SignedUrl, Signer
 from acrmirror.transport import make_transport
@@ -173,6 +173,17 @@ class Container:
             # `read` goes out in small pieces at twice the CPU. The annotation does not know it, hence the cast.
             self._blob(name).stage_block(block, cast(bytes, data), length=len(data))
 
+    def stage_from(self, name: str, block: str, source: SignedUrl, offset: int, length: int, asked: str) -> None:
+        """As `stage`, of `length` bytes from `offset` of the blob behind a signed URL, which storage copies itself.
+        Raises Damaged where that is missing."""
+        with self._explained(asked):
+            try:
+                self._blob(name).stage_block_from_url(block, source.url, offset, length)
+            except HttpResponseError as error:
+                if error_code(error) != "CannotVerifyCopySource":
+                    raise
+                raise copy_refused(asked, error) from None
+
     def staged(self, name: str, asked: str) -> dict[str, int]:
         """The blocks that are staged and not committed: their lengths in bytes by their ids."""
         with self._explained(asked):
@@ -184,13 +195,16 @@ class Container:
                 return {}
             return {str(block.id): int(block.size) for block in uncommitted}
 
-    def commit(self, name: str, blocks: Sequence[str], expected: str | None, asked: str) -> Outcome:
+    def commit(
+        self, name: str, blocks: Sequence[str], expected: str | None, asked: str, media_type: str | None = None
+    ) -> Outcome:
         """Makes a blob out of staged blocks, under the same condition as `swap`. It is also lost where another commit
-        has dropped a block."""
+        has dropped a block. `media_type` is what it is served as."""
+        served: dict[str, Any] = {"content_settings": ContentSettings(content_type=media_type)} if media_type else {}
         with self._explained(asked):
             try:
                 listed = [BlobBlock(block_id=it) for it in blocks]
-                return _written(self._blob(name).commit_block_list(listed, **_if(expected)))
+                return _written(self._blob(name).commit_block_list(listed, **_if(expected), **served))
             except HttpResponseError as error:
                 return self._lost(error)
 

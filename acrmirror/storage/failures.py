@@ -13,7 +13,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from acrmirror.errors import Denied, StorageMissing, Throttled, Unavailable
+from acrmirror.errors import Damaged, Denied, StorageMissing, Throttled, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,14 @@ def explained(asked: str, place: Place) -> Iterator[None]:
         raise _unread(asked, f"storage's answer can not be read ({type(error).__name__})", place) from error
     except AzureError as error:
         raise _unread(asked, f"the storage client failed ({type(error).__name__})", place) from error
+
+
+def copy_refused(asked: str, error: HttpResponseError) -> Damaged | Unavailable:
+    """What storage answers that could not read what it was to copy. The SDK's error has the source's URL, which lets in
+    whoever has it."""
+    if error.status_code == 404:
+        return Damaged(asked, "storage does not find what it is to copy", "Pull the image again with force.")
+    return Unavailable(asked, f"storage could not read what it is to copy ({error.status_code})", _AGAIN)
 
 
 def _answered(asked: str, error: HttpResponseError, place: Place) -> Denied | Throttled | Unavailable:

@@ -15,6 +15,8 @@ from acrmirror.cancel import holding
 from acrmirror.storage.failures import Place, explained
 
 KEY_LIFETIME = timedelta(hours=2)
+LONGEST = timedelta(days=7)
+"""For which storage gives a key at most."""
 SKEW = timedelta(minutes=5)
 """How far clocks may be apart: URLs begin to be good a bit before now."""
 _ACCOUNT = Place("storage account", "", "Storage Blob Delegator", throttles=True)
@@ -55,10 +57,11 @@ class Signer:
         return SignedUrl(f"{self._service.url.rstrip('/')}/{self._container}/{name}?{signature}", expires)
 
     def _delegation_key(self, now: datetime, lifetime: timedelta) -> UserDelegationKey:
-        """One key serves all URLs for about two hours; a URL never outlives it."""
+        """One key serves all URLs for about two hours, or for as long as a URL may be good that needs more; a URL never
+        outlives it."""
         with holding(self._lock):
             if self._key is None or self._key[1] - now < lifetime + SKEW:
-                expires = now + KEY_LIFETIME
+                expires = now + max(KEY_LIFETIME, lifetime + 2 * SKEW)
                 with explained("get a key for signed URLs", _ACCOUNT):
                     key = self._service.get_user_delegation_key(now - SKEW, expires)
                 self._key = (key, expires)

@@ -26,7 +26,7 @@ from acrmirror.registry.values import ListedManifest
 from acrmirror.sync.comparing import Comparison, Lack, Mirrored, edges_from
 from acrmirror.sync.tally import Tally
 from acrmirror.threads import Threads
-from acrmirror.work import FINAL_STATES, Copy, Sweep
+from acrmirror.work import FINAL_STATES, Copy, RecordFields, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing."""
@@ -85,6 +85,12 @@ class Sweeping:
                 problems,
                 "What could be compared is done. Mend what is named, and ask again.",
             )
+
+    def figures(self) -> RecordFields:
+        return self.tally.fields()
+
+    def tell(self) -> str:
+        return self.tally.tell()
 
     # what there is
 

@@ -27,7 +27,7 @@ class Sweeps:
 
     def send(self, sweep: Sweep) -> Record:
         """The message, then the record, which its run writes if this does not (rule W6)."""
-        self._queue.send_sweep(sweep)
+        self._queue.send_task(sweep)
         try:
             self._records.add(sweep)
         except MirrorError as error:

@@ -1,14 +1,16 @@
-"""What is requested, typed: copies, deletions, sweeps, audits, as they are in queues and records."""
+"""What is requested, typed: copies, deletions, sweeps, audits and more, as they are in queues and records."""
 
+from acrmirror.work.archive import Archive
 from acrmirror.work.audit import Audit
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
 from acrmirror.work.ids import JobId
 from acrmirror.work.queues import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
+from acrmirror.work.rebuild import Rebuild
 from acrmirror.work.record import LayerFigures, Record, RecordFields
 from acrmirror.work.state import FINAL_STATES, LayerState, State
 from acrmirror.work.sweep import Sweep
-from acrmirror.work.task import Job, Task, read_task
+from acrmirror.work.task import BackfillTask, Job, Task, read_task
 
 __all__ = [
     "BACKFILL_QUEUE",
@@ -16,13 +18,16 @@ __all__ = [
     "DEAD_QUEUE",
     "FINAL_STATES",
     "JOB_QUEUE",
+    "Archive",
     "Audit",
+    "BackfillTask",
     "Copy",
     "Deletion",
     "Job",
     "JobId",
     "LayerFigures",
     "LayerState",
+    "Rebuild",
     "Record",
     "RecordFields",
     "State",

@@ -51,6 +51,14 @@ class RecordFields(TypedDict, total=False):
     match_requested: int
     match_sample: list[str]
 
+    images: list[str]
+    form: str
+    moment: str
+
+    rebuilt: dict[str, str]
+    rebuild_looked_at: int
+    rebuild_set: int
+
     run: str
     deliveries: int
     attempt: int

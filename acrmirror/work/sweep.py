@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from acrmirror.moments import Moment, from_datetime, nine_digits
 from acrmirror.reference import Digest, Reference
@@ -12,7 +12,7 @@ from acrmirror.work.fields import message
 from acrmirror.work.ids import JobId
 from acrmirror.work.record import RecordFields
 
-KIND = "match"
+KIND: Final = "match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Sweep:
     retries: int = 0
     attempt: int = 0
     failing: tuple[Failing, ...] = ()
+
+    kind: ClassVar[Literal["match"]] = KIND
+    title: ClassVar[str] = "a pull of many"
+    check: ClassVar[int] = 0
+    """It is not asked about again."""
 
     @classmethod
     def now(cls, patterns: tuple[str, ...], seed: str, *, dry_run: bool) -> Self:
@@ -48,11 +53,6 @@ class Sweep:
     def later(self, failing: tuple[Failing, ...]) -> Self:
         """The same sweep for one more attempt."""
         return replace(self, attempt=self.attempt + 1, failing=failing)
-
-    @property
-    def check(self) -> int:
-        """It is not asked about again."""
-        return 0
 
     @property
     def asked(self) -> RecordFields:

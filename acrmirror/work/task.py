@@ -4,14 +4,18 @@ import json
 
 from acrmirror.errors import Malformed
 from acrmirror.reference import shown
+from acrmirror.work.archive import Archive
 from acrmirror.work.audit import Audit
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
+from acrmirror.work.rebuild import Rebuild
 from acrmirror.work.sweep import Sweep
 
 Job = Copy | Deletion
 """What is about one reference."""
-Task = Job | Sweep
+BackfillTask = Sweep | Archive | Rebuild
+"""What goes through the queue of sweeps, and is about many images."""
+Task = Job | BackfillTask
 
 
 def read_task(message: str) -> Task | Audit:
@@ -23,6 +27,10 @@ def read_task(message: str) -> Task | Audit:
         match fields.get("kind"):
             case "match":
                 return Sweep.of_fields(fields)
+            case "archive":
+                return Archive.of_fields(fields)
+            case "rebuild":
+                return Rebuild.of_fields(fields)
             case "deletion":
                 return Deletion.of_fields(fields)
             case "audit":

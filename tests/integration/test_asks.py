@@ -199,7 +199,7 @@ def test_a_sweep_sent_again_runs_whether_or_not_its_record_says_so(
     sweep = Sweep.now(("none/*",), "seed", dry_run=True)
     with app_of(mirror) as app:
         app.dispatch.bury(sweep.to_json())
-        with dying(monkeypatch, JobQueue, "send_sweep"):
+        with dying(monkeypatch, JobQueue, "send_task"):
             app.pulls.retry(sweep.id)
         assert record_of(mirror, sweep.id).state == "failed"
         with dying(monkeypatch, JobRecords, "write"):

@@ -161,7 +161,7 @@ def test_one_whose_message_was_refused_is_asked_for_by_the_next_tick(
 
     with app_of(mirror, MIRROR_COMPARE_HOURS="24") as app:
         with monkeypatch.context() as patch:
-            patch.setattr("acrmirror.jobs.queue.JobQueue.send_sweep", refuse)
+            patch.setattr("acrmirror.jobs.queue.JobQueue.send_task", refuse)
             with pytest.raises(MirrorError):
                 app.timer.tick(now)
         assert sweeps(mirror) == []

@@ -20,6 +20,8 @@ from acrmirror.http.models.images import (
 )
 from acrmirror.http.models.pulls import Check, Layer, Match, Progress, Pull, PullPage
 from acrmirror.http.models.requests import (
+    ArchiveQuery,
+    ArchiveRequest,
     ContentQuery,
     Given,
     HistoryQuery,
@@ -29,11 +31,17 @@ from acrmirror.http.models.requests import (
     PageQuery,
     PullRequest,
     PullsQuery,
+    RebuildRequest,
     RepositoriesQuery,
     TagsQuery,
 )
+from acrmirror.http.models.tasks import Archive, ArchiveLink, Rebuild
 
 __all__ = [
+    "Archive",
+    "ArchiveLink",
+    "ArchiveQuery",
+    "ArchiveRequest",
     "BlobEntry",
     "Check",
     "CheckResult",
@@ -64,6 +72,8 @@ __all__ = [
     "PullPage",
     "PullRequest",
     "PullsQuery",
+    "Rebuild",
+    "RebuildRequest",
     "Referrer",
     "RefusedEvent",
     "RepositoriesQuery",

@@ -156,7 +156,8 @@ class Pull(Model):
             id=record.id,
             kind=fields["kind"] or "unreadable",
             state=record.state,
-            image=f"{repository}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}",
+            image=f"{repository}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}"
+            or _several(fields["images"]),
             repository=repository,
             tag=tag or None,
             digest=digest or None,
@@ -191,6 +192,11 @@ class PullPage(Model):
     @classmethod
     def of(cls, records: Iterable[Record], last: str | None) -> Self:
         return cls(pulls=[Pull.of(record) for record in records], last=last)
+
+
+def _several(images: list[str]) -> str:
+    """What an archive of several images is shown as."""
+    return f"{images[0]} and {len(images) - 1} more" if images else ""
 
 
 def _error(code: str, asked: str, answered: str, remedy: str) -> ErrorDetails | None:

@@ -9,10 +9,13 @@ from acrmirror.patterns import PATTERN_GRAMMAR
 from acrmirror.platforms import PLATFORM_GRAMMAR
 from acrmirror.reference import REFERENCE_GRAMMAR
 from acrmirror.work import State
+from acrmirror.work.archive import Form
 from acrmirror.work.ids import ID_GRAMMAR
 
 WAIT_LIMIT = 60
 PAGE_LIMIT = 1000
+IMAGES_LIMIT = 100
+"""Of one archive: their names have to fit into a message and a record."""
 
 
 def _told(grammar: str) -> dict[str, JsonValue]:
@@ -24,6 +27,16 @@ class Given(BaseModel):
     """What comes in: wrong types are refused rather than converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+At = Annotated[
+    str | None,
+    Field(
+        max_length=60,
+        description="As it was at this moment, by history: a day (its end in UTC) or a time with an offset.",
+        examples=["2026-11-01", "2026-11-01T12:00:00Z"],
+    ),
+]
 
 
 class PullRequest(Given):
@@ -62,6 +75,57 @@ class MatchRequest(Given):
     dry_run: Annotated[bool, Field(description="Only say what would be requested.")] = False
 
 
+_Image = Annotated[str, Field(min_length=1, max_length=600, json_schema_extra=_told(REFERENCE_GRAMMAR))]
+_Pattern = Annotated[str, Field(min_length=1, max_length=400, json_schema_extra=_told(PATTERN_GRAMMAR))]
+
+
+class ArchiveRequest(Given):
+    """Images of the mirror that storage puts into one archive."""
+
+    images: Annotated[
+        list[_Image],
+        Field(
+            min_length=1,
+            max_length=IMAGES_LIMIT,
+            description="Repositories with tags or digests, with or without the registry's host.",
+            examples=[["team/app:1.2", "base/os:v3"]],
+        ),
+    ]
+    form: Annotated[
+        Form,
+        Field(
+            description="`docker` for docker load, and for OCI tools: of an index the one image for `platform`. `oci` "
+            "for an OCI layout: of an index all that it lists, or the one for `platform`."
+        ),
+    ] = "docker"
+    platform: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            description="Such as `linux/arm64`; `linux/amd64` for `docker` if left out.",
+            json_schema_extra=_told(PLATFORM_GRAMMAR),
+        ),
+    ] = None
+    at: At = None
+
+
+class ArchiveQuery(Model):
+    hours: Annotated[int, Field(ge=1, le=144, description="For which the link is good.")] = 1
+
+
+class RebuildRequest(Given):
+    """Tags whose links are to be made anew from history."""
+
+    match: Annotated[
+        list[_Pattern],
+        Field(min_length=1, max_length=50, description="As of a pull of many.", examples=[["team/*", "!team/tmp-*"]]),
+    ]
+    dry_run: Annotated[bool, Field(description="Only say what would be set.")] = False
+    overwrite: Annotated[
+        bool, Field(description="Also tags whose links are well, and elsewhere than history has them.")
+    ] = False
+
+
 class PullsQuery(Model):
     state: Annotated[State | None, Field(description="Only those in this state.")] = None
     repository: Annotated[str | None, Field(max_length=255, description="Only those of this repository.")] = None
@@ -76,16 +140,6 @@ class PageQuery(Model):
     last: Annotated[
         str | None, Field(max_length=2000, description="Those behind this one, as the page before said.")
     ] = None
-
-
-At = Annotated[
-    str | None,
-    Field(
-        max_length=60,
-        description="As it was at this moment, by history: a day (its end in UTC) or a time with an offset.",
-        examples=["2026-11-01", "2026-11-01T12:00:00Z"],
-    ),
-]
 
 
 class TagsQuery(PageQuery):
