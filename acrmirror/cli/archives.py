@@ -61,8 +61,7 @@ def archive(
         if wait:
             found = _followed(client, identity, timeout, hours, output is Output.TABLE)
     tell(found, output)
-    ended = found["state"] in ("done", "failed", "cancelled")
-    raise typer.Exit(exits.of_states([found["state"]]) if wait or ended else exits.DONE)
+    raise typer.Exit(exits.of_states([found["state"]]) if wait else exits.DONE)
 
 
 def tell(found: dict[str, Any], output: Output) -> None:

@@ -126,7 +126,8 @@ def test_what_docker_can_not_load_fails_by_name_and_an_archive_that_was_removed_
     assert (failed["state"], failed["error"]["code"]) == ("failed", "unsupported")
     assert repository in failed["error"]["asked"]
     assert failed["link"] is None
-    run.inside("archive", failed["id"], code=1)
+    assert "failed" in run.inside("archive", failed["id"]).stderr
+    run.inside("archive", failed["id"], "--wait", code=1)
     body = {"images": [f"{repository}:v1"], "form": "oci"}
     archive = ended(mirror, call, call("POST", "archives", body))
     assert archive["link"]

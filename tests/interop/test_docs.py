@@ -43,11 +43,17 @@ class Shell:
     stack: Stack
 
     def type(self, script: str, identity: str = "") -> str:
-        """What it prints. Every command of it has to succeed. Address, key and the id of a pull are put in."""
+        """What it prints. Every command of it has to succeed. Address, key and ids are put in: of that pull, and of an
+        archive and a rebuild."""
         ready = self.stack.ready()
         for address in ADDRESSES:
             script = script.replace(address, ready["functions"])
         script = script.replace("ID=…", f"ID={identity}").replace("KEY=…", f"KEY={ready['functions_key']}")
+        if "ARCHIVE=…" in script:
+            script = script.replace("ARCHIVE=…", f"ARCHIVE={cancelled_archive(self.stack)}")
+        if "REBUILD=…" in script:
+            asked = Caller.of(self.stack)("POST", "rebuilds", {"match": ["nothing/at/all"]})
+            script = script.replace("REBUILD=…", f"REBUILD={asked.json['id']}")
         script = script.replace("<function key>", ready["functions_key"])
         assert "…" not in script, script
         environment = {
@@ -116,6 +122,20 @@ def cancelled(stack: Stack, repository: str) -> str:
     call("DELETE", f"pulls/{identity}")
     assert wait_for(lambda: call("GET", f"pulls/{identity}").json["state"] == "cancelled", 30)
     return identity
+
+
+def cancelled_archive(stack: Stack) -> str:
+    """The id of an archive that was cancelled before it was begun."""
+    call = Caller.of(stack)
+    push(stack, "docs/archived", oci_image("archived", tag="v1"))
+    assert call("POST", "pulls", {"image": "docs/archived:v1", "wait": 60}).json["state"] == "done"
+    for _ in range(10):
+        identity = str(call("POST", "archives", {"images": ["docs/archived:v1"]}).json["id"])
+        call("DELETE", f"archives/{identity}")
+        ended = wait_for(lambda it=identity: call("GET", f"archives/{it}").json["state"] in ("cancelled", "done"), 30)  # type: ignore[misc]
+        if ended and call("GET", f"archives/{identity}").json["state"] == "cancelled":
+            return identity
+    raise AssertionError("each archive was done before it could be cancelled")
 
 
 def test_every_call_of_the_http_api_is_answered(shell: Shell) -> None:
