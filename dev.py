@@ -33,7 +33,7 @@ STAMP = "made-of.txt"
 PACKAGES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
 # What only checks need, which is large: the demo does without it.
 CHECKS_STAMP = "made-of-checks.txt"
-CHECKS_LISTS = ("requirements-infra.txt", "requirements-interop.txt")
+CHECKS_LISTS = ("requirements-infra.txt", "requirements-interop.txt", "requirements-release.txt")
 CHECKS_PACKAGES = (*CHECKS_LISTS, *PACKAGES)
 COMMANDS = {
     "demo": "push an image to a local registry, watch it being mirrored, pull it back and verify it",

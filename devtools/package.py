@@ -17,8 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *, platform_only: bool = False) -> Path:
     """The app's folder, `folder`/app, made from a new clone of this repository's HEAD. Needs git and the package index.
+    With `platform_only` the packages are the platform's, whatever this machine is.
 
     Where there is no repository, as in an unpacked archive of one, the files are taken as they are here. Raises
     `CalledProcessError`, with what pip or git said on standard error.
@@ -32,7 +33,7 @@ def build(folder: Path) -> Path:
         sys.executable,
         ROOT / "infra" / "hooks" / "package.py",
         app,
-        *([] if deployed else ["--here"]),
+        *([] if deployed or platform_only else ["--here"]),
     ]
     subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
     return app
