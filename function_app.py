@@ -20,8 +20,11 @@ from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_
 
 if TYPE_CHECKING:
     from acrmirror.http.api import Api
+    from acrmirror.serve.front import Front
 
 READ = ["GET", "HEAD"]
+EVERY = [*READ, "PUT", "POST", "PATCH", "DELETE"]
+"""The host itself answers 404 to a method that is not listed."""
 LOOKS = os.environ.get("MIRROR_COMPARE_SCHEDULE") or "0 */10 * * * *"
 """NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host requests it at once."""
 BYTES = func.DataType.BINARY
@@ -56,6 +59,14 @@ def api() -> "Api":
     from acrmirror.http.api import Api
 
     return Api(mirror_app)
+
+
+@cache
+def front() -> "Front":
+    """What serves container tools, without the models of the API."""
+    from acrmirror.serve.front import Front
+
+    return Front(mirror_app)
 
 
 def request_of(given: func.HttpRequest) -> Request:
@@ -104,104 +115,114 @@ def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the ho
 
 
 @app.function_name("ask_pull")
-@app.route("pulls", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+@app.route("api/pulls", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
 async def ask_pull(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(await api().ask_pull(request_of(request)), request)
 
 
 @app.function_name("list_pulls")
-@app.route("pulls", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/pulls", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def list_pulls(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().list_pulls(request_of(request)), request)
 
 
 @app.function_name("show_pull")
-@app.route("pulls/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/pulls/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def show_pull(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_pull(request_of(request)), request)
 
 
 @app.function_name("cancel_pull")
-@app.route("pulls/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
+@app.route("api/pulls/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
 def cancel_pull(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().cancel_pull(request_of(request)), request)
 
 
 @app.function_name("retry_pull")
-@app.route("pulls/{id}/retry", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+@app.route("api/pulls/{id}/retry", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
 def retry_pull(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().retry_pull(request_of(request)), request)
 
 
 @app.function_name("list_repositories")
-@app.route("images", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/images", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def list_repositories(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().list_repositories(request_of(request)), request)
 
 
 @app.function_name("show_image")
-@app.route("images/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/images/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def show_image(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_image(request_of(request)), request)
 
 
 @app.function_name("show_history")
-@app.route("history/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/history/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def show_history(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_history(request_of(request)), request)
 
 
 @app.function_name("request_archive")
-@app.route("archives", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+@app.route("api/archives", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
 def request_archive(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().request_archive(request_of(request)), request)
 
 
 @app.function_name("show_archive")
-@app.route("archives/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/archives/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def show_archive(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_archive(request_of(request)), request)
 
 
 @app.function_name("cancel_archive")
-@app.route("archives/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
+@app.route("api/archives/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
 def cancel_archive(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().cancel_archive(request_of(request)), request)
 
 
 @app.function_name("request_rebuild")
-@app.route("rebuilds", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+@app.route("api/rebuilds", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
 def request_rebuild(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().request_rebuild(request_of(request)), request)
 
 
 @app.function_name("show_rebuild")
-@app.route("rebuilds/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/rebuilds/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def show_rebuild(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_rebuild(request_of(request)), request)
 
 
 @app.function_name("health")
-@app.route("health", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/health", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def health(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().health(request_of(request)), request)
 
 
 @app.function_name("live")
-@app.route("live", trigger_arg_name="request", methods=READ, auth_level=OPEN)
+@app.route("api/live", trigger_arg_name="request", methods=READ, auth_level=OPEN)
 def live(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().live(request_of(request)), request)
 
 
 @app.function_name("openapi")
-@app.route("openapi.json", trigger_arg_name="request", methods=READ, auth_level=KEY)
+@app.route("api/openapi.json", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def openapi(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().openapi(request_of(request)), request)
 
 
 @app.function_name("status_page")
-@app.route("status/{file?}", trigger_arg_name="request", methods=READ, auth_level=OPEN)
+@app.route("api/status/{file?}", trigger_arg_name="request", methods=READ, auth_level=OPEN)
 def status_page(request: func.HttpRequest) -> func.HttpResponse:
     from acrmirror.http.page import shell
 
     return response_of(shell(request.route_params.get("file"), request.headers.get("If-None-Match")), request)
+
+
+@app.function_name("serve_registry")
+@app.route("v2/{*path}", trigger_arg_name="request", methods=EVERY, auth_level=OPEN)
+def serve_registry(request: func.HttpRequest) -> func.HttpResponse:
+    from acrmirror.serve.wire import Asked
+
+    path, sender = request.route_params.get("path", ""), request.headers.get("Authorization")
+    reply = front().answer(Asked(request.method, path, request.params, sender))
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))

@@ -24,6 +24,9 @@ from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.retrying import RetryPolicy
 from acrmirror.serve.archives.requests import Archives
 from acrmirror.serve.archives.runner import ArchiveRunner
+from acrmirror.serve.credentials import PullCredentials
+from acrmirror.serve.distribution import Distribution, Guard
+from acrmirror.serve.guards import Closed, Open, SignIn
 from acrmirror.serve.images import Images
 from acrmirror.settings import Settings
 from acrmirror.storage import Container
@@ -49,6 +52,8 @@ class App:
     images: Images
     archives: Archives
     rebuilds: Rebuilds
+    distribution: Distribution
+    credentials: PullCredentials
     health: HealthChecks
     telemetry: Telemetry
     _closing: ExitStack = field(repr=False)
@@ -89,6 +94,7 @@ class App:
             telemetry = Telemetry.open(settings, credential)
             clients.callback(telemetry.close)
 
+            credentials = PullCredentials(records.table, settings.registry)
             claims = TableClaims(records.table, settings.claim_stale_seconds, records)
             refusals = Refusals(records.table)
             comparisons = Comparisons(records.table)
@@ -130,6 +136,8 @@ class App:
                 images=images,
                 archives=Archives(images, archives, queue, records),
                 rebuilds=Rebuilds(host, queue, records),
+                distribution=Distribution(settings.registry, store, _guard(settings, credentials)),
+                credentials=credentials,
                 health=HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours),
                 telemetry=telemetry,
                 _closing=clients.pop_all(),
@@ -145,3 +153,13 @@ class App:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _guard(settings: Settings, credentials: PullCredentials) -> Guard:
+    match settings.serve:
+        case "off":
+            return Closed()
+        case "anonymous":
+            return Open()
+        case _:
+            return SignIn(credentials)

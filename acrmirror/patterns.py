@@ -56,6 +56,11 @@ class Patterns:
             it.tag is None and _fits(it.repository, repository) for it in self._taken_away
         )
 
+    def may_match_below(self, folder: str) -> bool:
+        """Whether a repository of that name, or one whose name goes on behind it with a slash, could be chosen."""
+        begun = f"{folder}/"
+        return any(begun.startswith(it.repository[0]) or it.repository[0].startswith(begun) for it in self._chosen)
+
     def matches(self, repository: str, tag: str) -> bool:
         return _any(self._chosen, repository, tag) and not _any(self._taken_away, repository, tag)
 

@@ -61,6 +61,8 @@ class Settings:
     retry_seconds: float = 21600.0
     recheck_seconds: tuple[float, ...] = (60.0, 600.0, 1800.0)
     compare_hours: float = 24.0
+    serve: str = "credentials"
+    """Who may pull from the mirror: nobody (`off`), who signs in (`credentials`), everybody (`anonymous`)."""
     trust_bundle: Path | None = None
     telemetry_seconds: float = 15.0
     telemetry: str | None = None
@@ -99,6 +101,7 @@ class Settings:
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
             recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _ages, (60.0, 600.0, 1800.0)),
             compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),
+            serve=read.optional("MIRROR_SERVE", _one_of("off", "credentials", "anonymous"), "credentials"),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
             telemetry_seconds=read.optional("MIRROR_TELEMETRY_SECONDS", _seconds, 15.0),
             # Not checked here: the app has to run without its telemetry.
@@ -249,7 +252,7 @@ def _plain(text: str) -> str:
 def _one_of(*choices: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text.lower() not in choices:
-            raise ValueError(f"is {shown(text)}, and has to be {' or '.join(choices)}")
+            raise ValueError(f"is {shown(text)}, and has to be {', '.join(choices[:-1])} or {choices[-1]}")
         return text.lower()
 
     return check

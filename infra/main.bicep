@@ -20,6 +20,10 @@ param registryId string
 @allowed(['identity', 'anonymous'])
 param registryAuth string = 'identity'
 
+@description('Who may pull from the mirror through the app itself: nobody, who signs in with a pull credential, or everybody who reaches it.')
+@allowed(['off', 'credentials', 'anonymous'])
+param mirrorServe string = 'credentials'
+
 @description('Audience of the tokens that the registry takes.')
 param registryAudience string = 'https://containerregistry.azure.net'
 
@@ -377,6 +381,7 @@ module functions 'modules/functions.bicep' = {
     retrySeconds: retrySeconds
     recheckSeconds: recheckSeconds
     compareHours: compareHours
+    mirrorServe: mirrorServe
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyEvents: alwaysReadyEvents

@@ -9,6 +9,9 @@ from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container
 
+_SIZE = "size"
+"""Beside a link: how many bytes its blob has, so that who asks for it needs no second request."""
+
 
 class Blobs:
     """Blobs by their digests. Thread-safe."""
@@ -86,15 +89,31 @@ class Blobs:
         name = self._layout.layer_link(repository, digest)
         return self._container.head(name, f"look for blob {digest} of {repository}") is not None
 
+    def served(self, repository: str, digest: Digest) -> int | None:
+        """How many bytes a config or layer has that `repository` has its own link to; None where it has none. One
+        request, and another one for a link that does not tell, as those of earlier versions. Raises Damaged."""
+        asked = f"look for blob {digest} of {repository}"
+        link = self._container.head(self._layout.layer_link(repository, digest), asked)
+        if link is None:
+            return None
+        size = link.metadata.get(_SIZE, "")
+        if size.isascii() and size.isdecimal():
+            return int(size)
+        data = self._container.head(self._layout.blob_data(digest), asked)
+        if data is None:
+            raise Damaged(asked, "the mirror has a link to it, and not its content", "Pull the image again with force.")
+        return data.size
+
     def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
         """Lets `repository` serve a config or layer that is in the mirror; with `mend`, also where a link is that may
         be damaged."""
         name = self._layout.layer_link(repository, descriptor.digest)
         body, asked = str(descriptor.digest).encode(), f"link blob {descriptor.digest} to {repository}"
+        metadata = {_SIZE: str(descriptor.size)}
         if mend:
-            self._container.put(name, body, asked)
+            self._container.put(name, body, asked, metadata)
         else:
-            self._container.swap(name, body, None, asked)
+            self._container.swap(name, body, None, asked, metadata)
 
     def _rehashed(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
         """As `ingest`, after the bytes at the digest's path were read again."""

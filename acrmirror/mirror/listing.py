@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from acrmirror.errors import Malformed
@@ -55,33 +55,48 @@ class Listing:
         self._layout = layout
         self._history = history
 
-    def repositories(self, after: str | None = None) -> Iterator[str]:
-        """Repositories that have a manifest, ordered part by part, so that `a/b` comes before `a-b`; those behind
-        `after`. One request for each folder that is walked into."""
-        skip = tuple(after.split("/")) if after else ()
-        yield from self._walk((), skip)
+    def repositories(self, after: str | None = None, enters: Callable[[str], bool] | None = None) -> Iterator[str]:
+        """Repositories that have a manifest, in the order of their names; those behind `after`. One request for each
+        folder that is walked into. `enters` is asked first whether a folder, or anything in it, is wanted."""
+        yield from self._walk("", self._folders("")[0], after or "", enters)
 
-    def _walk(self, parts: tuple[str, ...], skip: tuple[str, ...]) -> Iterator[str]:
-        inside, is_repository = self._folders(parts)
-        if is_repository and (not skip or parts > skip):
-            yield "/".join(parts)
-        for part in inside:
-            child = (*parts, part)
-            if skip and child < skip[: len(child)]:
-                continue
-            yield from self._walk(child, skip)
+    def _walk(self, folder: str, inside: list[str], after: str, enters: Callable[[str], bool] | None) -> Iterator[str]:
+        """Each part comes twice: as a repository, and as the folder of others, which is behind the names that go on
+        with `-` or `.` in the place of its slash."""
+        below: dict[str, list[str]] = {}
+        for name in sorted(it for part in inside for it in (f"{folder}{part}", f"{folder}{part}/")):
+            if name in below:
+                yield from self._walk(name, below.pop(name), after, enters)
+            elif not name.endswith("/"):
+                # Names in this folder are behind `after`, or may be.
+                ahead = f"{name}/" > after or after.startswith(f"{name}/")
+                if not ahead or (enters is not None and not enters(name)):
+                    continue
+                below[f"{name}/"], is_repository = self._folders(name)
+                if is_repository and name > after:
+                    yield name
 
-    def _folders(self, parts: tuple[str, ...]) -> tuple[list[str], bool]:
-        """The components below, sorted, and whether this is a repository itself."""
-        names = list(
-            self._container.folders(f"{self._layout.repository('/'.join(parts))}/", "list the mirror's repositories")
-        )
+    def _folders(self, name: str) -> tuple[list[str], bool]:
+        """The parts of names below this one, and whether this is a repository itself."""
+        names = list(self._container.folders(f"{self._layout.repository(name)}/", "list the mirror's repositories"))
         # An empty part is in no repository's name, and would lead back to where this is.
-        return sorted(it for it in names if it and not it.startswith("_")), "_manifests" in names
+        return [it for it in names if it and not it.startswith("_")], "_manifests" in names
 
     def has_repository(self, repository: str) -> bool:
         folder = f"{self._layout.revisions(repository)}/"
         return self._container.holds(folder, f"look for {repository} in the mirror")
+
+    def tag_names(self, repository: str) -> list[str]:
+        """All tags in the order of their names, without those that only list referrers and that the registry never had
+        (rule R3). One request for 5,000 links; a tag has two at least."""
+        folder = f"{self._layout.tags(repository)}/"
+        items = self._container.list(folder, f"list the tags of {repository} in the mirror")
+        links = (it.name.removeprefix(folder) for it in items if it.name.endswith(_CURRENT))
+        names = [it.removesuffix(_CURRENT) for it in links]
+        if any(is_referrers_tag(it) for it in names):
+            known = set(self._history.tags(repository))
+            names = [it for it in names if it in known or not is_referrers_tag(it)]
+        return sorted(names)
 
     def tags(self, repository: str, count: int, cursor: str | None = None, *, hide: bool = True) -> TagPage:
         """Up to `count` tags, perhaps fewer though there are more. Tags that only list referrers, and that the

@@ -69,6 +69,9 @@ param recheckSeconds string
 @description('Hours between two comparisons of everything; 0 is never.')
 param compareHours int
 
+@description('Who may pull through the app: off, credentials or anonymous.')
+param mirrorServe string
+
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
@@ -243,6 +246,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_RETRY_SECONDS', value: string(retrySeconds) }
         { name: 'MIRROR_RECHECK_SECONDS', value: recheckSeconds }
         { name: 'MIRROR_COMPARE_HOURS', value: string(compareHours) }
+        { name: 'MIRROR_SERVE', value: mirrorServe }
         { name: 'MIRROR_TELEMETRY_SECONDS', value: '15' }
       ]
     }

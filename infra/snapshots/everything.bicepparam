@@ -24,6 +24,7 @@ param notFoundSeconds = 78
 param retrySeconds = 79
 param recheckSeconds = '80,81'
 param compareHours = 6
+param mirrorServe = 'anonymous'
 param repositoryPrefixes = ['team/', 'base/']
 param privateNetworking = true
 param networkPrefix = '10.9.8.0/24'

@@ -104,6 +104,7 @@ def test_every_parameter_is_described(path: Path) -> None:
         ({"copyThreads": "12"}, "copyThreads of main.bicep is of type int"),
         ({"softDeleteDays": 400}, "softDeleteDays cannot be 400"),
         ({"registryAuth": "password"}, "registryAuth cannot be 'password'"),
+        ({"mirrorServe": "all"}, "mirrorServe cannot be 'all'"),
         ({"serveMirror": True}, "users cannot be ''"),
         ({"colour": "blue"}, "main.bicep takes no colour"),
         ({"coolAfterDays": 30, "coldAfterDays": 30}, "coldAfterDays has to be above coolAfterDays."),
@@ -204,6 +205,7 @@ def test_the_parameter_file_gives_the_defaults_of_the_template(empty: bool) -> N
     ("variable", "value"),
     [
         ("MIRROR_SERVE", "yes"),
+        ("MIRROR_STOCK_REGISTRY", "yes"),
         ("MIRROR_ALERT_EMAILS", "a@example.org"),
         ("MIRROR_THREADS", "eleven"),
         ("MIRROR_REGISTRY_AUTH", "token"),

@@ -20,18 +20,24 @@ PLACES = {
 }
 
 
+REGISTRY_ROUTE = "v2/{*path}"
+"""What container tools ask, which sign in otherwise."""
+
+
 @cache
 def calls() -> list[tuple[str, str]]:
-    """Every method and path that the app serves; what stands for a parameter is made up."""
+    """Every method and path of the API; what stands for a parameter is made up."""
     found = []
     # A module of its own: an app tells its functions once.
     for function in runpy.run_path(str(ROOT / "function_app.py"))["app"].get_functions():
         trigger = function.get_trigger().get_dict_repr()
-        if trigger["type"] == "httpTrigger":
-            place = next((it for it in PLACES if it in trigger["route"]), None)
-            paths = [trigger["route"]]
+        if trigger["type"] == "httpTrigger" and trigger["route"] != REGISTRY_ROUTE:
+            assert trigger["route"].startswith("api/")
+            route = trigger["route"].removeprefix("api/")
+            place = next((it for it in PLACES if it in route), None)
+            paths = [route]
             if place is not None:
-                paths = [trigger["route"].replace(place, value) for value in PLACES[place]]
+                paths = [route.replace(place, value) for value in PLACES[place]]
             found += [(str(getattr(it, "value", it)), path) for it in trigger["methods"] for path in paths]
     return sorted(found)
 

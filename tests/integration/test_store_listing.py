@@ -68,13 +68,22 @@ def all_tags(listing: Listing, repository: str, count: int) -> list[str]:
 
 def test_repositories_are_found_at_any_depth_and_gone_on_from_any(store: MirrorStore, listing: Listing) -> None:
     assert list(listing.repositories()) == []
-    for name in ("a", "a/b/c", "a/b", "a-b", "base/os", "z"):
+    ordered = ["a", "a-b", "a-b/c", "a.b", "a/b", "a/b/c", "a/c", "a0", "base/os", "z"]
+    for name in reversed(ordered):
         put(store, name, name, "latest")
-    ordered = ["a", "a/b", "a/b/c", "a-b", "base/os", "z"]
     assert list(listing.repositories()) == ordered
     for number, name in enumerate(ordered):
         assert list(listing.repositories(after=name)) == ordered[number + 1 :]
-    assert list(listing.repositories(after="a/zz")) == ["a-b", "base/os", "z"]
+    assert list(listing.repositories(after="a/zz")) == ["a0", "base/os", "z"]
+    assert list(listing.repositories(after="a-")) == ordered[1:]
+    asked: list[str] = []
+
+    def enters(name: str) -> bool:
+        asked.append(name)
+        return "a/b/".startswith(f"{name}/") or name.startswith("a/b")
+
+    assert list(listing.repositories(enters=enters)) == ["a", "a/b", "a/b/c"]
+    assert "a-b/c" not in asked, "what is not entered is not listed"
     assert listing.has_repository("a/b")
     assert not listing.has_repository("base")
 

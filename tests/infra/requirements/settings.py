@@ -82,6 +82,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", DEFAULTS["retry_seconds"])),
         "MIRROR_TELEMETRY_SECONDS": str(DEFAULTS["telemetry_seconds"]),
         "MIRROR_COMPARE_HOURS": str(view.option("compareHours", DEFAULTS["compare_hours"])),
+        "MIRROR_SERVE": view.option("mirrorServe", DEFAULTS["serve"]),
         "MIRROR_RECHECK_SECONDS": view.option(
             "recheckSeconds", ",".join(str(int(item)) for item in DEFAULTS["recheck_seconds"])
         ),
