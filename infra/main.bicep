@@ -69,6 +69,11 @@ param coolAfterDays int = 0
 @maxValue(3650)
 param coldAfterDays int = 0
 
+@description('Days after which archives that were requested are removed; 0 is never. Of an account that was there before, its owner removes them.')
+@minValue(0)
+@maxValue(365)
+param archiveDays int = 7
+
 @description('Memory of an instance in MB. Processor and bandwidth grow with it.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -293,6 +298,9 @@ module hostStorage 'modules/host-storage.bicep' = {
   }
 }
 
+// Beside the mirror's own: what is in it may be removed.
+var archivesContainer = 'archives'
+
 module mirrorStorage 'modules/mirror-storage.bicep' = if (ownsMirror) {
   name: 'mirror-storage-${token}'
   scope: resourceGroup(mirrorResourceGroup)
@@ -306,6 +314,8 @@ module mirrorStorage 'modules/mirror-storage.bicep' = if (ownsMirror) {
     immutabilityDays: immutabilityDays
     coolAfterDays: coolAfterDays
     coldAfterDays: coldAfterDays
+    archivesContainer: archivesContainer
+    archiveDays: archiveDays
     locked: lockMirror
     tags: tags
   }
@@ -318,6 +328,7 @@ module mirrorRoles 'modules/mirror-roles.bicep' = {
   params: {
     accountName: mirrorAccount
     containerName: mirrorContainer
+    archivesContainer: archivesContainer
     principalId: identity.outputs.principalId
   }
   dependsOn: [mirrorStorage]
@@ -373,6 +384,7 @@ module functions 'modules/functions.bicep' = {
     registryAudience: registryAudience
     mirrorBlobEndpoint: 'https://${mirrorAccount}.blob.${environment().suffixes.storage}'
     mirrorContainer: mirrorContainer
+    archivesContainer: archivesContainer
     mirrorPrefix: mirrorPrefix
     jobsTable: hostStorage.outputs.jobsTable
     copyThreads: copyThreads

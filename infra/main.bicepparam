@@ -21,6 +21,7 @@ param softDeleteDays = int(text(readEnvironmentVariable('MIRROR_SOFT_DELETE_DAYS
 param immutabilityDays = int(text(readEnvironmentVariable('MIRROR_IMMUTABILITY_DAYS', ''), '0'))
 param coolAfterDays = int(text(readEnvironmentVariable('MIRROR_COOL_AFTER_DAYS', ''), '0'))
 param coldAfterDays = int(text(readEnvironmentVariable('MIRROR_COLD_AFTER_DAYS', ''), '0'))
+param archiveDays = int(text(readEnvironmentVariable('MIRROR_ARCHIVE_DAYS', ''), '7'))
 param instanceMemoryMB = json(text(readEnvironmentVariable('MIRROR_INSTANCE_MEMORY_MB', ''), '2048'))
 param maximumInstanceCount = int(text(readEnvironmentVariable('MIRROR_MAXIMUM_INSTANCES', ''), '40'))
 param alwaysReadyEvents = int(text(readEnvironmentVariable('MIRROR_ALWAYS_READY_EVENTS', ''), '1'))

@@ -111,6 +111,10 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
         def forward(self, request: Request[bytes]) -> Answer:
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
             headers["Content-Length"] = str(len(request.body))
+            for name, value in headers.items():
+                # What storage is to copy by itself is told to it by its own address.
+                if name.lower() == "x-ms-copy-source" and value.startswith(f"{relay.endpoint}/"):
+                    headers[name] = relay.upstream.rstrip("/") + value.removeprefix(relay.endpoint)
             self.upstream.request(request.method, self.path_there + request.target, request.body or None, headers)
             answer = self.upstream.getresponse()
             data = answer.read()

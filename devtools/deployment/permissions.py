@@ -63,6 +63,8 @@ PERMISSIONS = (
     Permission(APP, "list repositories (ABAC mode)", _ABAC_REPOSITORIES, "registry", abac=True),
     Permission(APP, "write layers, manifests, links and history", _WRITE, "mirror/mirror"),
     Permission(APP, "read links, list blocks and blobs", _READ, "mirror/mirror"),
+    Permission(APP, "put archives together", ("Put Block", "Put Block From URL", "Put Block List"), "mirror/archives"),
+    Permission(APP, "look at archives and their blocks", ("Get Blob Properties", "Get Block List"), "mirror/archives"),
     Permission(APP, "sign links to single blobs", ("Get User Delegation Key",), "mirror"),
     Permission(APP, "put jobs into the queue", ("Put Message",), "host/mirror-jobs"),
     Permission(APP, "take jobs from the queue and delete them", _TAKE, "host/mirror-jobs"),

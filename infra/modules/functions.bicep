@@ -45,6 +45,9 @@ param mirrorBlobEndpoint string
 @description('Container of the mirror.')
 param mirrorContainer string
 
+@description('Container for archives that are requested.')
+param archivesContainer string
+
 @description('First path components before every repository name.')
 param mirrorPrefix string
 
@@ -234,6 +237,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_REDIRECT_HOSTS', value: '.blob.${storageSuffix},.data${environment().suffixes.acrLoginServer}' }
         { name: 'MIRROR_BLOB_ENDPOINT', value: mirrorBlobEndpoint }
         { name: 'MIRROR_CONTAINER', value: mirrorContainer }
+        { name: 'MIRROR_ARCHIVES_CONTAINER', value: archivesContainer }
         { name: 'MIRROR_PREFIX', value: mirrorPrefix }
         { name: 'MIRROR_TABLE_ENDPOINT', value: hostTables }
         { name: 'MIRROR_TABLE', value: jobsTable }

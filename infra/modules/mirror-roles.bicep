@@ -1,10 +1,14 @@
-// Lets the app write the mirror, and sign short-lived links to single blobs of it.
+// Lets the app write the mirror and the archives that are requested, and sign short-lived links to single blobs of these.
+// The container of the archives is made here, since it is wanted in an account that was there before, too.
 
 @description('Account of the mirror in this resource group.')
 param accountName string
 
 @description('Container of the mirror.')
 param containerName string
+
+@description('Container for archives that are requested.')
+param archivesContainer string
 
 @description('Principal of the app\'s identity.')
 param principalId string
@@ -29,6 +33,24 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
 resource write 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(container.id, principalId, storageBlobDataContributor)
   scope: container
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataContributor)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource archives 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {
+  parent: blobService
+  name: archivesContainer
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
+resource assemble 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(archives.id, principalId, storageBlobDataContributor)
+  scope: archives
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataContributor)
     principalId: principalId

@@ -33,6 +33,12 @@ param coldAfterDays int
 @description('Whether nothing in this resource group may be deleted.')
 param locked bool
 
+@description('Container for archives that are requested.')
+param archivesContainer string
+
+@description('Days until these are removed; 0 is never.')
+param archiveDays int
+
 @description('Tags.')
 param tags tagsOf
 
@@ -112,28 +118,46 @@ resource immutability 'Microsoft.Storage/storageAccounts/blobServices/containers
   }
 }
 
-// Tiers only, and never the archive tier, which says that a blob is there and then fails to read it. Nothing is deleted.
-resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = if (coolAfterDays > 0 || coldAfterDays > 0) {
+// Of the mirror tiers only, and never the archive tier, which says that a blob is there and then fails to read it. Nothing
+// of it is deleted; archives that were requested are, which are in another container. With versions, the blob becomes one.
+var coolerRule = {
+  name: 'content-to-cooler-tiers'
+  enabled: true
+  type: 'Lifecycle'
+  definition: {
+    filters: {
+      blobTypes: ['blockBlob']
+      prefixMatch: ['${containerName}/docker/registry/v2/blobs/']
+    }
+    actions: {
+      baseBlob: union(toCool, toCold)
+    }
+  }
+}
+var archiveRule = {
+  name: 'remove-archives'
+  enabled: true
+  type: 'Lifecycle'
+  definition: {
+    filters: {
+      blobTypes: ['blockBlob']
+      prefixMatch: ['${archivesContainer}/']
+    }
+    actions: {
+      baseBlob: { delete: { daysAfterModificationGreaterThan: archiveDays } }
+      version: { delete: { daysAfterCreationGreaterThan: archiveDays } }
+    }
+  }
+}
+var coolerRules = coolAfterDays > 0 || coldAfterDays > 0 ? [coolerRule] : []
+var rules = concat(coolerRules, archiveDays > 0 ? [archiveRule] : [])
+
+resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2026-04-01' = if (length(rules) > 0) {
   parent: account
   name: 'default'
   properties: {
     policy: {
-      rules: [
-        {
-          name: 'content-to-cooler-tiers'
-          enabled: true
-          type: 'Lifecycle'
-          definition: {
-            filters: {
-              blobTypes: ['blockBlob']
-              prefixMatch: ['${containerName}/docker/registry/v2/blobs/']
-            }
-            actions: {
-              baseBlob: union(toCool, toCold)
-            }
-          }
-        }
-      ]
+      rules: rules
     }
   }
   dependsOn: [

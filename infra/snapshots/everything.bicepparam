@@ -13,6 +13,7 @@ param softDeleteDays = 14
 param immutabilityDays = 90
 param coolAfterDays = 30
 param coldAfterDays = 90
+param archiveDays = 3
 param instanceMemoryMB = 4096
 param maximumInstanceCount = 7
 param alwaysReadyEvents = 2

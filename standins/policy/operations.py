@@ -66,6 +66,7 @@ _add("blob", "Set Blob Tier", _WRITE)
 _add("blob", "Lease Blob", _WRITE)
 _add("blob", "Delete Blob", f"{_BLOBS}/containers/blobs/delete")
 _add("blob", "Put Block", _WRITE)
+_add("blob", "Put Block From URL", _WRITE)  # the source by a signature of its own
 _add("blob", "Put Block List", _WRITE)
 _add("blob", "Get Block List", _READ)
 
@@ -147,7 +148,8 @@ def _blob(method: str, container: str, blob: str, query: Mapping[str, str], head
     part = query.get("comp", "")
     if blob:
         name = _BLOB.get((method, part))
-        return "Copy Blob" if name == "Put Blob" and headers.get("x-ms-copy-source") else name
+        copies = {"Put Blob": "Copy Blob", "Put Block": "Put Block From URL"} if headers.get("x-ms-copy-source") else {}
+        return copies.get(name or "", name)
     if not container:
         asked = {("POST", "userdelegationkey"): "Get User Delegation Key", ("GET", "list"): "List Containers"}
         return asked.get((method, part))

@@ -20,6 +20,7 @@ from devtools.deployment.permissions import APP, PERMISSIONS, RUN, granted, poli
 from standins.foundation import Foundation
 from standins.policy import ALL
 from standins.policy.registries import registry_seen
+from standins.process import wait_for
 from standins.stack import Stack
 from testkit.images import Image, oci_image, signature, together
 from testkit.reader import verify_tag
@@ -128,6 +129,9 @@ def looked_at(stack: Stack, call: Caller, image: Image) -> None:
     assert {"roles/app", "roles/named"} <= set(call("GET", "images").json["repositories"])
     assert call("GET", "images/roles/app").json["tags"][0]["digest"] == str(image.root.digest)
     assert len(call("GET", "images/roles/app/latest").json["referrers"]) == 1
+    asked = call("POST", "archives", {"images": ["roles/app:latest"], "form": "oci"})
+    archive = asked.headers["Location"].removeprefix("/api/")
+    assert wait_for(lambda: call("GET", archive).json["state"] == "done", 60), call("GET", archive).json
     blobs = call("GET", "images/roles/app/latest/content").json["blobs"]
     trust = ssl.create_default_context(cafile=str(stack.ca))
     for blob in blobs:

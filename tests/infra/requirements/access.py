@@ -53,6 +53,7 @@ def expected_roles(view: View) -> Iterator[tuple[str, str, str]]:
     for queue in QUEUES:
         yield ROLES["storageQueueDataContributor"].name, app, f"{host}/queueServices/default/queues/{queue}"
     yield ROLES["storageBlobDataContributor"].name, app, view.container
+    yield ROLES["storageBlobDataContributor"].name, app, view.archives
     yield ROLES["storageBlobDelegator"].name, app, view.mirror_account
     yield ROLES["monitoringMetricsPublisher"].name, app, view.one("Microsoft.Insights/components").id
     dead_letters = f"{host}/blobServices/default/containers/dead-letters"

@@ -22,7 +22,9 @@ def everywhere(view: View) -> None:
     view.holds(made == view.owns_mirror, "the mirror has a group of its own, and another's stays where it is")
     for item in view.deployment.resources:
         parent = item.id.rpartition("/")[0].rpartition("/")[0]
-        view.holds(item.type.count("/") < 2 or parent in ids, f"{parent} is not made, and {item.name} is part of it")
+        # The container of archives is made in an account that was there before, too.
+        known = parent in ids or (item.id == view.archives and not view.owns_mirror)
+        view.holds(item.type.count("/") < 2 or known, f"{parent} is not made, and {item.name} is part of it")
     for item in view.deployment.resources + view.events.resources:
         pattern = NAMES.get(item.type)
         view.holds(pattern and re.fullmatch(pattern, item.name), f"{item.type} may not be named {item.name}")
@@ -84,7 +86,7 @@ NAMES = {
     f"{ACCOUNT}/queueServices": "default",
     f"{ACCOUNT}/tableServices": "default",
     f"{ACCOUNT}/managementPolicies": "default",
-    CONTAINER: "app-package|dead-letters|mirror",
+    CONTAINER: "app-package|archives|dead-letters|mirror",
     f"{CONTAINER}/immutabilityPolicies": "default",
     f"{ACCOUNT}/queueServices/queues": "mirror-(jobs|backfill)(-poison)?",
     f"{ACCOUNT}/tableServices/tables": "mirrorjobs",

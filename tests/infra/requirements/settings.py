@@ -70,6 +70,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_REDIRECT_HOSTS": ".blob.core.windows.net,.data.azurecr.io",
         "MIRROR_BLOB_ENDPOINT": f"https://{mirror_name}.blob.core.windows.net",
         "MIRROR_CONTAINER": view.option("mirrorContainer", "mirror"),
+        "MIRROR_ARCHIVES_CONTAINER": DEFAULTS["archives_container"],
         "MIRROR_PREFIX": view.option("mirrorPrefix", ""),
         "MIRROR_TABLE_ENDPOINT": f"https://{host}.table.core.windows.net",
         "MIRROR_TABLE": "mirrorjobs",

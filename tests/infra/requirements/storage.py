@@ -38,6 +38,7 @@ def storage(view: View) -> None:
         *(f"{view.host.id}/queueServices/default/queues/{name}" for name in QUEUES),
         f"{view.host.id}/tableServices/default/tables/mirrorjobs",
         *([view.container] if view.owns_mirror else []),
+        view.archives,
     }
     ids = {item.id for item in view.deployment.resources}
     for missing in containers_queues_and_table - ids:
@@ -45,13 +46,16 @@ def storage(view: View) -> None:
 
 
 def mirror(view: View) -> None:
-    """What was mirrored can be brought back, cooled and frozen, and is never deleted or archived."""
+    """What was mirrored can be brought back, cooled and frozen, and is never deleted or archived. Archives are removed,
+    in their own container, and never in an account whose rules are another's."""
     policies = view.deployment.of(f"{ACCOUNT}/managementPolicies")
     immutable = view.option("immutabilityDays", 0)
     frozen = view.deployment.of(f"{CONTAINER}/immutabilityPolicies")
     view.holds(len(frozen) == (1 if immutable else 0), "immutability is as requested")
     cool, cold = view.option("coolAfterDays", 0), view.option("coldAfterDays", 0)
-    view.holds(len(policies) == (1 if cool or cold else 0), "tiers are as requested")
+    days_kept = view.option("archiveDays", 7)
+    ruled = view.owns_mirror and (cool or cold or days_kept)
+    view.holds(len(policies) == (1 if ruled else 0), "tiers are as requested, and archives removed")
     locks = view.deployment.of("Microsoft.Authorization/locks")
     locked = view.owns_mirror and view.option("lockMirror", True)
     view.holds(
@@ -100,12 +104,20 @@ def mirror(view: View) -> None:
             "filters": {"blobTypes": ["blockBlob"], "prefixMatch": [f"{container.name}/docker/registry/v2/blobs/"]},
             "actions": {"baseBlob": actions},
         }
-        view.holds(len(rules) == 1 and rules[0]["enabled"] is True, "one rule, switched on")
-        view.holds(rules[0]["type"] == "Lifecycle", "a lifecycle rule")
-        view.holds(
-            rules[0]["name"] == "content-to-cooler-tiers", "a rule with another name would stand beside this one"
-        )
-        view.holds(
-            rules[0]["definition"] == wanted_definition, "only content cools; links stay hot; nothing is deleted"
-        )
+        removed = {
+            "filters": {"blobTypes": ["blockBlob"], "prefixMatch": ["archives/"]},
+            "actions": {
+                "baseBlob": {"delete": {"daysAfterModificationGreaterThan": days_kept}},
+                "version": {"delete": {"daysAfterCreationGreaterThan": days_kept}},
+            },
+        }
+        # A rule with another name would be one beside these.
+        wanted_rules = {"content-to-cooler-tiers": wanted_definition} if cool or cold else {}
+        wanted_rules |= {"remove-archives": removed} if days_kept else {}
+        view.holds({it["name"] for it in rules} == set(wanted_rules), "these rules and no others")
+        view.holds(len(rules) == len(wanted_rules), "each once")
+        for rule in rules:
+            view.holds(rule["enabled"] is True and rule["type"] == "Lifecycle", "a lifecycle rule, switched on")
+            why = "only content cools; links stay hot; nothing is deleted but archives"
+            view.holds(rule["definition"] == wanted_rules.get(rule["name"]), why)
         view.holds(policy.id.startswith(account.id), "the policy is the mirror's")

@@ -56,6 +56,11 @@ class View:
         return f"{self.mirror_account}/blobServices/default/containers/{self.option('mirrorContainer', 'mirror')}"
 
     @property
+    def archives(self) -> str:
+        """The container of archives that are requested, by its id."""
+        return f"{self.mirror_account}/blobServices/default/containers/archives"
+
+    @property
     def topic(self) -> str:
         group, name = (
             self.option("existingTopicResourceGroup", "rg-images"),
