@@ -7,15 +7,16 @@ from acrmirror.archive.contents import (
     exported,
     image_parts,
     images_of,
-    loadable,
     platform_of,
 )
 from acrmirror.archive.fetching import Fetch, Range
 from acrmirror.archive.folder import write_folder
+from acrmirror.archive.loading import LOADED_CONFIG_LIMIT, unloadable
 from acrmirror.archive.tarball import END, header, padding, write_file, write_stream
 
 __all__ = [
     "END",
+    "LOADED_CONFIG_LIMIT",
     "Exported",
     "Fetch",
     "Part",
@@ -25,9 +26,9 @@ __all__ = [
     "header",
     "image_parts",
     "images_of",
-    "loadable",
     "padding",
     "platform_of",
+    "unloadable",
     "write_file",
     "write_folder",
     "write_stream",

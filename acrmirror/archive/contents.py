@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from acrmirror.bounds import check_json
-from acrmirror.errors import TooLarge
+from acrmirror.archive.loading import json_object, unloadable
 from acrmirror.oci import Descriptor, Manifest, Platform
 from acrmirror.platforms import choose
 from acrmirror.reference import Digest
@@ -19,7 +18,6 @@ CONFIG_LIMIT = 4 * 1024 * 1024
 LAYOUT_VERSION = b'{"imageLayoutVersion": "1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
-_CONFIG_TYPES = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,8 @@ class Exported:
 
     `manifests` has everything that is reachable from `root`, root included. `name` is what docker shall call it
     (`demo.azurecr.io/team/app:1.2`), `tag` what an OCI layout calls it. `absent` are layers that the mirror does
-    not have (foreign ones). `docker` is the image that `docker load` gets, with its config's bytes, if there is one.
+    not have (foreign ones). `docker` is the image that `docker load` gets, with its config's bytes, if there is one;
+    `unloadable` says why there is none.
     """
 
     root: Manifest
@@ -37,6 +36,7 @@ class Exported:
     tag: str | None = None
     absent: frozenset[Digest] = frozenset()
     docker: tuple[Manifest, bytes] | None = None
+    unloadable: str | None = None
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -120,7 +120,7 @@ def index_entry(image: Exported, *, in_full: bool = False) -> dict[str, Any]:
 
 
 def _docker_entry(image: Exported, manifest: Manifest) -> dict[str, Any]:
-    assert manifest.config is not None  # noqa: S101 - `loadable` gave it
+    assert manifest.config is not None  # noqa: S101 - `unloadable` saw it
     return {
         "Config": blob_path(manifest.config.digest),
         "RepoTags": [image.name] if image.name and image.tag else [],
@@ -135,17 +135,19 @@ def exported(
     absent: frozenset[Digest],
     read_blob: Callable[[Descriptor], bytes],
     docker: Platform,
+    config_limit: int = CONFIG_LIMIT,
 ) -> Exported:
     """An image of `manifests`, the root first. Of several images docker loads the one for the platform `docker`; its
-    config is read to see whether it can."""
+    config, of up to `config_limit` bytes, is read to see whether it can."""
     root = manifests[0]
     images = images_of(root, {it.digest: it for it in manifests})
-    chosen = root if not root.is_index else choose(images, docker)
-    loads: tuple[Manifest, bytes] | None = None
-    if chosen is not None and chosen.config is not None and chosen.config.size <= CONFIG_LIMIT:
-        config = read_blob(chosen.config)
-        loads = (chosen, config) if loadable(chosen, config, absent) else None
-    return Exported(root, tuple(manifests), name, tag, absent, loads)
+    chosen = root if not root.is_index else choose(images, docker) or root
+    config: bytes | None = b""
+    if chosen.config is not None:
+        config = read_blob(chosen.config) if chosen.config.size <= config_limit else None
+    problem = unloadable(chosen, config, absent)
+    loads = (chosen, config) if problem is None and config is not None else None
+    return Exported(root, tuple(manifests), name, tag, absent, loads, problem)
 
 
 def images_of(root: Manifest, manifests: Mapping[Digest, Manifest]) -> list[tuple[Manifest, Platform | None]]:
@@ -169,22 +171,9 @@ def images_of(root: Manifest, manifests: Mapping[Digest, Manifest]) -> list[tupl
     return found
 
 
-def loadable(manifest: Manifest, config: bytes, absent: frozenset[Digest] = frozenset()) -> bool:
-    """Whether `docker load` can take it: a config that lists as many layers as the manifest does, all of them here."""
-    if manifest.config is None or manifest.config.media_type not in _CONFIG_TYPES:
-        return False
-    if any(layer.digest in absent for layer in manifest.layers):
-        return False
-    document = _object(config)
-    rootfs = document.get("rootfs")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    listed = diff_ids if isinstance(diff_ids, list) else []
-    return bool(document.get("os")) and len(listed) == len(manifest.layers)
-
-
 def platform_of(config: bytes) -> Platform | None:
     """The platform that an image's config states."""
-    document = _object(config)
+    document = json_object(config)
     system, architecture, variant = (document.get(key) for key in ("os", "architecture", "variant"))
     if not isinstance(system, str) or not isinstance(architecture, str) or not system or not architecture:
         return None
@@ -195,16 +184,6 @@ def platform_of(config: bytes) -> Platform | None:
         variant if isinstance(variant, str) and variant else None,
         version if isinstance(version, str) and version else None,
     )
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    """A config as JSON; empty for what is none, or would be too large in memory."""
-    try:
-        check_json(raw, "read a config")
-        document = json.loads(raw)
-    except (ValueError, RecursionError, TooLarge):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _json(value: object) -> bytes:

@@ -284,7 +284,9 @@ def export_(
             f"{safe(written['image'])} {safe(written['digest'])}: {in_bytes(written['bytes'])}", soft_wrap=True
         )
         if not written["docker_load"]:
-            errors.print("docker load can't take it: it is no image that docker knows. OCI tools can.", soft_wrap=True)
+            errors.print(
+                f"docker load can't take it: {safe(written['docker_load_problem'])}. OCI tools can.", soft_wrap=True
+            )
 
 
 @app.command()

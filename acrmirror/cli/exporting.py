@@ -88,5 +88,6 @@ def export(
         "output": output,
         "bytes": sum(blob.size for blob in exported.blobs),
         "docker_load": exported.docker is not None,
+        "docker_load_problem": exported.unloadable,
         "absent": sorted(str(it) for it in exported.absent),
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from acrmirror.archive import Exported, exported
+from acrmirror.archive import LOADED_CONFIG_LIMIT, Exported, exported
 from acrmirror.errors import Denied, Malformed, Unavailable
 from acrmirror.oci import Descriptor, Manifest, Platform, parse_manifest
 from acrmirror.reference import Digest
@@ -59,7 +59,7 @@ class ImageContent:
     def exported(self, read_blob: Callable[[Descriptor], bytes], docker: Platform) -> Exported:
         """What goes into an archive; of several images docker loads the one for the platform `docker`."""
         name = f"{self.registry}/{self.repository}:{self.tag}" if self.tag else f"{self.registry}/{self.repository}"
-        return exported(self.manifests, name, self.tag, self.absent, read_blob, docker)
+        return exported(self.manifests, name, self.tag, self.absent, read_blob, docker, LOADED_CONFIG_LIMIT)
 
 
 class LinkedBlobs:

@@ -15,7 +15,7 @@ from acrmirror.archive import (
     Part,
     image_parts,
     images_of,
-    loadable,
+    unloadable,
     write_file,
     write_folder,
     write_stream,
@@ -77,7 +77,7 @@ def _exported(image: Image, store: Store) -> Exported:
     docker = None
     if chosen is not None and chosen.config is not None:
         config = store.bytes_of(chosen.config.digest)
-        docker = (chosen, config) if loadable(chosen, config, absent) else None
+        docker = (chosen, config) if unloadable(chosen, config, absent) is None else None
     return Exported(root, tuple(reached.values()), NAME, "1.2", absent, docker)
 
 
