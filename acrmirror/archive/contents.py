@@ -27,7 +27,7 @@ class Exported:
     `manifests` has everything that is reachable from `root`, root included. `name` is what docker shall call it
     (`demo.azurecr.io/team/app:1.2`), `tag` what an OCI layout calls it. `absent` are layers that the mirror does
     not have (foreign ones). `docker` is the image that `docker load` gets, with its config's bytes, if there is one;
-    `unloadable` says why there is none.
+    `unloadable` says why there is none. `platform` is what the config of a root that is one image states.
     """
 
     root: Manifest
@@ -37,6 +37,7 @@ class Exported:
     absent: frozenset[Digest] = frozenset()
     docker: tuple[Manifest, bytes] | None = None
     unloadable: str | None = None
+    platform: Platform | None = None
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -147,7 +148,8 @@ def exported(
         config = read_blob(chosen.config) if chosen.config.size <= config_limit else None
     problem = unloadable(chosen, config, absent)
     loads = (chosen, config) if problem is None and config is not None else None
-    return Exported(root, tuple(manifests), name, tag, absent, loads, problem)
+    platform = platform_of(config) if config and not root.is_index else None
+    return Exported(root, tuple(manifests), name, tag, absent, loads, problem, platform)
 
 
 def images_of(root: Manifest, manifests: Mapping[Digest, Manifest]) -> list[tuple[Manifest, Platform | None]]:

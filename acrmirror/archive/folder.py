@@ -6,21 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from acrmirror.archive.alone import alone
-from acrmirror.archive.contents import (
-    IMAGE_NAME,
-    LAYOUT_VERSION,
-    REF_NAME,
-    Exported,
-    Part,
-    content_parts,
-    index_entry,
-    layout_index,
-)
+from acrmirror.archive.contents import LAYOUT_VERSION, Exported, Part, content_parts
 from acrmirror.archive.fetching import BLOCK, THREADS, Fetch, OnBytes, check, fetch_in_order, ranges
-from acrmirror.errors import DigestMismatch, Malformed
+from acrmirror.archive.listed import INDEX, LAYOUT, listed, with_image
+from acrmirror.errors import DigestMismatch
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
@@ -52,8 +43,8 @@ def write_folder(
     """Adds the image to the layout in `folder`, which is made if need be; other images in it stay.
 
     What is there already is checked byte for byte and not fetched again. `index.json` lists the image last of all, and
-    keeps what else it has; Malformed where it can't be read. Another export into the same folder is waited for:
-    `waits` is called before that.
+    keeps what else it has; Malformed where it is no layout's, or can't be read. Another export into the same folder is
+    waited for: `waits` is called before that.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / LOCK, waits):
@@ -61,7 +52,7 @@ def write_folder(
 
 
 def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: OnBytes | None) -> None:
-    _listed(folder)  # before anything is fetched
+    listed(folder)  # before anything is fetched
     parts = content_parts(image)
     for part in parts:
         (folder / part.name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +64,9 @@ def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: On
     for part in parts:
         if part.blob is None:
             _put(folder / part.name, part.data)
-    _put(folder / "oci-layout", LAYOUT_VERSION)
-    _put(folder / "index.json", json.dumps(_with_image(_listed(folder), image), ensure_ascii=False).encode())
+    if not (folder / LAYOUT).exists():
+        _put(folder / LAYOUT, LAYOUT_VERSION)
+    _put(folder / INDEX, json.dumps(with_image(listed(folder), image), ensure_ascii=False).encode())
 
 
 def _missing(folder: Path, parts: Sequence[Part], on_bytes: OnBytes | None) -> Iterator[_Wanted]:
@@ -119,37 +111,6 @@ def _hash(path: Path, blob: Descriptor) -> Digest:
         while data := file.read(BLOCK):
             hasher.update(data)
     return Digest(blob.digest.algorithm, hasher.hexdigest())
-
-
-def _listed(folder: Path) -> dict[str, Any]:
-    """The layout's `index.json`; a new one where there is none. Raises Malformed rather than lose what it lists."""
-    path = folder / "index.json"
-    try:
-        document = json.loads(path.read_bytes())
-        if isinstance(document, dict) and isinstance(document.setdefault("manifests", []), list):
-            return document
-        problem = "it is no list of images"
-    except FileNotFoundError:
-        return layout_index([])
-    except (ValueError, RecursionError) as error:
-        problem = f"it is not JSON that can be read ({type(error).__name__})"
-    raise Malformed(f"read {path}", problem, "Move that file away, or export into another folder.")
-
-
-def _with_image(listed: dict[str, Any], image: Exported) -> dict[str, Any]:
-    """With the image's entry, in place of one of the same name."""
-    entry = index_entry(image)
-    return {**listed, "manifests": [*(it for it in listed["manifests"] if _name(it) != _name(entry)), entry]}
-
-
-def _name(entry: Any) -> tuple[object, object, object] | None:
-    """What an entry of the list is known by; None for what is no entry."""
-    if not isinstance(entry, dict):
-        return None
-    annotations = entry.get("annotations")
-    named = annotations if isinstance(annotations, dict) else {}
-    names = named.get(IMAGE_NAME), named.get(REF_NAME)
-    return (*names, None if any(names) else entry.get("digest"))
 
 
 def _put(path: Path, data: bytes) -> None:

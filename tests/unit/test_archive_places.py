@@ -13,7 +13,7 @@ import pytest
 
 from acrmirror.archive import Exported, image_parts, platform_of, write_file, write_folder
 from acrmirror.errors import Malformed
-from testkit.images import oci_image
+from testkit.images import multi_arch, oci_image
 from tests.unit.test_archive import Store, _archive, _exported
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,20 @@ def test_what_other_tools_put_into_a_layouts_list_stays(tmp_path: Path, exported
     assert len(found["manifests"]) == 4
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"manifests": {}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"\xff",
+        b'{"schemaVersion": 2, "manifests": {}}',
+        b"[" * 100_000,
+        b'{"schemaVersion": 2, "manifests": [{"digest": "sha256:cut',
+        b'{"name": "a package", "version": 2}',
+        b'{"manifests": []}',
+        b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}',
+    ],
+)
 def test_a_layouts_list_that_can_not_be_read_is_told_before_anything_is_fetched(
     tmp_path: Path, exported: Exported, store: Store, content: bytes
 ) -> None:
@@ -97,6 +110,68 @@ def test_a_layouts_list_that_can_not_be_read_is_told_before_anything_is_fetched(
         write_folder(tmp_path, exported, store.fetch)
     assert listed.read_bytes() == content
     assert store.read.total() == 0
+
+
+@pytest.mark.parametrize("content", [b"{}", b"", b"not ours", b'{"imageLayoutVersion": "2.0.0"}'])
+def test_a_layouts_version_that_is_none_is_told_and_stays(
+    tmp_path: Path, exported: Exported, store: Store, content: bytes
+) -> None:
+    (tmp_path / "oci-layout").write_bytes(content)
+    with pytest.raises(Malformed, match="oci-layout"):
+        write_folder(tmp_path, exported, store.fetch)
+    assert [it.name for it in tmp_path.iterdir()] == ["oci-layout"]
+    assert (tmp_path / "oci-layout").read_bytes() == content
+
+
+def listed(folder: Path) -> list[tuple[str, str, str | None]]:
+    """Of each entry: how it is chosen, its image's name, and its platform."""
+    return [
+        (
+            it["annotations"]["org.opencontainers.image.ref.name"],
+            it["annotations"]["io.containerd.image.name"],
+            it.get("platform", {}).get("architecture"),
+        )
+        for it in json.loads((folder / "index.json").read_text())["manifests"]
+    ]
+
+
+def test_a_list_of_none_as_tools_in_go_write_it_is_one(tmp_path: Path, exported: Exported, store: Store) -> None:
+    (tmp_path / "index.json").write_text('{"schemaVersion": 2, "manifests": null, "annotations": {"k": "v"}}')
+    write_folder(tmp_path, exported, store.fetch)
+    assert len(listed(tmp_path)) == 1
+
+
+def test_images_of_two_repositories_with_one_tag_are_told_apart(
+    tmp_path: Path, exported: Exported, store: Store
+) -> None:
+    for repository in ("a", "b", "a", "b"):
+        write_folder(tmp_path, replace(exported, name=f"demo.azurecr.io/{repository}:v1", tag="v1"), store.fetch)
+    names = {("v1", "demo.azurecr.io/a:v1", None), ("demo.azurecr.io/b:v1", "demo.azurecr.io/b:v1", None)}
+    assert set(listed(tmp_path)) == names
+
+
+def test_another_platform_replaces_none_and_all_of_them_replace_what_they_list(tmp_path: Path) -> None:
+    image = multi_arch("platforms", 2)
+    store = Store(image)
+    whole = named(_exported(image, store), "1")
+    for number, child in enumerate((*whole.root.manifests, *whole.root.manifests)):
+        manifest = next(it for it in whole.manifests if it.digest == child.digest)
+        one = replace(whole, root=manifest, manifests=(manifest,), platform=child.platform)
+        write_folder(tmp_path, one, store.fetch)
+        assert len(listed(tmp_path)) == min(number + 1, 2)
+    name = "demo.azurecr.io/team/app:1"
+    assert {it[::2] for it in listed(tmp_path)} == {("1", "amd64"), ("1-linux-arm64", "arm64")}
+    write_folder(tmp_path, whole, store.fetch)
+    assert listed(tmp_path) == [("1", name, None)]
+    write_folder(tmp_path, one, store.fetch)
+    assert {it[::2] for it in listed(tmp_path)} == {("1", None), ("1-linux-arm64", "arm64")}
+
+
+def test_two_digests_of_one_repository_are_two(tmp_path: Path, exported: Exported, store: Store) -> None:
+    other = oci_image("other digest", (50_000,))
+    for one, blobs in ((exported, store), (_exported(other, Store(other)), Store(other)), (exported, store)):
+        write_folder(tmp_path, replace(one, name="demo.azurecr.io/team/app", tag=None), blobs.fetch)
+    assert len(json.loads((tmp_path / "index.json").read_text())["manifests"]) == 2
 
 
 @pytest.mark.parametrize("unit", ["[]", "{}", '{"a":[1.5]}'])
