@@ -4,19 +4,30 @@ containerd's `platforms` package is what docker chooses with: the wanted platfor
 well (older variants, the 32-bit sibling), in that order; among equals the index's own order decides.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeGuard, TypeVar
 
-from acrmirror.errors import Malformed
+from acrmirror.bounds import check_json
+from acrmirror.errors import Malformed, TooLarge
 from acrmirror.oci import Platform
 from acrmirror.reference import shown
 
 DEFAULT_PLATFORM = Platform("linux", "amd64")
 
 _PART = r"[A-Za-z0-9_.-]{1,64}"
-PLATFORM_GRAMMAR = f"{_PART}(?:/{_PART}){{0,2}}"
-_PLATFORM = re.compile(PLATFORM_GRAMMAR, re.ASCII)
+_WORD = r"[A-Za-z0-9_.-]"
+PLATFORM_GRAMMAR = (
+    rf"{_PART}(?:\({_WORD}{{0,64}}(?:\+{_WORD}{{1,64}}){{0,8}}\))?(?:/{_PART}){{0,2}}(?::{_WORD}{{1,64}})?"
+)
+_PLATFORM = re.compile(
+    rf"(?P<system>{_PART})(?:\((?P<version>{_WORD}*)(?P<features>(?:\+{_WORD}+)*)\))?"
+    rf"(?:/(?P<architecture>{_PART}))?(?:/(?P<variant>{_PART}))?(?::(?P<behind>{_WORD}+))?",
+    re.ASCII,
+)
+_SYSTEMS = ("aix", "android", "darwin", "freebsd", "illumos", "js", "linux", "netbsd", "openbsd", "solaris", "windows")
+_OFFERED_SHOWN = 30
 _ALIASES = {
     "x86_64": ("amd64", None),
     "x86-64": ("amd64", None),
@@ -30,17 +41,66 @@ _T = TypeVar("_T")
 
 
 def parse_platform(text: str) -> Platform:
-    """`os/architecture` or `os/architecture/variant`; an architecture alone is linux's. Raises Malformed."""
-    parts = text.lower().split("/")
-    if not _PLATFORM.fullmatch(text):
+    """`os/architecture` or `os/architecture/variant`; an architecture alone is linux's, and a system alone is on amd64.
+    The system's version and features as containerd writes them, `windows(10.0.20348+feature)/amd64`, or the version
+    behind a colon. Raises Malformed."""
+    found = _PLATFORM.fullmatch(text)
+    if found is None or not re.fullmatch(PLATFORM_GRAMMAR, text, re.ASCII) or (found["version"] and found["behind"]):
         raise Malformed(
             f"read the platform {shown(text)}",
             "it is not of the form os/architecture or os/architecture/variant",
-            "Write it as docker does, such as linux/amd64 or linux/arm/v7.",
+            "Write it as docker does, such as linux/amd64, linux/arm/v7 or windows(10.0.20348)/amd64.",
         )
-    if len(parts) == 1:
-        parts.insert(0, "linux")
-    return normal(Platform(parts[0], parts[1], parts[2] if len(parts) == 3 else None))
+    system, architecture = found["system"].lower(), (found["architecture"] or "").lower()
+    if not architecture and system in _SYSTEMS:
+        architecture = DEFAULT_PLATFORM.architecture
+    elif not architecture:
+        system, architecture = DEFAULT_PLATFORM.os, system
+    features = tuple((found["features"] or "").split("+")[1:])
+    variant = found["variant"].lower() if found["variant"] else None
+    return normal(Platform(system, architecture, variant, found["version"] or found["behind"] or None, features))
+
+
+def offered(platforms: Iterable[Platform | None]) -> str:
+    """What somebody is told who asked for another platform: those that there are, on one line (rule S6)."""
+    known = sorted({_cleaned(str(normal(it))) for it in platforms if is_known(it)})
+    more = f" and {len(known) - _OFFERED_SHOWN} more" if len(known) > _OFFERED_SHOWN else ""
+    return f"it has {', '.join(known[:_OFFERED_SHOWN]) or 'no platforms'}{more}"
+
+
+def is_known(platform: Platform | None) -> TypeGuard[Platform]:
+    """Whether it says something: build tools write `unknown/unknown` for what is no image."""
+    return platform is not None and "" not in (platform.os, platform.architecture) and platform.os != "unknown"
+
+
+def _cleaned(text: str) -> str:
+    return "".join(it if it.isprintable() else "\ufffd" for it in text[:100])
+
+
+def platform_of(config: bytes) -> Platform | None:
+    """The platform that an image's config states."""
+    document = json_object(config)
+    system, architecture, variant = (document.get(key) for key in ("os", "architecture", "variant"))
+    if not isinstance(system, str) or not isinstance(architecture, str) or not system or not architecture:
+        return None
+    version, features = document.get("os.version"), document.get("os.features")
+    return Platform(
+        system,
+        architecture,
+        variant if isinstance(variant, str) and variant else None,
+        version if isinstance(version, str) and version else None,
+        tuple(it for it in features if isinstance(it, str)) if isinstance(features, list) else (),
+    )
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """A config as JSON; empty for what is none, or would be too large in memory."""
+    try:
+        check_json(raw, "read a config")
+        document = json.loads(raw)
+    except (ValueError, RecursionError, TooLarge):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def normal(platform: Platform) -> Platform:
@@ -57,12 +117,14 @@ def normal(platform: Platform) -> Platform:
 
 
 def choose(images: Iterable[tuple[_T, Platform | None]], wanted: Platform) -> _T | None:
-    """The image that docker would take on a machine of the platform `wanted`, or None."""
-    known = [(image, normal(platform)) for image, platform in images if platform is not None]
-    for acceptable in _acceptable(normal(wanted)):
-        for image, platform in known:
-            if _key(platform) == _key(acceptable) and _version_fits(platform, wanted):
-                return image
+    """The image that docker would take on a machine of the platform `wanted`, or None. Of several, the one that asks
+    for the least that was not wanted: a version of the system, or features of it."""
+    known = [(image, normal(platform)) for image, platform in images if is_known(platform)]
+    wanted = normal(wanted)
+    for acceptable in _acceptable(wanted):
+        fitting = [it for it in known if _key(it[1]) == _key(acceptable) and _system_fits(it[1], wanted)]
+        if fitting:
+            return min(fitting, key=lambda it: _beyond(it[1], wanted))[0]
     return None
 
 
@@ -70,8 +132,19 @@ def _key(platform: Platform) -> tuple[str, str, str | None]:
     return platform.os, platform.architecture, platform.variant
 
 
-def _version_fits(platform: Platform, wanted: Platform) -> bool:
-    return wanted.os_version is None or platform.os_version is None or platform.os_version == wanted.os_version
+def _system_fits(platform: Platform, wanted: Platform) -> bool:
+    """Windows runs images of its own build: `10.0.20348` of `10.0.20348.2113`."""
+    if not set(wanted.os_features) <= set(platform.os_features):
+        return False
+    if wanted.os_version is None or platform.os_version is None:
+        return True
+    given, has = wanted.os_version.split(".")[:3], platform.os_version.split(".")[:3]
+    return has[: len(given)] == given
+
+
+def _beyond(platform: Platform, wanted: Platform) -> tuple[bool, int]:
+    other = wanted.os_version is not None and platform.os_version != wanted.os_version
+    return other, len(set(platform.os_features) - set(wanted.os_features))
 
 
 def _acceptable(wanted: Platform) -> Iterator[Platform]:

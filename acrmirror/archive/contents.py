@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from acrmirror.archive.loading import json_object, unloadable
+from acrmirror.archive.loading import unloadable
 from acrmirror.oci import Descriptor, Manifest, Platform
-from acrmirror.platforms import choose
+from acrmirror.platforms import choose, is_known, platform_of
 from acrmirror.reference import Digest
 
 CONFIG_LIMIT = 4 * 1024 * 1024
@@ -167,25 +167,10 @@ def images_of(root: Manifest, manifests: Mapping[Digest, Manifest]) -> list[tupl
         seen.add(manifest.digest)
         for entry in manifest.manifests:
             if entry.digest in manifests:
-                visit(manifests[entry.digest], entry.platform)
+                visit(manifests[entry.digest], entry.platform if is_known(entry.platform) else None)
 
     visit(root, None)
     return found
-
-
-def platform_of(config: bytes) -> Platform | None:
-    """The platform that an image's config states."""
-    document = json_object(config)
-    system, architecture, variant = (document.get(key) for key in ("os", "architecture", "variant"))
-    if not isinstance(system, str) or not isinstance(architecture, str) or not system or not architecture:
-        return None
-    version = document.get("os.version")
-    return Platform(
-        system,
-        architecture,
-        variant if isinstance(variant, str) and variant else None,
-        version if isinstance(version, str) and version else None,
-    )
 
 
 def _json(value: object) -> bytes:

@@ -1,6 +1,7 @@
 """What a layout folder's `index.json` lists: other tools' entries stay, and each of ours has a name of its own."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _is_replaced(other: Any, entry: dict[str, Any], image: Exported) -> bool:
 def _free_name(kept: list[Any], image: Exported) -> str:
     tag, name = image.tag or "", image.name or image.tag or ""
     taken = {_annotation(it, REF_NAME) for it in kept}
-    suffix = str(normal(image.platform)).replace("/", "-") if image.platform is not None else "all"
+    suffix = re.sub("[^A-Za-z0-9_.]+", "-", str(normal(image.platform))) if image.platform is not None else "all"
     ours = any(_annotation(it, IMAGE_NAME) == image.name for it in kept)
     wanted = (tag, f"{tag}-{suffix}", f"{name}-{suffix}") if ours else (tag, name, f"{name}-{suffix}")
     return next((it for it in wanted if it not in taken), f"{name}@{image.root.digest}")

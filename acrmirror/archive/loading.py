@@ -4,14 +4,11 @@ docker reads the config whatever its media type is, and asks of it: that it list
 tar that hashes to its diff id once it is unpacked, and an operating system that the daemon runs, or none.
 """
 
-import json
 import re
-from typing import Any
 
-from acrmirror.bounds import check_json
-from acrmirror.errors import TooLarge
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.oci.media import GENERIC_TYPES, plain_type
+from acrmirror.platforms import json_object
 from acrmirror.reference import Digest, shown
 
 LOADED_CONFIG_LIMIT = 64 * 1024 * 1024
@@ -56,13 +53,3 @@ def _is_tar(layer: Descriptor) -> bool:
     """By its type: a type that says nothing is one that docker would look into."""
     media_type = plain_type(layer.media_type)
     return media_type in GENERIC_TYPES or ("encrypted" not in media_type and _TAR.search(media_type) is not None)
-
-
-def json_object(raw: bytes) -> dict[str, Any]:
-    """A config as JSON; empty for what is none, or would be too large in memory."""
-    try:
-        check_json(raw, "read a config")
-        document = json.loads(raw)
-    except (ValueError, RecursionError, TooLarge):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -9,8 +9,8 @@ from acrmirror.archive import image_parts, write_file, write_folder, write_strea
 from acrmirror.cli.failures import CannotWrite, ReaderGone, Usage
 from acrmirror.cli.following import bars
 from acrmirror.cli.output import errors, safe
-from acrmirror.client import Client, LinkedBlobs
-from acrmirror.errors import Malformed
+from acrmirror.client import ApiProblem, Client, ImageContent, LinkedBlobs
+from acrmirror.errors import Malformed, NoSuchPlatform
 from acrmirror.oci import Descriptor, Platform
 from acrmirror.platforms import normal, parse_platform
 from acrmirror.reference import Digest
@@ -30,6 +30,22 @@ def _platform(text: str) -> Platform:
         raise Usage(error.asked, error.answered, error.remedy) from error
 
 
+def _content(
+    client: Client, image: str, platform: str | None, at: str | None, *, named: bool
+) -> tuple[ImageContent, str | None]:
+    """With the platform that was chosen. An image of another platform than this machine's is taken, if nobody named one
+    and it is the only one."""
+    try:
+        return client.content(image, platform, at), platform
+    except ApiProblem as error:
+        if named or error.problem_code != NoSuchPlatform.code:
+            raise
+        content = client.content(image, None, at)
+        if content.manifests[0].is_index:
+            raise
+        return content, None
+
+
 def export(
     client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool, at: str | None = None
 ) -> dict[str, Any]:
@@ -41,7 +57,7 @@ def export(
         raise Usage(f"write the archive to {output}", "it is neither a file nor a folder", f"Give -o - > {output}.")
     chosen = here() if wanted is None else _platform(wanted) if wanted != ALL else None
     asked = str(chosen) if chosen is not None else None
-    content = client.content(image, asked, at)
+    content, asked = _content(client, image, asked, at, named=wanted is not None)
     blobs = LinkedBlobs(content, lambda: client.content(image, asked, at), client.read_range)
 
     def read(blob: Descriptor) -> bytes:

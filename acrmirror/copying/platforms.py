@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from acrmirror.copying.context import Context
 from acrmirror.copying.copied import Copied
 from acrmirror.copying.image import copy_image
-from acrmirror.copying.ports import Source, Target
-from acrmirror.errors import NoSuchPlatform
-from acrmirror.oci import Manifest, parse_manifest
-from acrmirror.platforms import choose, normal, parse_platform
+from acrmirror.copying.ports import ContentSource, Source, Target
+from acrmirror.errors import NoSuchPlatform, NotFound
+from acrmirror.oci import INDEX_TYPES, MAX_DEPTH, MAX_MANIFESTS, Manifest, Platform, parse_manifest
+from acrmirror.platforms import choose, is_known, offered, parse_platform, platform_of
 from acrmirror.reference import Digest, Reference
+
+CONFIG_LIMIT = 4 * 1024 * 1024
+"""Bytes of a config that is read for its platform."""
 
 
 def copy_platforms(
@@ -17,19 +20,23 @@ def copy_platforms(
 ) -> Copied:
     """Mirrors the images of an index that docker would take on each of `platforms`.
 
-    The index and the tag are written only if all that the index lists is in the mirror by then; anything that is no
-    index is mirrored as ever. Raises NoSuchPlatform.
+    The index and the tag are written only if all that the index lists is in the mirror by then. What is no index is
+    mirrored as ever, if it is for each of `platforms`, or for none at all, as artifacts are. Raises NoSuchPlatform.
     """
     repository, digest = reference.repository, reference.digest
     if digest is None:
         digest = source.resolve(Reference(repository, reference.tag)).descriptor.digest
     served = source.manifest(repository, digest)
     root = parse_manifest(served.raw, served.media_type, digest)
+    images = _images(source, repository, root)
     if not root.is_index:
+        if is_known(images[0][1]):
+            for text in platforms:
+                _chosen(images, text, reference)
         return copy_image(source, target, reference, context)
     whole = Copied()
     for text in platforms:
-        child = _child(root, text, reference)
+        child = _chosen(images, text, reference)
         _add(whole, copy_image(source, target, Reference(repository, None, child), context), text)
     if not whole.failures and all(target.manifests.revision(repository, it.digest) for it in root.manifests):
         return copy_image(source, target, reference, context)
@@ -37,13 +44,50 @@ def copy_platforms(
     return whole
 
 
-def _child(root: Manifest, text: str, reference: Reference) -> Digest:
-    images = [(it.digest, it.platform) for it in root.manifests]
+def _images(
+    source: ContentSource, repository: str, manifest: Manifest, depth: int = 0
+) -> list[tuple[Digest, Platform | None]]:
+    """The images behind a manifest, those of nested indexes among them, each with the platform that its entry states,
+    or else its config."""
+    if not manifest.is_index:
+        return [(manifest.digest, _stated(source, repository, manifest))]
+    found: list[tuple[Digest, Platform | None]] = []
+    for entry in manifest.manifests[:MAX_MANIFESTS]:
+        nested = entry.media_type in INDEX_TYPES
+        if not nested and is_known(entry.platform):
+            found.append((entry.digest, entry.platform))
+        elif depth < MAX_DEPTH and (child := _read(source, repository, entry.digest)) is not None:
+            found += _images(source, repository, child, depth + 1)
+    return found
+
+
+def _read(source: ContentSource, repository: str, digest: Digest) -> Manifest | None:
+    """None for what the registry lacks: others may be chosen all the same."""
+    try:
+        served = source.manifest(repository, digest)
+    except NotFound:
+        return None
+    return parse_manifest(served.raw, served.media_type, digest)
+
+
+def _stated(source: ContentSource, repository: str, manifest: Manifest) -> Platform | None:
+    config = manifest.config
+    if config is None or not 0 < config.size <= CONFIG_LIMIT:
+        return None
+    raw = bytearray(config.size)
+    try:
+        with source.blob(repository, config) as reader:
+            reader.read_into(0, memoryview(raw), lambda _: None)
+    except NotFound:
+        return None
+    return platform_of(bytes(raw))
+
+
+def _chosen(images: Sequence[tuple[Digest, Platform | None]], text: str, reference: Reference) -> Digest:
     chosen = choose(images, parse_platform(text))
     if chosen is None:
-        known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})
         raise NoSuchPlatform(
-            f"choose {text} of {reference}", f"it has {', '.join(known) or 'no platforms'}", "Ask for one of these."
+            f"choose {text} of {reference}", offered(it for _, it in images), "Ask for one of these, or for all of it."
         )
     return chosen
 

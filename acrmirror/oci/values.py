@@ -29,7 +29,10 @@ class Platform:
     os_features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+        """As containerd writes it: `linux/arm/v7`, `windows(10.0.20348+feature)/amd64`."""
+        more = "+".join((self.os_version or "", *self.os_features))
+        system = f"{self.os}({more})" if more else self.os
+        return "/".join(part for part in (system, self.architecture, self.variant) if part)
 
 
 @dataclass(frozen=True, slots=True)

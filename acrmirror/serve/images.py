@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from acrmirror.archive import images_of, platform_of
+from acrmirror.archive import images_of
 from acrmirror.errors import Damaged, NoSuchPlatform, NotHere, TooLarge
 from acrmirror.history import Observation
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.listing import TagPage
 from acrmirror.moments import Moment
 from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
-from acrmirror.platforms import choose, normal
+from acrmirror.platforms import choose, is_known, offered, platform_of
 from acrmirror.reference import Digest, Reference, host_of, shown
 from acrmirror.serve.past import Past
 from acrmirror.settings import Settings
@@ -249,18 +249,18 @@ class Images:
     def _chosen(
         self, reference: Reference, root: Manifest, manifests: dict[Digest, Manifest], platform: Platform
     ) -> Manifest:
-        if not root.is_index:
-            return root
         room = _Room(CONFIGS_BYTES)
         images = [
             (it, stated or self._stated(reference.repository, it, room)) for it, stated in images_of(root, manifests)
         ]
         chosen = choose(images, platform)
+        if chosen is None and not root.is_index and not is_known(images[0][1]):
+            # Of an artifact there is only one, and it is for no platform.
+            return root
         if chosen is None:
-            known = sorted({str(normal(it)) for _, it in images if it is not None and it.os != "unknown"})
             raise NoSuchPlatform(
                 f"choose {platform} of {reference}",
-                f"it has {', '.join(known) or 'no platforms'}",
+                offered(it for _, it in images),
                 "Ask for one of these, or for all of it.",
             )
         return chosen

@@ -1,5 +1,8 @@
 """Some platforms of an index."""
 
+import json
+from typing import Any
+
 import pytest
 
 from acrmirror.copying import Context, Copied, copy_platforms
@@ -7,10 +10,9 @@ from acrmirror.errors import (
     NoSuchPlatform,
     NotFound,
 )
-from acrmirror.oci import (
-    Descriptor,
-)
+from acrmirror.oci import OCI_INDEX, OCI_MANIFEST, Descriptor
 from acrmirror.reference import Reference
+from testkit.images.build import OCI_CONFIG
 from tests.in_memory import AT, Mirror, Registry
 from tests.unit.copied import REPOSITORY
 
@@ -64,3 +66,41 @@ def test_a_platform_of_what_is_no_index_is_the_image(registry: Registry, mirror:
     image = registry.image("one", tag="v1")
     some(registry, mirror, image, "linux/arm64")
     assert mirror.tagged(REPOSITORY, "v1") == image.digest
+
+
+def _with_config(registry: Registry, system: str, architecture: str, tag: str | None = None) -> Descriptor:
+    config = registry.blob_of(json.dumps({"os": system, "architecture": architecture}).encode(), OCI_CONFIG)
+    layers = [registry.blob_of(f"{system} {architecture}".encode())]
+    return registry.push({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}, tag=tag)
+
+
+def test_an_image_that_is_for_another_platform_is_told_with_its_own(registry: Registry, mirror: Mirror) -> None:
+    image = _with_config(registry, "linux", "arm64", tag="v1")
+    with pytest.raises(NoSuchPlatform, match="it has linux/arm64"):
+        some(registry, mirror, image, "windows")
+    assert mirror.writes == []
+    some(registry, mirror, image, "linux/arm64")
+    assert mirror.tagged(REPOSITORY, "v1") == image.digest
+
+
+def test_configs_and_nested_indexes_are_looked_into_where_an_entry_states_nothing(
+    registry: Registry, mirror: Mirror
+) -> None:
+    inner = registry.index(_with_config(registry, "linux", "riscv64"), architectures=("",))
+    root = registry.push(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [_entry(inner), _entry(_with_config(registry, "windows", "amd64"))],
+        },
+        tag="v1",
+    )
+    some(registry, mirror, root, "windows")
+    some(registry, mirror, root, "linux/riscv64")
+    assert len(mirror.revisions) == 2
+    with pytest.raises(NoSuchPlatform, match="it has linux/riscv64, windows/amd64"):
+        some(registry, mirror, root, "linux/s390x")
+
+
+def _entry(descriptor: Descriptor) -> dict[str, Any]:
+    return {"mediaType": descriptor.media_type, "digest": str(descriptor.digest), "size": descriptor.size}
