@@ -215,7 +215,9 @@ def inspect(context: typer.Context, image: Image, at: At = None, output: OutputO
     named = f"{found['repository']}{':' + found['tag'] if found['tag'] else ''}"
     console.print(f"[bold]{safe(named)}[/bold]\n{safe(found['digest'])}\n{safe(found['media_type'])}", soft_wrap=True)
     for variant in found["images"]:
-        platform, digest = safe(variant["platform"] or "no platform"), safe(variant["digest"])
+        # Older function apps do not tell artifacts' types.
+        platform = safe(variant["platform"] or variant.get("artifact_type") or "no platform")
+        digest = safe(variant["digest"])
         console.print(f"\n[bold]{platform}[/bold]  {in_bytes(variant['size'])}  {digest}", soft_wrap=True)
         print_table(
             ("  LAYER", "SIZE", "TYPE"),

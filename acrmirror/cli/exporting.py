@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from acrmirror.archive import image_parts, write_file, write_folder, write_stream
+from acrmirror.archive import image_parts, images_of, write_file, write_folder, write_stream
 from acrmirror.cli.failures import CannotWrite, ReaderGone, Usage
 from acrmirror.cli.following import bars
 from acrmirror.cli.output import errors, safe
 from acrmirror.client import ApiProblem, Client, ImageContent, LinkedBlobs
 from acrmirror.errors import Malformed, NoSuchPlatform
 from acrmirror.oci import Descriptor, Platform
-from acrmirror.platforms import normal, parse_platform
+from acrmirror.platforms import is_known, normal, parse_platform
 from acrmirror.reference import Digest
 
 ALL = "all"
@@ -33,15 +33,17 @@ def _platform(text: str) -> Platform:
 def _content(
     client: Client, image: str, platform: str | None, at: str | None, *, named: bool
 ) -> tuple[ImageContent, str | None]:
-    """With the platform that was chosen. An image of another platform than this machine's is taken, if nobody named one
-    and it is the only one."""
+    """With the platform that was chosen. If nobody named one, what is for none is taken whole, and an image of another
+    platform than this machine's, if it is the only one."""
     try:
         return client.content(image, platform, at), platform
     except ApiProblem as error:
         if named or error.problem_code != NoSuchPlatform.code:
             raise
         content = client.content(image, None, at)
-        if content.manifests[0].is_index:
+        root = content.manifests[0]
+        stated = [it for _, it in images_of(root, {it.digest: it for it in content.manifests})]
+        if root.is_index and any(map(is_known, stated)):
             raise
         return content, None
 

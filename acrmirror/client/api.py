@@ -95,7 +95,17 @@ class Client:
 
     def content(self, reference: str, platform: str | None = None, at: str | None = None) -> ImageContent:
         path = f"images/{quote(_with_tag(reference), safe='/:@')}/content"
-        return ImageContent.read(self._call("GET", path, {"platform": platform, "at": at}))
+        whole = self._call("GET", path, {"platform": platform, "at": at})
+        last, before = whole.get("last"), set[str]()
+        while isinstance(last, str) and last not in before:
+            before.add(last)
+            page = self._call("GET", path, {"platform": platform, "at": at, "last": last})
+            if page.get("digest") != whole.get("digest"):
+                raise Unavailable(f"read the content of {reference}", "its tag moved meanwhile", "Run it again.")
+            for name in ("blobs", "absent"):
+                whole[name] = [*whole.get(name, ()), *page.get(name, ())]
+            last = page.get("last")
+        return ImageContent.read(whole)
 
     def history(self, name: str, *, deleted: bool = False, at: str | None = None) -> Iterator[dict[str, Any]]:
         """What moved in a repository, or one tag of it (`team/app:1.2`), newest first."""

@@ -20,6 +20,7 @@ from acrmirror.http.problems import problem
 from acrmirror.http.tasks import TaskCalls
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.platforms import parse_platform
+from acrmirror.reference import Digest
 from acrmirror.work import FINAL_STATES, Record
 
 FIRST_POLL_SECONDS = 0.25
@@ -105,7 +106,8 @@ class Api(TaskCalls):
             return _json(200, models.Image.of(images.registry, images.image(place.reference, at)))
         wanted = _query(request, models.ContentQuery)
         platform = parse_platform(wanted.platform) if wanted.platform is not None else None
-        found_content = images.content(place.reference, platform, _moment(wanted.at))
+        after = Digest.parse(wanted.last) if wanted.last is not None else None
+        found_content = images.content(place.reference, platform, _moment(wanted.at), after, wanted.n)
         content = models.ImageContent.of(images.registry, found_content)
         # It has links that let anyone in who has them.
         return _json(200, content, {"Cache-Control": "no-store"})

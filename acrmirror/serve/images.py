@@ -21,7 +21,7 @@ from acrmirror.threads import Threads
 
 CONFIG_LIMIT = 4 * 1024 * 1024
 BLOBS_LIMIT = 2000
-"""Signed URLs in one answer; more are requested platform by platform."""
+"""Blobs of one answer, each with a signed URL; more come with the next page."""
 MANIFESTS_LIMIT = 500
 MANIFESTS_BYTES = 8 * 1024 * 1024
 """Of all manifests that one answer is made from, the root included: thousands of real ones. Each is in memory several
@@ -64,14 +64,15 @@ class MadeOf:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository
-    does not have."""
+    """What an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository does
+    not have. `last` is the digest to go on behind, where there are more blobs."""
 
     reference: Reference
     platform: Platform | None
     manifests: tuple[Manifest, ...]
     blobs: tuple[tuple[Descriptor, SignedUrl], ...]
     absent: tuple[Descriptor, ...]
+    last: Digest | None = None
 
 
 class _Room:
@@ -132,7 +133,7 @@ class Images:
         variants = tuple(
             Variant(manifest, platform or self._stated(reference.repository, manifest, room))
             for manifest, platform in images_of(root, manifests)
-        )
+        ) + tuple(Variant(it, None) for it in manifests.values() if it.is_index and it.blobs)
         observed: Iterable[Observation] = ()
         if reference.tag is not None:
             observed = self._store.history.of_tag(reference.repository, reference.tag)
@@ -144,31 +145,43 @@ class Images:
             referrers = self.past.by_then(reference.repository, referrers, at)
         return MirroredImage(reference, root, variants, referrers, tuple(reversed(newest)))
 
-    def content(self, reference: Reference, platform: Platform | None, at: Moment | None = None) -> Content:
-        """As `made_of`, with a URL for each blob. Raises TooLarge for more than `BLOBS_LIMIT`."""
-        made_of = self.made_of(reference, platform, at)
-        if len(made_of.blobs) > BLOBS_LIMIT:
-            answered = f"it has {len(made_of.blobs)} blobs"
-            raise TooLarge(f"give the content of {reference}", answered, "Choose one platform.")
-        links = tuple((it, self._store.signed_urls.blob(it.digest)) for it in made_of.blobs)
-        return Content(reference, platform, made_of.manifests, links, made_of.absent)
+    def content(
+        self,
+        reference: Reference,
+        platform: Platform | None,
+        at: Moment | None = None,
+        after: Digest | None = None,
+        count: int = BLOBS_LIMIT,
+    ) -> Content:
+        """As `made_of`, with a URL for each blob, page by page: up to `count` behind the blob `after`."""
+        manifests, blobs = self._listed(reference, platform, at)
+        page, last = _page_of(blobs, after, count)
+        there, absent = self._linked(reference, page)
+        links = tuple((it, self._store.signed_urls.blob(it.digest)) for it in there)
+        return Content(reference, platform, manifests, links, absent, last)
 
     def made_of(self, reference: Reference, platform: Platform | None, at: Moment | None = None) -> MadeOf:
         """Of what the tag names, or named at the moment `at`. With `platform`, of an index the one image that docker
         would take there; else all of it. Nothing that the repository has no link to of its own is among it (rule
-        L10). Raises NoSuchPlatform."""
+        L10). Raises NoSuchPlatform, NotHere."""
+        manifests, blobs = self._listed(reference, platform, at)
+        return MadeOf(manifests, *self._linked(reference, blobs))
+
+    def _listed(
+        self, reference: Reference, platform: Platform | None, at: Moment | None
+    ) -> tuple[tuple[Manifest, ...], list[Descriptor]]:
+        """Manifests, the root first, and the blobs that they list, each once; always in the same order."""
         root = self._root(reference, at)
         manifests = self._graph(reference.repository, root)
         if platform is not None:
             root = self._chosen(reference, root, manifests, platform)
             manifests = {root.digest: root}
-        ordered = (root, *(it for it in manifests.values() if it.digest != root.digest))
+        ordered = (root, *sorted((it for it in manifests.values() if it is not root), key=lambda it: str(it.digest)))
         blobs: dict[Digest, Descriptor] = {}
         for manifest in ordered:
             for blob in manifest.blobs:
                 blobs.setdefault(blob.digest, blob)
-        there, absent = self._linked(reference, list(blobs.values()))
-        return MadeOf(ordered, there, absent)
+        return ordered, list(blobs.values())
 
     def _linked(
         self, reference: Reference, blobs: list[Descriptor]
@@ -277,6 +290,21 @@ class Images:
         except Damaged:
             return None
         return platform_of(raw) if raw is not None else None
+
+
+def _page_of(blobs: list[Descriptor], after: Digest | None, count: int) -> tuple[list[Descriptor], Digest | None]:
+    """Raises NotHere where the blob to go on behind is none of the image's: its tag has moved since."""
+    start = 0
+    if after is not None:
+        start = next((number for number, it in enumerate(blobs, 1) if it.digest == after), 0)
+        if not start:
+            raise NotHere(
+                f"go on with an image's content behind {after}",
+                "it has no such blob now",
+                "Begin anew, without `last`.",
+            )
+    page = blobs[start : start + count]
+    return page, page[-1].digest if start + len(page) < len(blobs) else None
 
 
 def _not_here(name: str, why: str = "it is missing there") -> NotHere:

@@ -97,6 +97,23 @@ def test_content_is_links_that_read_one_blob_each(mirror: Mirroring, call: Calle
     assert whole["manifests"][0]["digest"] == str(image.root.digest)
 
 
+def test_links_come_page_by_page_and_each_blob_once(mirror: Mirroring, call: Caller, repository: str) -> None:
+    bring(mirror, call, repository, multi_arch(repository, 3))
+    path = f"images/{repository}/latest/content"
+    whole = call("GET", path).json
+    assert (len(whole["blobs"]), whole["last"]) == (9, None)
+    found: list[str] = []
+    last = ""
+    while last is not None:
+        page = call("GET", f"{path}?n=4{last and f'&last={last}'}").json
+        assert [it["digest"] for it in page["manifests"]] == [it["digest"] for it in whole["manifests"]]
+        found += [it["digest"] for it in page["blobs"]]
+        last = page["last"]
+    assert found == [it["digest"] for it in whole["blobs"]]
+    moved = call("GET", f"{path}?last=sha256:{'0' * 64}")
+    assert (moved.status, moved.json["code"]) == (404, "not-found")
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [

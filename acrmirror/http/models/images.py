@@ -58,9 +58,12 @@ class BlobEntry(Model):
 
 
 class ImageVariant(Model):
+    """An image, an artifact, or what an index lists besides manifests, as build caches do."""
+
     platform: str | None
     digest: str
     media_type: str
+    artifact_type: str | None
     size: Annotated[Count, Field(description="Bytes of its config and layers.")]
     config: BlobEntry | None
     layers: list[BlobEntry]
@@ -72,6 +75,7 @@ class ImageVariant(Model):
             platform=str(normal(variant.platform)) if variant.platform is not None else None,
             digest=str(manifest.digest),
             media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
             size=sum(blob.size for blob in {it.digest: it for it in manifest.blobs}.values()),
             config=BlobEntry.of(manifest.config) if manifest.config is not None else None,
             layers=[BlobEntry.of(layer) for layer in manifest.layers],
@@ -192,7 +196,7 @@ class LinkedBlob(BlobEntry):
 
 
 class ImageContent(Model):
-    """`manifests` begins with the one requested."""
+    """`manifests` begins with the one requested. All are on each page, and up to 2,000 blobs."""
 
     registry: str
     repository: str
@@ -202,6 +206,7 @@ class ImageContent(Model):
     manifests: list[ManifestText]
     blobs: list[LinkedBlob]
     absent: Annotated[list[BlobEntry], Field(description="Foreign layers that the registry does not have here either.")]
+    last: Annotated[str | None, Field(description="Give it as `last` to go on; null where there are no more blobs.")]
 
     @classmethod
     def of(cls, registry: str, content: Content) -> Self:
@@ -223,4 +228,5 @@ class ImageContent(Model):
                 for blob, link in content.blobs
             ],
             absent=[BlobEntry.of(it) for it in content.absent],
+            last=str(content.last) if content.last is not None else None,
         )

@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from acrmirror.http.models.base import Model
 from acrmirror.patterns import PATTERN_GRAMMAR
 from acrmirror.platforms import PLATFORM_GRAMMAR
-from acrmirror.reference import REFERENCE_GRAMMAR
+from acrmirror.reference import DIGEST_GRAMMAR, REFERENCE_GRAMMAR
 from acrmirror.work import State
 from acrmirror.work.archive import Form
 from acrmirror.work.ids import ID_GRAMMAR
 
+BLOBS_LIMIT = 2000
 WAIT_LIMIT = 60
 PAGE_LIMIT = 1000
 IMAGES_LIMIT = 100
@@ -170,6 +171,11 @@ class ContentQuery(ImageQuery):
             json_schema_extra=_told(PLATFORM_GRAMMAR),
         ),
     ] = None
+    last: Annotated[
+        str | None,
+        Field(pattern=f"^(?:{DIGEST_GRAMMAR})$", description="Blobs behind this one, as the page before said."),
+    ] = None
+    n: Annotated[int, Field(ge=1, le=BLOBS_LIMIT, description="Blobs of one page, at most.")] = BLOBS_LIMIT
 
 
 class NoQuery(Model):

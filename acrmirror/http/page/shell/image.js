@@ -105,7 +105,7 @@ function variant(it, index, all) {
     h(
       "summary",
       {},
-      h("span", { class: "platform" }, it.platform ?? "no platform"),
+      h("span", { class: "platform" }, it.platform ?? it.artifact_type ?? "no platform"),
       h("span", { class: "figures" }, shape),
       digest(it.digest),
     ),
