@@ -8,7 +8,7 @@ from typing import Self
 
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.dispatch import Dispatch
-from acrmirror.health import HealthChecks
+from acrmirror.health import HealthChecks, risks
 from acrmirror.jobs import JobQueue, JobRecords, Refusals, TableClaims
 from acrmirror.jobs.burial import Burial
 from acrmirror.jobs.checking import Checks
@@ -138,7 +138,16 @@ class App:
                 rebuilds=Rebuilds(host, queue, records),
                 distribution=Distribution(settings.registry, store, _guard(settings, credentials)),
                 credentials=credentials,
-                health=HealthChecks(registry, store, queue, records, refusals, comparisons, settings.compare_hours),
+                health=HealthChecks(
+                    registry,
+                    store,
+                    queue,
+                    records,
+                    refusals,
+                    comparisons,
+                    settings.compare_hours,
+                    risks(settings.registry_region, settings.region, settings.redundancy),
+                ),
                 telemetry=telemetry,
                 _closing=clients.pop_all(),
             )

@@ -58,6 +58,8 @@ class Health:
     depths: Mapping[str, Depth] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
     compared: Compared | None = None
+    warnings: tuple[str, ...] = ()
+    """What works, and is a risk that the owner may not know of."""
 
     @property
     def ok(self) -> bool:
@@ -85,6 +87,7 @@ class HealthChecks:
         refusals: Refusals,
         comparisons: Comparisons,
         hours: float,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self._registry = registry
         self._store = store
@@ -93,6 +96,7 @@ class HealthChecks:
         self._refusals = refusals
         self._comparisons = comparisons
         self._hours = hours
+        self._warnings = warnings
 
     def run(self) -> Health:
         depths: dict[str, Depth] = {}
@@ -132,7 +136,8 @@ class HealthChecks:
             }
         )
         all_checks = (Check("settings"), Check("python", other_python()), *checks)
-        return Health(all_checks, dict(depths), tuple(refused), compared[0] if compared else None)
+        whole = compared[0] if compared else None
+        return Health(all_checks, dict(depths), tuple(refused), whole, self._warnings)
 
     def _list_registry(self) -> None:
         """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each. A name that is
@@ -146,6 +151,20 @@ class HealthChecks:
 def misconfigured(error: MirrorError) -> Health:
     """Health of an app that could not even read its settings."""
     return Health((Check("settings", error),))
+
+
+def risks(registry_region: str, region: str, redundancy: str) -> tuple[str, ...]:
+    """What the places of registry and mirror mean for the day on which a region is lost; nothing where they are not
+    known."""
+    if not region or region != registry_region:
+        return ()
+    one = f"The registry and the mirror are in one region, {region}: whatever takes that region away takes both."
+    if "G" not in redundancy.rpartition("_")[2]:
+        return (
+            f"{one} Put the mirror into another region (MIRROR_LOCATION), or copy it to another (MIRROR_REDUNDANCY).",
+        )
+    second = "can be read at once" if "_RA" in redundancy else "can be read after a failover of the account"
+    return (f"{one} Its copy in the paired region ({redundancy}) {second}, and may lack the last minutes.",)
 
 
 def check_buried(queue: str, dead: Depth, now: datetime) -> None:

@@ -51,6 +51,10 @@ class Settings:
     registry_audience: str = DEFAULT_AUDIENCE
     redirect_hosts: tuple[str, ...] = DEFAULT_REDIRECT_HOSTS
     redirect_local: bool = False
+    registry_region: str = ""
+    region: str = ""
+    """Of the mirror; where it is not known, nothing is said of it."""
+    redundancy: str = ""
     container: str = "mirror"
     archives_container: str = "archives"
     table: str = "mirrorjobs"
@@ -91,6 +95,9 @@ class Settings:
             registry_audience=read.optional("MIRROR_REGISTRY_AUDIENCE", _audience, DEFAULT_AUDIENCE),
             redirect_hosts=read.optional("MIRROR_REDIRECT_HOSTS", _suffixes, DEFAULT_REDIRECT_HOSTS),
             redirect_local=read.optional("MIRROR_REDIRECT_LOCAL", _one_of("true", "false"), "false") == "true",
+            registry_region=read.optional("MIRROR_REGISTRY_REGION", _region, ""),
+            region=read.optional("MIRROR_REGION", _region, ""),
+            redundancy=read.optional("MIRROR_REDUNDANCY", _redundancy, ""),
             container=read.optional("MIRROR_CONTAINER", _container, "mirror"),
             archives_container=read.optional("MIRROR_ARCHIVES_CONTAINER", _container, "archives"),
             table=read.optional("MIRROR_TABLE", _table, "mirrorjobs"),
@@ -195,6 +202,20 @@ def _suffixes(text: str) -> tuple[str, ...]:
 def _container(text: str) -> str:
     if not _CONTAINER.fullmatch(text):
         raise ValueError(f"is {shown(text)}, and has to be 3 to 63 lower-case letters, digits and single dashes")
+    return text
+
+
+def _region(text: str) -> str:
+    """`West Europe` and `westeurope` are one region."""
+    found = text.replace(" ", "").lower()
+    if not re.fullmatch(r"[a-z0-9]{3,40}", found):
+        raise ValueError(f"is {shown(text)}, and has to be a region of Azure such as westeurope")
+    return found
+
+
+def _redundancy(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{1,20}_[A-Z]{1,10}", text):
+        raise ValueError(f"is {shown(text)}, and has to be an account's SKU such as Standard_LRS")
     return text
 
 

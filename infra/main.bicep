@@ -382,6 +382,9 @@ module functions 'modules/functions.bicep' = {
     registryId: registryId
     registryAuth: registryAuth
     registryAudience: registryAudience
+    registryRegion: registry.outputs.location
+    mirrorRegion: ownsMirror ? mirrorRegion : mirrorRoles.outputs.location
+    mirrorRedundancy: ownsMirror ? mirrorRedundancy : mirrorRoles.outputs.redundancy
     mirrorBlobEndpoint: 'https://${mirrorAccount}.blob.${environment().suffixes.storage}'
     mirrorContainer: mirrorContainer
     archivesContainer: archivesContainer

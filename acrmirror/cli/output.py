@@ -120,6 +120,8 @@ def print_queues(health: dict[str, Any]) -> None:
             continue
         waits = f", the next one for {health[oldest]:.0f} s" if health.get(oldest) is not None else ""
         console.print(f"{health[messages]} messages in {what}{waits}{more}", soft_wrap=True)
+    for warning in health.get("warnings", []):
+        console.print(f"warning: {safe(warning)}", soft_wrap=True)
     if health.get("compared"):
         console.print(f"everything was compared at {safe(at_second(health['compared']))}", soft_wrap=True)
 

@@ -97,7 +97,8 @@ def run(scenario: Scenario) -> Whole:
     """What the app's deployment comes to. Raises Impossible."""
     facts: dict[str, Any] = {"properties.loginServer": "demo.azurecr.io", "location": "germanywestcentral"}
     facts["properties.roleAssignmentMode"] = scenario.mode
-    return settle(predicted(scenario).form(), Place({REGISTRY: facts}, scenario.given))
+    other = {"location": "francecentral", "sku.name": "Standard_ZRS"}
+    return settle(predicted(scenario).form(), Place({REGISTRY: facts, OTHER_MIRROR: other}, scenario.given))
 
 
 def subscription_parameters(outputs: Mapping[str, Any]) -> dict[str, Any]:

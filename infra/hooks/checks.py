@@ -89,6 +89,18 @@ def _offered(place: str, skus: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             yield str(sku["name"])
 
 
+def one_region(of_registry: str, mirror: str, redundancy: str) -> str:
+    """What it means that both are in one region; empty if they are not."""
+    if region(of_registry) != region(mirror):
+        return ""
+    one = f"The mirror is in the registry's region, {region(mirror)}: whatever takes that region away takes both."
+    if redundancy.endswith(("LRS", "_ZRS")):
+        return (
+            f"{one} Another MIRROR_LOCATION survives it, or a MIRROR_REDUNDANCY with a copy elsewhere (Standard_GRS)."
+        )
+    return f"{one} With {redundancy} a copy in the paired region survives it; it may lack the last minutes."
+
+
 def registry_tier(registry: Mapping[str, Any], environment: Environment) -> list[str]:
     if environment.get("MIRROR_REGISTRY_PRIVATE_ENDPOINT") == "true" and registry["sku"]["name"] != "Premium":
         return [

@@ -44,6 +44,7 @@ def preprovision(
         for item in azure.json("functionapp", "list-flexconsumption-locations", "--subscription", subscription)
     ]
     location = choose_location(environment, console, str(shown["location"]), flex)
+    mirror = choose_mirror_location(environment, azure, console, subscription, str(shown["location"]))
     listed = azure.json("eventgrid", "system-topic", "list", "--subscription", registry.subscription)
     topic = choose_topic(
         registry,
@@ -51,10 +52,15 @@ def preprovision(
         environment.get("MIRROR_EXISTING_TOPIC_NAME"),
         environment.get("MIRROR_EXISTING_TOPIC_RESOURCE_GROUP"),
     )
-    raise_all(problems(environment, azure, subscription, registry, shown, location, flex))
+    raise_all(problems(environment, azure, subscription, registry, shown, location, flex, mirror))
     if topic is not None and topic.lacks_identity:
         give_identity(azure, topic, console, sleep)
+    if mirror:
+        redundancy = environment.get("MIRROR_REDUNDANCY") or "Standard_LRS"
+        if warning := checks.one_region(str(shown["location"]), mirror, redundancy):
+            console.say(f"WARNING: {warning}")
     values = {
+        **({"MIRROR_LOCATION": mirror} if mirror else {}),
         "AZURE_SUBSCRIPTION_ID": subscription,
         "AZURE_LOCATION": location,
         "MIRROR_REGISTRY_ID": str(registry),
@@ -140,6 +146,29 @@ def choose_location(environment: Environment, console: Console, of_registry: str
     return console.choose("Where is the app to run? The registry's region keeps copies short.", sorted(flex), default)
 
 
+def choose_mirror_location(
+    environment: Environment, azure: Azure, console: Console, subscription: str, of_registry: str
+) -> str:
+    """Empty for a mirror that is there already. Whoever names the registry's own region insists on it."""
+    if environment.get("MIRROR_EXISTING_ACCOUNT_ID"):
+        return ""
+    if chosen := environment.get("MIRROR_LOCATION"):
+        return region(chosen)
+    listed = azure.json("account", "list-locations", "--subscription", subscription)
+    physical = {region(item["name"]): item for item in listed if item["metadata"]["regionType"] == "Physical"}
+    here = physical.get(region(of_registry), {"metadata": {}})
+    paired = [region(item["name"]) for item in here["metadata"].get("pairedRegion") or ()]
+    default = next((name for name in paired if name in physical), "")
+    why = "Another region than the registry's survives the loss of that one, which is what a mirror is for."
+    if not console.interactive:
+        raise Problem(
+            f"MIRROR_LOCATION is not set: where is the mirror to be? {why} The registry is in {region(of_registry)}"
+            f"{f', which is paired with {default}' if default else ''}. Set it: azd env set MIRROR_LOCATION <region>."
+        )
+    console.say(f"Regions of this subscription. {why} It can't be changed later.")
+    return console.choose("Where is the mirror to be?", sorted(physical), default)
+
+
 def problems(
     environment: Environment,
     azure: Azure,
@@ -148,6 +177,7 @@ def problems(
     shown: Mapping[str, Any],
     location: str,
     flex: list[str],
+    mirror: str,
 ) -> list[str]:
     found = [*checks.registry_tier(shown, environment), *checks.unsupported_region(location, flex)]
     if not found:
@@ -171,10 +201,10 @@ def problems(
         registry.scope: rights.AT_REGISTRY,
     }
     if account := environment.get("MIRROR_EXISTING_ACCOUNT_ID"):
-        mirror = parse_id(account, ACCOUNT, "MIRROR_EXISTING_ACCOUNT_ID")
-        scopes[mirror.scope] = tuple(dict.fromkeys((*scopes.get(mirror.scope, ()), *rights.AT_MIRROR)))
+        there = parse_id(account, ACCOUNT, "MIRROR_EXISTING_ACCOUNT_ID").scope
+        scopes[there] = tuple(dict.fromkeys((*scopes.get(there, ()), *rights.AT_MIRROR)))
     else:
-        place = region(environment.get("MIRROR_LOCATION") or location)
+        place = region(mirror)
         skus = azure.get(f"/subscriptions/{subscription}/providers/Microsoft.Storage/skus", SKUS_VERSION)["value"]
         found += checks.unsupported_redundancy(environment.get("MIRROR_REDUNDANCY") or "Standard_LRS", place, skus)
     for scope, actions in scopes.items():

@@ -42,6 +42,15 @@ param registryAudience string
 @description('Blob endpoint of the mirror.')
 param mirrorBlobEndpoint string
 
+@description('Region of the registry.')
+param registryRegion string
+
+@description('Region of the mirror.')
+param mirrorRegion string
+
+@description('Redundancy of the mirror\'s account.')
+param mirrorRedundancy string
+
 @description('Container of the mirror.')
 param mirrorContainer string
 
@@ -236,6 +245,9 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_REGISTRY_AUDIENCE', value: registryAudience }
         { name: 'MIRROR_REDIRECT_HOSTS', value: '.blob.${storageSuffix},.data${environment().suffixes.acrLoginServer}' }
         { name: 'MIRROR_BLOB_ENDPOINT', value: mirrorBlobEndpoint }
+        { name: 'MIRROR_REGISTRY_REGION', value: registryRegion }
+        { name: 'MIRROR_REGION', value: mirrorRegion }
+        { name: 'MIRROR_REDUNDANCY', value: mirrorRedundancy }
         { name: 'MIRROR_CONTAINER', value: mirrorContainer }
         { name: 'MIRROR_ARCHIVES_CONTAINER', value: archivesContainer }
         { name: 'MIRROR_PREFIX', value: mirrorPrefix }

@@ -68,3 +68,6 @@ resource sign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalType: 'ServicePrincipal'
   }
 }
+
+output location string = account.location
+output redundancy string = account.sku.name

@@ -27,6 +27,7 @@ EVERYWHERE = ("--output", "--only-show-errors", "--subscription", "--query")
 COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("", ""),
     "account show": ("", ""),
+    "account list-locations": ("", ""),
     "account list": ("", "--all"),
     "acr list": ("", "--resource-group"),
     "acr show": ("--name", "--resource-group"),
@@ -78,6 +79,11 @@ def azure(**changes: Any) -> dict[str, Any]:
             "northeurope": ["Standard_LRS"],
         },
         "function_after": 0,
+        "pairs": {
+            "germanywestcentral": "germanynorth",
+            "germanynorth": "germanywestcentral",
+            "northeurope": "westeurope",
+        },
         "locks": {"rg-mirror-mirror": ["CanNotDelete"]},
         "failures": {},
         "deployments": [],
@@ -86,6 +92,10 @@ def azure(**changes: Any) -> dict[str, Any]:
         "line_end": "\n",
     }
     return copy.deepcopy({**state, **changes})
+
+
+def place(name: str, paired: str) -> dict[str, Any]:
+    return {"name": name, "metadata": {"regionType": "Physical", "pairedRegion": [{"name": paired}]}}
 
 
 def registry(name: str, subscription: str, group: str, location: str, sku: str = "Standard") -> dict[str, Any]:
@@ -272,6 +282,7 @@ def _rest(state: dict[str, Any], given: dict[str, str]) -> Any:
 ANSWERS: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {
     "version": lambda state, _: {"azure-cli": state["versions"]["az"], "extensions": {}},
     "account show": _account,
+    "account list-locations": lambda state, _: [place(*item) for item in state["pairs"].items()],
     "account list": lambda state, _: state["accounts"],
     "acr list": _registries,
     "acr show": _registry,

@@ -12,7 +12,7 @@ from devtools.deployment.roles import ROLES
 from devtools.deployment.scenarios import Scenario, run, subscribe
 from tests.infra.requirements import check
 
-PROSE = ("description", "displayName", "serializedData")
+PROSE = ("description", "displayName", "serializedData", "notes")
 _LATER = (KeyError, TypeError, IndexError, AttributeError, StopIteration, ValueError)
 
 

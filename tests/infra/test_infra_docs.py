@@ -127,11 +127,18 @@ def test_the_deploy_workflow_passes_every_variable_that_the_parameter_file_reads
         assert re.fullmatch(rf"\$\{{\{{ (vars|secrets)\.{name} \}}\}}", value), name
 
 
-@pytest.mark.parametrize("name", ["AZURE_LOCATION", "AZURE_ENV_NAME", "AZURE_CLIENT_ID", "MIRROR_REGISTRY_ID"])
+@pytest.mark.parametrize(
+    "name", ["AZURE_LOCATION", "AZURE_ENV_NAME", "AZURE_CLIENT_ID", "MIRROR_REGISTRY_ID", "MIRROR_LOCATION"]
+)
 def test_the_deploy_workflow_says_in_its_first_step_what_is_not_set(name: str) -> None:
     steps = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]["steps"]
     given = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]["env"]
-    environment = {**dict.fromkeys(given, "x"), "MIRROR_REGISTRY_NAME": "", "PATH": os.environ["PATH"]}
+    environment = {
+        **dict.fromkeys(given, "x"),
+        "MIRROR_REGISTRY_NAME": "",
+        "MIRROR_EXISTING_ACCOUNT_ID": "",
+        "PATH": os.environ["PATH"],
+    }
     bash = ["bash", "-e", "-c", steps[0]["run"]]
     assert subprocess.run(bash, env=environment, check=False).returncode == 0
     ended = subprocess.run(bash, env={**environment, name: ""}, capture_output=True, text=True, check=False)

@@ -23,6 +23,7 @@ from tests.infra import cloud
 from tests.infra.cloud import HERE, THERE, azure, topic
 
 ROOT = INFRA.parent
+WEST = {"AZURE_LOCATION": "westeurope", "MIRROR_LOCATION": "westeurope"}
 PROJECT = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
 HOOKS = {**PROJECT["hooks"], **PROJECT["services"]["mirror"]["hooks"]}
 
@@ -65,7 +66,7 @@ class Machine:
 def test_a_first_deployment_with_azd(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "az", "azd")
     shared = [topic("evgt-Bücher", "rg-events", cloud.REGISTRY, None)]
-    variables = {"AZURE_ENV_NAME": "mirror", "AZURE_LOCATION": "westeurope", "MIRROR_REGISTRY_NAME": "demoimages"}
+    variables = {"AZURE_ENV_NAME": "mirror", **WEST, "MIRROR_REGISTRY_NAME": "demoimages"}
     ended = machine.run(
         "preprovision", azure(topics=shared, default=THERE, registered={THERE: azure()["registered"][HERE]}), variables
     )
@@ -84,7 +85,7 @@ def test_a_first_deployment_with_azd(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "mirror"], ids=["by hand", "in an environment"])
 def test_without_azd_what_to_set_is_printed_for_the_shell(tmp_path: Path, name: str) -> None:
     machine = Machine(tmp_path, "az")
-    variables = {"AZURE_LOCATION": "westeurope", "MIRROR_REGISTRY_ID": cloud.REGISTRY, "AZURE_ENV_NAME": name}
+    variables = {**WEST, "MIRROR_REGISTRY_ID": cloud.REGISTRY, "AZURE_ENV_NAME": name}
     ended = machine.run("preprovision", azure(), variables)
     assert ended.returncode == 0, ended.stderr
     assert f"export MIRROR_REGISTRY_ID={shlex.quote(cloud.REGISTRY)}\n" in ended.stdout

@@ -32,7 +32,8 @@ def texts(value: Any) -> Iterator[str]:
 def named(item: Resource, made: set[str]) -> set[str]:
     """The ids of what is made here that a resource names, or is a part of."""
     parent = item.key.rpartition("/")[0].rpartition("/")[0]
-    return ({*texts(item.form()), parent} & made) - {item.key}
+    group = item.key.partition("/providers/")[0]
+    return ({*texts(item.form()), parent, group} & made) - {item.key}
 
 
 def too_early(resources: list[Resource]) -> list[str]:

@@ -29,7 +29,8 @@ from tests.infra import cloud
 from tests.infra.cloud import HERE, THERE, azure, topic
 from tests.infra.hooked import Hooked
 
-RIGHT = {"AZURE_SUBSCRIPTION_ID": HERE, "AZURE_LOCATION": "westeurope", "MIRROR_REGISTRY_ID": cloud.REGISTRY}
+WEST = {"AZURE_LOCATION": "westeurope", "MIRROR_LOCATION": "westeurope"}
+RIGHT = {"AZURE_SUBSCRIPTION_ID": HERE, **WEST, "MIRROR_REGISTRY_ID": cloud.REGISTRY}
 TEXTS = ("MIRROR_EXISTING_TOPIC_NAME", "MIRROR_EXISTING_TOPIC_RESOURCE_GROUP")
 
 
@@ -58,7 +59,7 @@ def refused(variables: Mapping[str, str], answers: Sequence[str] | None = None, 
 def test_a_registry_is_found_by_its_name_in_the_chosen_subscription() -> None:
     """The CLI's own default is another one."""
     hooked = provisioned(
-        {"MIRROR_REGISTRY_NAME": "DemoImages", "AZURE_SUBSCRIPTION_ID": THERE, "AZURE_LOCATION": "West Europe"},
+        {"MIRROR_REGISTRY_NAME": "DemoImages", "AZURE_SUBSCRIPTION_ID": THERE, **WEST, "AZURE_LOCATION": "West Europe"},
         registered={THERE: azure()["registered"][HERE]},
     )
     assert hooked.kept == {
@@ -69,7 +70,7 @@ def test_a_registry_is_found_by_its_name_in_the_chosen_subscription() -> None:
 
 def test_whoever_named_no_registry_is_shown_those_there_are_and_asked() -> None:
     two = [cloud.registry("zweite", HERE, "rg-a", "westeurope"), cloud.registry("erste", HERE, "rg-b", "northeurope")]
-    hooked = provisioned({}, ["", "7", "2", "northeurope"], registries=two)
+    hooked = provisioned({}, ["", "7", "2", "northeurope", "northeurope"], registries=two)
     assert (
         "  1. erste (northeurope, in rg-b, Standard)\n  2. zweite (westeurope, in rg-a, Standard)"
         in hooked.console.text
@@ -80,8 +81,22 @@ def test_whoever_named_no_registry_is_shown_those_there_are_and_asked() -> None:
     assert (hooked.kept["AZURE_SUBSCRIPTION_ID"], hooked.kept["AZURE_LOCATION"]) == (HERE, "northeurope")
 
 
-def test_the_region_of_the_registry_is_proposed() -> None:
-    assert provisioned({"MIRROR_REGISTRY_ID": cloud.REGISTRY}, [""]).kept["AZURE_LOCATION"] == "germanywestcentral"
+def test_the_region_of_the_registry_is_proposed_for_the_app_and_its_pair_for_the_mirror() -> None:
+    skus = {"germanynorth": ["Standard_LRS"]}
+    kept = provisioned({"MIRROR_REGISTRY_ID": cloud.REGISTRY}, ["", ""], skus=skus).kept
+    assert (kept["AZURE_LOCATION"], kept["MIRROR_LOCATION"]) == ("germanywestcentral", "germanynorth")
+
+
+def test_a_mirror_beside_its_registry_is_warned_of() -> None:
+    """Who names that region insists on it; nobody gets it unasked."""
+    said = refused({**RIGHT, "MIRROR_LOCATION": ""})
+    assert "MIRROR_LOCATION is not set" in said
+    assert "The registry is in germanywestcentral, which is paired with germanynorth" in said
+    beside = {**RIGHT, "MIRROR_LOCATION": "Germany West Central"}
+    assert "WARNING: The mirror is in the registry's region" in provisioned(beside).console.text
+    geo = provisioned({**beside, "MIRROR_REDUNDANCY": "Standard_GRS"}, skus={"germanywestcentral": ["Standard_GRS"]})
+    assert "a copy in the paired region survives it" in geo.console.text
+    assert "WARNING" not in provisioned(RIGHT).console.text
 
 
 def test_where_nobody_can_answer_what_is_to_be_set_is_said() -> None:

@@ -60,6 +60,9 @@ def test_the_app_takes_what_the_deployment_sets(scenario: Scenario) -> None:
     assert settings.client_id == CLIENT_ID
     assert settings.anonymous == (given.get("registryAuth") == "anonymous")
     assert settings.container == given.get("mirrorContainer", "mirror")
+    assert settings.registry_region == "germanywestcentral"
+    assert settings.region in ("westeurope", "northeurope", "francecentral")
+    assert settings.redundancy.startswith("Standard_")
     assert settings.prefix == given.get("mirrorPrefix", "")
     assert settings.threads == given.get("copyThreads", DEFAULTS["threads"])
     assert settings.claim_stale_seconds == given.get("claimStaleSeconds", DEFAULTS["claim_stale_seconds"])

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.interop
 
 OUTPUTS = {**dict.fromkeys(NEEDED, "x"), "MIRROR_REGISTRY_ID": cloud.REGISTRY}
 # They answer without anybody being signed in.
-ALWAYS = ("version", "account list")
+ALWAYS = ("version --", "account list --")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,8 @@ def calls() -> list[list[str]]:
     """Every command that the hooks can give: for a first deployment beside a topic without an identity."""
     shared = [cloud.topic("evgt-shared", "rg-events", cloud.REGISTRY, None)]
     state = cloud.azure(topics=shared, token={"loginServer": "localhost:1", "accessToken": "x"}, key="x")
-    hooked = Hooked(state, {"AZURE_LOCATION": "westeurope", "MIRROR_REGISTRY_NAME": "demoimages"}, azd=False)
+    named = {"AZURE_LOCATION": "westeurope", "MIRROR_REGISTRY_NAME": "demoimages"}
+    hooked = Hooked(state, named, ["northeurope"], azd=False)
     preprovision(hooked.environment, hooked.azure, hooked.azd, hooked.console, hooked.sleep)
     after = Hooked(state, OUTPUTS)
     postdeploy(after.environment, after.azure, after.console, after.sleep)

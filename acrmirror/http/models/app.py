@@ -55,6 +55,10 @@ class HealthReport(Model):
         Field(description="When the last complete comparison of everything began; null if there was none."),
     ]
 
+    warnings: Annotated[
+        list[str], Field(description="What works, and is a risk: a mirror in its registry's region, for one.")
+    ]
+
     @classmethod
     def of(cls, health: Health) -> Self:
         return cls(
@@ -72,6 +76,7 @@ class HealthReport(Model):
             oldest_backfill_seconds=health.oldest_seconds(BACKFILL_QUEUE),
             dead_messages=health.messages(DEAD_QUEUE, DEAD_BACKFILL_QUEUE),
             refused_events=[RefusedEvent(**asdict(it)) for it in health.refused],
+            warnings=list(health.warnings),
             compared=from_datetime(whole) if (whole := health.compared and health.compared.whole) else None,
         )
 

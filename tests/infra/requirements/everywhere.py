@@ -41,6 +41,7 @@ def everywhere(view: View) -> None:
         elif item.type in _NEED_PLACE:
             view.holds(False, f"{item.name} has no location")
         if item.type in _TAGGED:
+            view.holds("tags" in item.body, f"{item.name} takes tags")
             found = dict(item.body.get("tags", {}))
             if item.type == SITE:
                 view.holds(found.pop("azd-service-name", None) == "mirror", "azd finds the app by this tag")
