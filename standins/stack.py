@@ -258,7 +258,8 @@ class Stack:
             arguments += ["--blob", places.blob, "--queue", places.queue, "--table", places.table]
         else:
             module = "standins.functions"
-            arguments += ["--workers", str(options.workers), "--lease", str(options.lease)]
+            # A stack that ends is done with: nobody waits for what it was running.
+            arguments += ["--workers", str(options.workers), "--lease", str(options.lease), "--grace", "0"]
         host = Service.module(module, arguments, self.folder / "functions.log", environment)
         self._services["functions"] = host
         return host

@@ -19,10 +19,12 @@ from standins import guard
 from standins.functions.cron import InvalidSchedule
 from standins.functions.host import Host
 from standins.functions.hostjson import InvalidHostJson, read
+from standins.functions.instance import GRACE, RESTART_DELAY
 from standins.functions.metadata import NotEmulated
 from standins.functions.queues import LEASE
 from standins.functions.routes import InvalidRoute
 from standins.functions.runtime import CHOICES, AppFailed
+from standins.functions.storage import DELAY
 from standins.process import die_with_parent, wait_until_told_to_stop
 
 
@@ -43,6 +45,9 @@ def main() -> int:
             runtime=arguments.runtime,
             token=environment.get(guard.VARIABLE) or None,
             ca=arguments.ca,
+            grace=arguments.grace,
+            storage_delay=arguments.storage_delay,
+            restart_delay=arguments.restart_delay,
             log=_logger(arguments.log),
         )
     except (InvalidHostJson, OSError) as error:
@@ -76,6 +81,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale-groups", action="store_true", help="workers of their own for each triggered function")
     parser.add_argument("--runtime", choices=CHOICES, default="auto", help="what loads and runs the app")
     parser.add_argument("--ca", type=Path, help="a PEM file to trust where queues are polled")
+    parser.add_argument("--grace", type=float, default=GRACE, help=f"seconds that runs get at its end ({GRACE:g})")
+    parser.add_argument("--storage-delay", type=float, default=DELAY, help=f"seconds before a second try ({DELAY:g})")
+    parser.add_argument("--restart-delay", type=float, default=RESTART_DELAY, help="seconds before another host starts")
     parser.add_argument("--log", type=Path, help="a file that gets the log too")
     return parser.parse_args()
 

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-from azure.storage.queue import ExponentialRetry, QueueServiceClient
+from azure.storage.queue import QueueServiceClient
 
 from standins.functions.metadata import NotEmulated
+from standins.functions.storage import DELAY, NETWORK_TIMEOUT, HostRetry
 
 DEFAULT_CONNECTION = "AzureWebJobsStorage"
 
 
-def queue_service(name: str, environment: Mapping[str, str], ca: Path | None = None) -> QueueServiceClient:
-    """A client for the connection of that name, which trusts that CA if one is given. Raises `NotEmulated` for a
-    connection string, and where there is none."""
+def queue_service(
+    name: str, environment: Mapping[str, str], ca: Path | None = None, delay: float = DELAY
+) -> QueueServiceClient:
+    """A client for the connection of that name, which trusts that CA if one is given, and tries again after so many
+    seconds. Raises `NotEmulated` for a connection string, and where there is none."""
     name = name or DEFAULT_CONNECTION
     uri = environment.get(f"{name}__queueServiceUri")
     if not uri:
@@ -30,10 +33,7 @@ def queue_service(name: str, environment: Mapping[str, str], ca: Path | None = N
         credential = ManagedIdentityCredential(client_id=client_id) if client_id else ManagedIdentityCredential()
     else:
         credential = DefaultAzureCredential()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"connection_timeout": NETWORK_TIMEOUT, "read_timeout": NETWORK_TIMEOUT}
     if ca is not None:
         options["connection_verify"] = str(ca)
-    # The defaults of the .NET SDK that the queue extension polls with (Azure.Core RetryOptions): three retries from
-    # 0.8 s on. The Python SDK's own would wait 15 s first.
-    retry = ExponentialRetry(initial_backoff=0.8, increment_base=2, retry_total=3, random_jitter_range=0)  # type: ignore[arg-type]
-    return QueueServiceClient(uri, credential=credential, retry_policy=retry, **options)
+    return QueueServiceClient(uri, credential=credential, retry_policy=HostRetry(delay), **options)

@@ -3,7 +3,8 @@
 Every request carries the token as `X-Standins-Token`.
 
 GET   /_local/workers                    [{"instance", "pid", "state": up, starting or stopped, "starts", "running"}]
-POST  /_local/workers/<instance>/<what>  what: stop (SIGSTOP), continue (SIGCONT), kill (SIGKILL)
+POST  /_local/workers/<instance>/<what>  what: stop and continue (the machine stands still, or goes on), kill (host and
+                                         worker, −9), worker (−9 for it alone), end (SIGTERM to the host), drain
 GET   /_local/functions                  the app's functions as the worker told them
 GET   /_local/dispatches                 by function: begun, running, succeeded, failed, lost, renewed, leases_lost,
                                          taken_over, poisoned, and `of`: message or event id → its runs' instances
@@ -12,6 +13,7 @@ GET   /_local/dispatches                 by function: begun, running, succeeded,
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
@@ -22,11 +24,10 @@ from standins.functions.counts import Counts
 from standins.functions.instance import Instance
 from standins.functions.metadata import Function
 from standins.functions.pool import Pool
+from standins.functions.request import HostRequest
 from standins.functions.server import Response
-from standins.request import Request
 
 PATH = "/_local/"
-_SIGNALS = {"stop": signal.SIGSTOP, "continue": signal.SIGCONT, "kill": signal.SIGKILL}
 _SIGNAL_SHOWS = 5.0
 
 
@@ -37,32 +38,41 @@ class Control:
         self._counts = counts
         self._functions = list(functions)
 
-    def answer(self, request: Request[bytes]) -> Response:
+    def answer(self, request: HostRequest) -> Response:
         if self._token is None:
             return Response(404)
         if not guard.is_allowed(request.headers, self._token):
             return Response(401)
-        match (request.method, *request.raw_path.removeprefix(PATH).split("/")):
+        match (request.method, *request.path.removeprefix(PATH).split("/")):
             case ("GET", "workers"):
                 return _json([_told(instance) for instance in self._pool.instances])
             case ("GET", "functions"):
                 return _json([{"name": f.name, "trigger": dict(f.trigger)} for f in self._functions])
             case ("GET", "dispatches"):
                 return _json(self._counts.told())
-            case ("POST", "workers", number, what) if what in _SIGNALS and number.isdigit():
-                return self._signal(int(number), _SIGNALS[what])
+            case ("POST", "workers", number, what) if number.isdigit():
+                return self._do(int(number), what)
         return Response(404)
 
-    def _signal(self, number: int, what: signal.Signals) -> Response:
+    def _do(self, number: int, what: str) -> Response:
         instance = next((instance for instance in self._pool.instances if instance.number == number), None)
         if instance is None or instance.pid is None:
             return Response(404)
-        try:
-            os.kill(instance.pid, what)
-        except ProcessLookupError:
-            return Response(404)
-        if what != signal.SIGKILL:
-            _wait_until_it_shows(instance, stopped=what == signal.SIGSTOP)
+        match what:
+            case "stop" | "continue":
+                if not instance.stall(what == "stop"):
+                    return Response(404)
+                _wait_until_it_shows(instance, stopped=what == "stop")
+            case "kill":
+                instance.lose()
+            case "worker":
+                os.kill(instance.pid, signal.SIGKILL)
+            case "end":
+                instance.end("SIGTERM")
+            case "drain":
+                instance.end("it is drained", grace=math.inf)
+            case _:
+                return Response(404)
         return _json(_told(instance))
 
 

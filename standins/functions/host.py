@@ -9,26 +9,30 @@ from pathlib import Path
 
 from standins import guard
 from standins.functions import control, webhook
+from standins.functions.calls import InstanceLost
 from standins.functions.connection import queue_service
 from standins.functions.control import Control
 from standins.functions.counts import Counts
 from standins.functions.cron import parse_schedule
 from standins.functions.hostjson import HostOptions
 from standins.functions.httptrigger import HttpTriggers
-from standins.functions.instance import InstanceLost
+from standins.functions.instance import GRACE, RESTART_DELAY
 from standins.functions.keys import Keys
 from standins.functions.metadata import EVENT_GRID, HTTP, QUEUE, TIMER, Function, resolve
 from standins.functions.pool import Pool
 from standins.functions.process import Launch
 from standins.functions.queues import POISON_SUFFIX, QueueListener, Source
+from standins.functions.request import HostRequest
 from standins.functions.server import Response, Server
+from standins.functions.storage import DELAY
 from standins.functions.timers import Timer
 from standins.functions.webhook import EventGridWebhook
 from standins.functions.wire import Call
-from standins.request import Request
 
 _STATUS = "/admin/host/ping"
 _ADMIN = "/admin/functions"
+# The platform's own is 150 kB of pictures.
+_HOME = b"<!DOCTYPE html><html><head><title>Your Azure Function App is up and running.</title></head></html>"
 
 
 class Host:
@@ -47,6 +51,9 @@ class Host:
         runtime: str = "auto",
         token: str | None = None,
         ca: Path | None = None,
+        grace: float = GRACE,
+        storage_delay: float = DELAY,
+        restart_delay: float = RESTART_DELAY,
         log: Callable[[str], None],
     ) -> None:
         self.keys = Keys()
@@ -55,10 +62,12 @@ class Host:
         self._lease = lease
         self._token = token
         self._ca = ca
+        self._grace = grace
+        self._storage_delay = storage_delay
         self._log = log
         self._counts = Counts()
         hidden = {name: value for name, value in environment.items() if name != guard.VARIABLE}
-        launch = Launch(app, runtime, hidden, options.function_timeout, log, self._counts)
+        launch = Launch(app, runtime, hidden, options.function_timeout, restart_delay, log, self._counts)
         self.pool = Pool(launch, workers, scale_groups)
         self._listeners: list[QueueListener | Timer] = []
         self._timers: dict[str, Timer] = {}
@@ -73,8 +82,9 @@ class Host:
     def start(self) -> None:
         """Raises `AppFailed`, `NotEmulated`, `InvalidRoute`, `InvalidSchedule`: what keeps the app from running."""
         self._functions = self.pool.start()
-        self._triggers = HttpTriggers(self._functions, self._options.route_prefix, self.keys, self.pool.submit)
-        self._webhook = EventGridWebhook(self._functions, self.pool.submit)
+        submit = self.pool.submit
+        self._triggers = HttpTriggers(self._functions, self._options.route_prefix, self.keys, submit, self._log)
+        self._webhook = EventGridWebhook(self._functions, submit)
         self._control = Control(self._token, self.pool, self._counts, self._functions)
         for function in self._functions:
             if function.kind == QUEUE:
@@ -88,7 +98,7 @@ class Host:
     def stop(self) -> None:
         for listener in self._listeners:
             listener.stop()
-        self.pool.stop()
+        self.pool.stop(self._grace)
         for listener in self._listeners:
             listener.join()
         if self._thread.is_alive():
@@ -97,7 +107,9 @@ class Host:
         self._server.server_close()
 
     def _listen(self, function: Function) -> None:
-        service = queue_service(str(function.trigger.get("connection") or ""), self._environment, self._ca)
+        service = queue_service(
+            str(function.trigger.get("connection") or ""), self._environment, self._ca, self._storage_delay
+        )
         name = resolve(str(function.trigger["queueName"]), self._environment).lower()
         poison = None if name.endswith(POISON_SUFFIX) else service.get_queue_client(name + POISON_SUFFIX)
         source = Source(function, service.get_queue_client(name), poison, self._options.queues, self._lease)
@@ -109,32 +121,40 @@ class Host:
         timer = self._timers[function.name] = Timer(function, schedule, self.pool.submit, self._log)
         self._listeners.append(timer)
 
-    def _answer(self, request: Request[bytes]) -> Response:
+    def _answer(self, request: HostRequest) -> Response:
         try:
             return self._dispatch(request)
         except InstanceLost as lost:
             # What the front end answers for an instance that is gone.
             return Response.text(502, str(lost))
 
-    def _dispatch(self, request: Request[bytes]) -> Response:
-        path = request.raw_path.lower()
+    def _dispatch(self, request: HostRequest) -> Response:
+        path = request.path.lower()
         if path.startswith(control.PATH):
             return self._control.answer(request)
-        if path == webhook.PATH:
-            if not self.keys.allow_webhook(request):
-                self._log("[host] the Event Grid webhook takes the system key or the master key: 401")
-                return Response(401)
-            return self._webhook.answer(request)
+        if path.startswith(webhook.WEBHOOKS):
+            return self._extension(request, path.removesuffix("/"))
         if path == _STATUS:
             return Response(200)
         if path == _ADMIN or path.startswith(f"{_ADMIN}/"):
             return self._admin(request)
-        return self._triggers.answer(request) or Response(404)
+        found = self._triggers.answer(request)
+        if found is None and path == "/" and request.method.upper() in ("GET", "HEAD"):
+            return Response(200, _HOME, [("Content-Type", "text/html")])
+        return found or Response(404)
 
-    def _admin(self, request: Request[bytes]) -> Response:
-        if not self.keys.allow_admin(request):
-            return Response(401)
-        name = request.raw_path[len(_ADMIN) :].strip("/")
+    def _extension(self, request: HostRequest, path: str) -> Response:
+        refusal = self.keys.refuse_webhook(request)
+        if refusal is not None:
+            self._log(f"[host] the Event Grid webhook takes the system key or the master key: {refusal.status}")
+            return refusal
+        return self._webhook.answer(request) if path == webhook.PATH else Response(404)
+
+    def _admin(self, request: HostRequest) -> Response:
+        refusal = self.keys.refuse_admin(request)
+        if refusal is not None:
+            return refusal
+        name = request.path[len(_ADMIN) :].strip("/")
         if not name and request.method == "GET":
             listed = [
                 {"name": function.name, "config": {"bindings": [dict(function.trigger)]}}
@@ -144,6 +164,8 @@ class Host:
         function = next((function for function in self._functions if function.name.lower() == name.lower()), None)
         if function is None or request.method != "POST":
             return Response(404)
+        if request.headers.get_content_type() != "application/json":
+            return Response(415)
         return self._run_by_hand(function, request.body)
 
     def _run_by_hand(self, function: Function, body: bytes) -> Response:

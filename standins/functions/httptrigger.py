@@ -12,47 +12,72 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
-from standins.functions.instance import FunctionFailed
+from standins.functions.calls import FunctionFailed
 from standins.functions.keys import Keys
 from standins.functions.metadata import HTTP, Function
-from standins.functions.routes import Template
+from standins.functions.request import HostRequest
+from standins.functions.routes import InvalidRoute, Template
 from standins.functions.server import Response
 from standins.functions.wire import Call, Outcome, TypedValue
-from standins.request import Request
 
 # The load balancer's idle limit, the longest that an HTTP response may take whatever functionTimeout is:
 # https://learn.microsoft.com/azure/azure-functions/functions-scale#timeout
 RESPONSE_LIMIT = 230.0
 # What the server itself decides on a connection; a function's own values for these are not passed on.
-_OUR_HEADERS = ("content-length", "transfer-encoding", "connection", "keep-alive")
+_OUR_HEADERS = ("connection", "keep-alive")
+_WITH_CHARSET = {kind: f"{kind}; charset=utf-8" for kind in ("text/plain", "text/html")}
+# FunctionExtensions and HostConstants: no function has these, or what begins like them.
+_RESERVED = "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
     template: Template
-    methods: frozenset[str] | None  # None is all of them
+    methods: frozenset[str]  # none is all of them
     level: str
     function: Function
 
+    def takes(self, method: str) -> bool:
+        return not self.methods or method.upper() in self.methods
+
 
 class HttpTriggers:
-    """All HTTP functions of the app, the most specific route first."""
+    """All HTTP functions of the app. Of several that match, the first by name is taken, however general its route."""
 
     def __init__(
-        self, functions: Iterable[Function], prefix: str, keys: Keys, submit: Callable[[Call], Future[Outcome]]
+        self,
+        functions: Iterable[Function],
+        prefix: str,
+        keys: Keys,
+        submit: Callable[[Call], Future[Outcome]],
+        log: Callable[[str], None],
     ) -> None:
-        """Raises `InvalidRoute`."""
         self._keys = keys
         self._submit = submit
-        routes = [_route(function, prefix) for function in functions if function.kind == HTTP]
-        self._routes = sorted(routes, key=lambda route: route.template.precedence)
+        self._routes: list[_Route] = []
+        # Ordinal, in any case: so that an underscore comes after the letters.
+        for function in sorted(functions, key=lambda function: function.name.upper()):
+            if function.kind == HTTP:
+                self._add(function, prefix, log)
 
-    def answer(self, request: Request[bytes]) -> Response | None:
+    def _add(self, function: Function, prefix: str, log: Callable[[str], None]) -> None:
+        """A function that can't be loaded is left out and named in the log, as the host does."""
+        text = str(function.trigger.get("route") or function.name).strip("/")
+        try:
+            if text.lower().startswith(_RESERVED):
+                raise InvalidRoute("The specified route conflicts with one or more built in routes.")
+            route = _route(function, "/".join(part for part in (prefix, text) if part))
+            if any(_conflict(route, other) for other in self._routes):
+                raise InvalidRoute(f"The route specified conflicts with the route defined by another function: {text}")
+        except InvalidRoute as error:
+            log(f"[host] The '{function.name}' function is in error: {error}")
+            return
+        self._routes.append(route)
+
+    def answer(self, request: HostRequest) -> Response | None:
         """None where no route takes that path *and* method: the host then answers 404, to HEAD and OPTIONS as well."""
         for route in self._routes:
-            if route.methods is not None and request.method not in route.methods:
-                continue
-            parameters = route.template.match(request.raw_path)
+            parameters = route.template.match(request.path) if route.takes(request.method) else None
             if parameters is None:
                 continue
             if not self._keys.allow_function(request, route.level):
@@ -60,8 +85,12 @@ class HttpTriggers:
             return self._run(route.function, request, parameters)
         return None
 
-    def _run(self, function: Function, request: Request[bytes], parameters: dict[str, str]) -> Response:
-        answer = self._submit(Call(function.name, function.parameter, _typed(request, parameters)))
+    def _run(self, function: Function, request: HostRequest, parameters: dict[str, str]) -> Response:
+        try:
+            call = Call(function.name, function.parameter, _typed(request, parameters))
+        except LookupError:
+            return Response(500)
+        answer = self._submit(call)
         try:
             outcome = answer.result(RESPONSE_LIMIT)
         except TimeoutError:
@@ -71,27 +100,33 @@ class HttpTriggers:
         return _response(outcome.returned)
 
 
-def _route(function: Function, prefix: str) -> _Route:
-    methods = function.trigger.get("methods")
-    route = str(function.trigger.get("route") or function.name)
+def _route(function: Function, template: str) -> _Route:
+    methods = function.trigger.get("methods") or ()
     return _Route(
-        Template("/".join(part for part in (prefix, route.strip("/")) if part)),
-        frozenset(str(method).upper() for method in methods) if methods else None,
+        Template(template),
+        frozenset(str(method).upper() for method in methods),
         str(function.trigger.get("authLevel") or "function"),
         function,
     )
 
 
-def _typed(request: Request[bytes], parameters: dict[str, str]) -> TypedValue:
+def _conflict(one: _Route, other: _Route) -> bool:
+    same = one.template.text.lower() == other.template.text.lower()
+    return same and (not one.methods or not other.methods or bool(one.methods & other.methods))
+
+
+def _typed(request: HostRequest, parameters: dict[str, str]) -> TypedValue:
+    # The conversion looks at Content-Length: the body of a request without one is not handed on.
+    body = b"" if request.chunked else request.body
     return {
         "http": {
             "method": request.method,
-            "url": f"http://{request.headers.get('Host', 'localhost')}{request.target.removesuffix('?')}",
+            "url": request.url,
             "headers": _joined((name.lower(), value) for name, value in request.headers.items()),
             # Those without a value are left out.
             "query": {name: joined for name, values in request.query.items() if (joined := ",".join(values))},
             "params": parameters,
-            "body": {"bytes": request.body} if request.body else {},
+            "body": {"bytes": body} if body else {},
         }
     }
 
@@ -106,16 +141,24 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _response(returned: TypedValue | None) -> Response:
     if not returned:
-        return Response(200)
+        return Response(200, streamed=True)
     ((kind, content),) = returned.items()
     if kind != "http":
         body = content if isinstance(content, bytes) else str(content).encode()
         media_type = "application/json" if kind == "json" else "text/plain"
-        return Response(200, body, [("Content-Type", f"{media_type}; charset=utf-8")])
+        return Response(200, body, [("Content-Type", f"{media_type}; charset=utf-8")], streamed=True)
     headers = [(name, value) for name, value in content["headers"] if name.lower() not in _OUR_HEADERS]
-    headers += [("Set-Cookie", _cookie(cookie)) for cookie in content["cookies"]]
     body = next(iter(content["body"].values()), b"")
-    return Response(int(content["status"]), body if isinstance(body, bytes) else str(body).encode(), headers)
+    raw = body if isinstance(body, bytes) else str(body).encode()
+    return Response(int(content["status"]), raw, _typed_headers(headers, content["cookies"]), streamed=True)
+
+
+def _typed_headers(headers: list[tuple[str, str]], cookies: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """With the type that the host gives a body that has none, and the charset that it adds to text."""
+    typed = [(name, _WITH_CHARSET.get(value.lower(), value)) for name, value in headers]
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        typed.append(("Content-Type", _WITH_CHARSET["text/plain"]))
+    return [*typed, *(("Set-Cookie", _cookie(cookie)) for cookie in cookies)]
 
 
 def _cookie(cookie: dict[str, Any]) -> str:
@@ -124,7 +167,7 @@ def _cookie(cookie: dict[str, Any]) -> str:
         parts.append(f"expires={formatdate(cookie['expires'], usegmt=True)}")
     if "max_age" in cookie:
         parts.append(f"max-age={int(cookie['max_age'])}")
-    parts += [f"{name}={cookie[name]}" for name in ("domain", "path") if name in cookie]
+    parts += [f"{name}={cookie.get(name, '')}" for name in ("domain", "path")]
     if cookie.get("secure"):
         parts.append("secure")
     same_site = {1: "lax", 2: "strict", 3: "none"}.get(cookie.get("same_site", 0))

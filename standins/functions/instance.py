@@ -1,50 +1,48 @@
-"""One instance: its worker process, what it is running, and the end of both."""
+"""One instance: its worker process, what it is running, and how both end.
+
+On the platform an instance is a machine with a host and a worker. Here the hosts share a process:
+
+- A worker that dies (killed by its pid, or by itself) fails its runs at once, and gets a successor; its host lives on.
+  The third to die ends the host.
+- A host that ends (a listener can't go on, its worker died too often, or it is told to) takes no more calls, waits for
+  what is running for as long as the platform waits, and takes its worker with it. Another one follows.
+- An instance that is lost (`lose`: kill −9 of the host) takes its worker with it at once, and settles nothing.
+- An instance that is stalled (`stall`) is a machine that stands still, its host, too. A worker that somebody else stops
+  by a signal is a worker alone: its host renews on, and asks it on.
+"""
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import threading
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
+from standins.functions.calls import Calls, FunctionFailed, InstanceLost
 from standins.functions.process import Launch, ending, spawn, state
 from standins.functions.runtime import AppFailed
 from standins.functions.wire import Call, Channel, Message, Outcome
 
-# WorkerConstants.cs and RpcFunctionInvocationDispatcher.cs restart a worker at once, and later the more it fails.
-_FIRST_RESTART_DELAY = 0.0
-_RESTART_DELAY = 1.0
-_LONGEST_RESTART_DELAY = 30.0
+# RpcFunctionInvocationDispatcher.cs: a worker is started again at once, but for the third that dies within this time.
+_DEATHS = 3
+_DEATHS_WITHIN = 30 * 60.0
+# The platform starts another host after a second or so, and later the more often it ends: so many times that.
+_LONGEST_DELAY = 16
+_LIVED_WELL = 60.0
 # A worker that ends so often before it has told anything at all keeps the host from starting.
 _STILLBORN = 3
 _LONGEST_WAIT = 3600.0
 _LOOK_AGAIN = 0.2  # how soon a stopped worker is looked at
-
-
-class InstanceLost(RuntimeError):
-    """The worker died, and with it its whole instance: nobody will answer, and nobody will clean up."""
-
-
-class FunctionFailed(RuntimeError):
-    """The function raised, its payload could not be decoded, or it ran past functionTimeout."""
-
-    def __init__(self, message: str, stack: str = "") -> None:
-        super().__init__(message)
-        self.stack = stack
-
-
-@dataclass(slots=True)
-class _Running:
-    call: Call
-    answer: Future[Outcome]
-    deadline: float = field(default=float("inf"))
+RESTART_DELAY = 1.0
+GRACE = 10.0
+"""Seconds that a host which ends waits for its runs (WebHost's ShutdownTimeout)."""
 
 
 class Instance:
@@ -55,31 +53,51 @@ class Instance:
     ) -> None:
         self.number = number
         self.serves = serves  # the functions of its scale group; None is all
+        self.starts = 0
         self._launch = launch
         self._changed = changed
+        self._calls = Calls(number, launch.counts, launch.function_timeout, launch.log)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
-        self._running: dict[str, _Running] = {}
         self._told: Future[list[dict[str, Any]]] = Future()
         self._stopping = threading.Event()
-        self._timed_out = False
-        self.starts = 0
+        self._timed_out = self._stalled = self._ending = self._ended = False
+        self._deaths: list[float] = []
+        self._settling = 0
+        self._settled = threading.Condition()
         self._thread = threading.Thread(target=self._live, name=f"instance {number}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """Kills the worker, whatever it is doing, and waits for it to be gone."""
+    def stop(self, grace: float = 0.0) -> None:
+        """Ends its host for good, and waits for its worker to be gone."""
+        if grace and self._begin_end("it is told to stop"):
+            self._end_host(grace)
         self._stopping.set()
-        self.kill()
+        self.lose()
         self._thread.join(10)
 
-    def kill(self) -> None:
+    def lose(self) -> None:
+        """Host and worker are gone at once: messages wait for their leases."""
+        self._ended = True
+        self._kill()
+
+    def end(self, reason: str, grace: float = GRACE) -> None:
+        """Begins the end of its host, whose runs may go on for so many seconds; another host follows."""
+        if self._begin_end(reason):
+            threading.Thread(target=self._end_host, args=(grace,), name=f"end {self.number}", daemon=True).start()
+
+    def stall(self, stalled: bool) -> bool:
+        """Whether there is a worker to stop, or to let go on."""
+        self._stalled = stalled
         process = self._process
-        if process is not None and process.poll() is None:
-            process.kill()
+        with suppress(ProcessLookupError):
+            if process is not None:
+                process.send_signal(signal.SIGSTOP if stalled else signal.SIGCONT)
+                return True
+        return False
 
     def functions(self, timeout: float) -> list[dict[str, Any]]:
         """What its worker told; raises `AppFailed`."""
@@ -90,7 +108,8 @@ class Instance:
 
     @property
     def ready(self) -> bool:
-        return self._channel is not None
+        """Whether it takes calls."""
+        return self._channel is not None and not self._ending
 
     @property
     def pid(self) -> int | None:
@@ -98,15 +117,17 @@ class Instance:
         return process.pid if process is not None else None
 
     def frozen(self) -> bool:
-        """Whether its worker is stopped by a signal: then the whole instance counts as stopped."""
+        """Whether the instance is stalled."""
         pid = self.pid
-        return pid is not None and state(pid) in ("T", "t")
+        return self._stalled and pid is not None and state(pid) in ("T", "t")
 
     def submit(self, call: Call) -> Future[Outcome]:
-        """The answer, or `FunctionFailed`, or `InstanceLost` if the worker ends first; raises that where it has."""
-        invocation = str(uuid.uuid4())
-        timeout = self._launch.function_timeout
-        running = _Running(call, Future(), time.monotonic() + timeout if timeout is not None else float("inf"))
+        """The answer, or `FunctionFailed`, or `InstanceLost` if the host ends first; raises that where it has."""
+        with self._lock:
+            channel = self._channel
+            if channel is None or self._ending:
+                raise InstanceLost(f"instance {self.number} is not up")
+            invocation, answer = self._calls.begin(call)
         message: Message = {
             "kind": "invoke",
             "id": invocation,
@@ -115,34 +136,88 @@ class Instance:
             "data": call.data,
             "metadata": dict(call.metadata),
         }
-        with self._lock:
-            channel = self._channel
-            if channel is None:
-                raise InstanceLost(f"instance {self.number} is not up")
-            self._running[invocation] = running
-        self._launch.counts.begin(call, self.number)
         try:
             channel.send(message)
         except OSError:
-            self._end(invocation, InstanceLost(f"instance {self.number} is gone"))
-        return running.answer
+            self._calls.end(invocation, self._loss())
+        return answer
 
     def running(self) -> list[Call]:
+        return self._calls.now()
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """For as long as a message is on its way, from its run to its deletion: a host that ends waits for it."""
+        with self._settled:
+            self._settling += 1
+        try:
+            yield
+        finally:
+            with self._settled:
+                self._settling -= 1
+                self._settled.notify_all()
+
+    def _begin_end(self, reason: str) -> bool:
+        """Whether it has not begun before; from now on it takes no calls."""
         with self._lock:
-            return [running.call for running in self._running.values()]
+            if self._ending or self._channel is None:
+                return False
+            self._ending = True
+        self._launch.log(f"[host {self.number}] Host is shutting down: {reason}")
+        self._changed()
+        return True
+
+    def _end_host(self, grace: float) -> None:
+        deadline = time.monotonic() + grace
+        with self._settled:
+            while (self._settling or self._calls.now()) and time.monotonic() < deadline:
+                self._settled.wait(min(_LOOK_AGAIN, max(0.0, deadline - time.monotonic())))
+        self.lose()
+
+    def _kill(self) -> None:
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.kill()
+
+    def _loss(self) -> Exception:
+        """What becomes of a run whose worker is gone."""
+        if self._ended or self._stopping.is_set():
+            return InstanceLost(f"instance {self.number} is gone")
+        if self._timed_out:
+            return FunctionFailed("Timeout value was exceeded: the worker process was killed")
+        return FunctionFailed("Language Worker Process exited")
 
     def _live(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
+        stillborn, delay = 0, 0.0
+        while not self._stopping.wait(delay):
+            begun = time.monotonic()
+            self._ending = self._ended = self._timed_out = False
             came_up = self._one_worker()
             if self._told.done() and self._told.exception() is not None:
                 return  # the app can't be loaded at all, and the host ends
-            failures = 0 if came_up else failures + 1
-            if failures == _STILLBORN and not self._told.done():
+            stillborn = 0 if came_up else stillborn + 1
+            if stillborn == _STILLBORN and not self._told.done():
                 self._told.set_exception(AppFailed("The worker process ended before it told its functions."))
                 return
-            delay = min(_RESTART_DELAY * 2**failures, _LONGEST_RESTART_DELAY) if failures else _FIRST_RESTART_DELAY
-            self._stopping.wait(delay)
+            if self._ended or not came_up or self._dies_too_often():
+                lived = time.monotonic() - begun
+                first = self._launch.restart_delay
+                delay = min(2 * delay, _LONGEST_DELAY * first) if delay and lived < _LIVED_WELL else first
+            else:
+                delay = 0.0
+
+    def _dies_too_often(self) -> bool:
+        if self._timed_out or self._stopping.is_set():
+            return False
+        now = time.monotonic()
+        if self._deaths and now - self._deaths[-1] > _DEATHS_WITHIN:
+            self._deaths.clear()
+        self._deaths.append(now)
+        if len(self._deaths) < _DEATHS:
+            return False
+        self._deaths.clear()
+        self._launch.log(f"[host {self.number}] Exceeded language worker restart retry count: Host is shutting down")
+        return True
 
     def _one_worker(self) -> bool:
         """From its start to its end; whether it came up."""
@@ -177,7 +252,6 @@ class Instance:
             return False
         with self._lock:
             self._channel = channel
-            self._timed_out = False
         self._launch.log(
             f"[worker {self.number}] pid {self.pid}, Python {message['python']}, {message['runtime']} runtime, "
             f"{len(message['functions'])} functions"
@@ -189,64 +263,35 @@ class Instance:
 
     def _hear(self, channel: Channel) -> None:
         """One answer, or none within a while; and kills the worker of a function that ran too long."""
-        with self._lock:
-            nearest = min((running.deadline for running in self._running.values()), default=float("inf"))
-        # A function that starts during this wait is due no earlier than a timeout from now.
-        longest = self._launch.function_timeout or _LONGEST_WAIT
-        # Nothing is overdue in an instance that is stopped: its host's clock would be, too.
+        # Nothing is overdue in an instance that is stalled: its host's clock would be, too.
         least = _LOOK_AGAIN if self.frozen() else 0.0
-        if channel.poll(max(least, min(nearest - time.monotonic(), longest))):
+        if channel.poll(max(least, min(self._calls.nearest(), _LONGEST_WAIT))):
             message = channel.receive()
             if message["ok"]:
-                self._end(message["id"], Outcome(message["returned"], message["outputs"]))
+                self._calls.end(message["id"], Outcome(message["returned"], message["outputs"]))
             else:
-                self._end(message["id"], FunctionFailed(message["error"], message["stack"]))
+                self._calls.end(message["id"], FunctionFailed(message["error"], message["stack"]))
             return
         if self.frozen():
             return
-        with self._lock:
-            late = [running.call for running in self._running.values() if running.deadline <= time.monotonic()]
-            self._timed_out = bool(late)
-        if late and self._process is not None:
-            names = ", ".join(sorted({call.function for call in late}))
+        late = self._calls.overdue()
+        if late:
+            self._timed_out = True
+            names = ", ".join(late)
             self._launch.log(f"[worker {self.number}] {names} ran past functionTimeout: its worker process is killed")
-            self._process.kill()
+            self._kill()
 
     def _bury(self, process: subprocess.Popen[bytes], channel: Channel) -> None:
         process.kill()
         code = process.wait()
         with self._lock:
             self._channel = None
-            orphans = list(self._running)
-            timed_out = self._timed_out
         channel.close()
         if not self._stopping.is_set():
-            self._launch.log(f"[worker {self.number}] pid {process.pid} ended ({ending(code)}), {len(orphans)} running")
-        for invocation in orphans:
-            # After a timeout the host is still there and fails what ran; else the whole instance is gone.
-            error: Exception = (
-                FunctionFailed("Timeout value was exceeded: the worker process was killed")
-                if timed_out
-                else InstanceLost(f"instance {self.number} is gone")
-            )
-            self._end(invocation, error)
+            running = len(self._calls.now())
+            self._launch.log(f"[worker {self.number}] pid {process.pid} ended ({ending(code)}), {running} running")
+        self._calls.end_all(self._loss())
         self._changed()
-
-    def _end(self, invocation: str, result: Outcome | Exception) -> None:
-        with self._lock:
-            running = self._running.pop(invocation, None)
-        if running is None:
-            return
-        if isinstance(result, Outcome):
-            self._launch.counts.end(running.call, "succeeded")
-            running.answer.set_result(result)
-        else:
-            self._launch.counts.end(running.call, "lost" if isinstance(result, InstanceLost) else "failed")
-            if isinstance(result, FunctionFailed):
-                self._launch.log(
-                    f"[worker {self.number}] {running.call.function} failed: {result}\n{result.stack}".rstrip()
-                )
-            running.answer.set_exception(result)
 
     def _copy_log(self, output: IO[bytes]) -> None:
         with output:

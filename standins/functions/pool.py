@@ -1,8 +1,7 @@
 """Instances of the app, each a worker process with the host's side of it, and which of them runs what.
 
 On the platform an instance is a machine with a host and a worker. Here the hosts share a process, and the workers are
-processes of their own, so that what kills, stops or stalls a worker is real. A worker that dies or is stopped by a
-signal stands for its whole instance: nobody speaks for it any more, so that its leases run out (queues.py).
+processes of their own, so that what kills, stops or stalls a worker is real.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ import threading
 import time
 from concurrent.futures import Future
 
-from standins.functions.instance import Instance, InstanceLost
+from standins.functions.calls import InstanceLost
+from standins.functions.instance import Instance
 from standins.functions.metadata import EVENT_GRID, HTTP, QUEUE, TIMER, Function, parse_functions
 from standins.functions.process import Launch
 from standins.functions.wire import Call, Outcome
@@ -71,15 +71,17 @@ class Pool:
         instance.start()
         return instance
 
-    def stop(self) -> None:
-        """Kills every worker; whoever waits for an instance is told that there will be none."""
+    def stop(self, grace: float) -> None:
+        """Ends every host, with so many seconds for what is running; whoever waits for an instance is told that there
+        will be none."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        for instance in self.instances:
-            instance.kill()
-        for instance in self.instances:
-            instance.stop()
+        ends = [threading.Thread(target=instance.stop, args=(grace,)) for instance in self.instances]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join()
 
     def submit(self, call: Call) -> Future[Outcome]:
         """Runs it on the next instance in turn that is up; raises `InstanceLost` when none comes up."""

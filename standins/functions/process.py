@@ -20,12 +20,14 @@ PACKAGES = Path(".python_packages") / "lib" / "site-packages"
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start a worker, and where what it prints goes."""
+    """How to start a worker, and where what it prints goes. `restart_delay`: seconds before a host that ended is
+    followed by another."""
 
     app: Path
     runtime: str
     environment: Mapping[str, str]
     function_timeout: float | None
+    restart_delay: float
     log: Callable[[str], None]
     counts: Counts
 

@@ -4,42 +4,42 @@ After the platform's queue extension (Microsoft.Azure.WebJobs.Extensions.Storage
 QueueProcessor.cs are meant by their names below) and
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger.
 
-A listener belongs to one instance. While its worker lives, it renews the leases of what that runs; once the worker is
-dead or stopped it does nothing more for it, since on the platform the host would be gone or stopped with it.
+A listener belongs to one instance. While its host lives, it renews the leases of what that runs. What storage answers
+decides whether the host can go on (storage.py); where it can't, what is running is awaited, and settled if that is
+possible. Everything else comes back when its lease is over: no message is lost by it.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.queue import QueueClient, QueueMessage
+from azure.core.exceptions import AzureError
+from azure.storage.queue import QueueClient
 
 from standins.functions.backoff import Backoff
+from standins.functions.calls import FunctionFailed, InstanceLost
 from standins.functions.counts import Counts
 from standins.functions.hostjson import MINIMUM_POLLING_INTERVAL, QueueOptions
-from standins.functions.instance import FunctionFailed, Instance, InstanceLost
+from standins.functions.instance import Instance
+from standins.functions.messages import Held, content_of, metadata, payload
 from standins.functions.metadata import Function
-from standins.functions.wire import Call, Outcome, TypedValue
+from standins.functions.storage import HostStops, brief, code_of, insist, is_gone, is_passing
+from standins.functions.wire import Call, Outcome
 
 # QueueListener.cs: the visibility timeout of what it receives; `--lease` makes it shorter for tests.
 LEASE = 600
 # QueueListenerFactory.cs
 POISON_SUFFIX = "-poison"
-# Storage's error codes for a message that another receiver has by now, or that is gone with its queue:
-# UpdateQueueMessageVisibilityCommand.cs and QueueProcessor.cs take all of them for "not ours any more".
-_NOT_OURS = ("PopReceiptMismatch", "MessageNotFound", "QueueNotFound", "QueueBeingDeleted", "QueueDisabled")
-_LOOK_AGAIN = 0.2  # how soon a worker is looked at that is stopped, or not up
+_LOOK_AGAIN = 0.2  # how soon a worker is looked at that is stalled, or not up
+_PARTING = 1.0  # how long a renewal may take to end that nobody waits for any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +53,6 @@ class Source:
     lease: int
 
 
-class _Held:
-    """A received message and the receipt that its next operation needs."""
-
-    def __init__(self, message: QueueMessage) -> None:
-        self.message = message
-        self.id = str(message.id)
-        self.dequeue_count = int(message.dequeue_count or 0)
-        self.receipt = str(message.pop_receipt)
-        self.ours = True
-
-
 class QueueListener:
     """One instance's loop over one queue."""
 
@@ -75,6 +64,7 @@ class QueueListener:
         self._stopping = threading.Event()
         self._freed = threading.Condition()
         self._in_flight = 0
+        self._exists = False
         name = f"{source.function.name} on {instance.number}"
         self._thread = threading.Thread(target=self._listen, name=name, daemon=True)
 
@@ -82,7 +72,7 @@ class QueueListener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Polls no more. What is in flight ends with its worker, which the pool kills."""
+        """Polls no more. What is in flight ends with its host."""
         self._stopping.set()
         with self._freed:
             self._freed.notify_all()
@@ -99,30 +89,52 @@ class QueueListener:
             while not self._stopping.is_set():
                 if not self._instance.ready or self._instance.frozen():
                     self._stopping.wait(_LOOK_AGAIN)
+                    self._exists = self._exists and self._instance.ready
                     continue
-                batch = self._receive()
+                try:
+                    batch = self._receive()
+                except HostStops as stop:
+                    self._end_host(stop)
+                    continue
                 if not batch:
                     self._stopping.wait(backoff.next(found))
                     found = False
                     continue
                 found = True
-                for message in batch:
+                for held, content in batch:
                     with self._freed:
                         self._in_flight += 1
-                    threads.submit(self._process, _Held(message)).add_done_callback(self._free)
+                    threads.submit(self._process, held, content).add_done_callback(self._free)
                 self._wait_for_new_batch_threshold()
 
-    def _receive(self) -> list[QueueMessage]:
+    def _end_host(self, stop: HostStops) -> None:
+        self._instance.end(f"the listener for function '{self._source.function.name}' can't go on: {stop}")
+
+    def _receive(self) -> list[tuple[Held, bytes]]:
+        """One batch: whatever is no base64 goes to the poison queue first. Raises `HostStops`."""
+        source = self._source
         try:
-            pages = self._source.queue.receive_messages(
-                messages_per_page=self._source.options.batch_size, visibility_timeout=self._source.lease
+            if not self._exists:
+                source.queue.get_queue_properties()
+                self._exists = True
+            pages = source.queue.receive_messages(
+                messages_per_page=source.options.batch_size, visibility_timeout=source.lease
             )
-            return list(next(pages.by_page(), ()))  # one page is one request
-        except ResourceNotFoundError:
-            return []  # the host never makes the main queue: it polls on until somebody does
+            messages = list(next(pages.by_page(), ()))  # one page is one request
         except AzureError as error:
-            self._log(f"[queue {self._source.queue.queue_name}] could not be polled: {error}")
+            self._exists = False
+            if not is_passing(error):
+                raise HostStops(brief(error)) from error
+            # The host never makes the main queue: it polls on until somebody does.
+            if code_of(error) != (404, "QueueNotFound"):
+                self._log(f"[queue {source.queue.queue_name}] could not be polled: {brief(error)}")
             return []
+        with self._instance.settling():
+            batch = [(held, content_of(held, encoded=source.options.base64)) for held in map(Held, messages)]
+            for held, content in batch:
+                if content is None:
+                    self._poison(held)
+        return [(held, content) for held, content in batch if content is not None]
 
     def _wait_for_new_batch_threshold(self) -> None:
         with self._freed:
@@ -136,57 +148,84 @@ class QueueListener:
         if (error := done.exception()) is not None:
             self._log(f"[queue {self._source.queue.queue_name}] {type(error).__name__}: {error}")
 
-    def _process(self, held: _Held) -> None:
+    def _process(self, held: Held, content: bytes) -> None:
+        with self._instance.settling():
+            try:
+                self._run(held, content)
+            except HostStops as stop:
+                self._end_host(stop)
+
+    def _run(self, held: Held, content: bytes) -> None:
         source = self._source
         try:
-            body = self._decode(held)
+            body = payload(content, source.function.trigger.get("dataType"))
         except UnicodeDecodeError as error:
             # A string parameter can't be bound to it: that is a function that failed.
             self._log(f"[queue {source.queue.queue_name}] {held.id} is not UTF-8: {error}")
             self._failed(held)
             return
         # QueueProcessor.BeginProcessingMessageAsync: past the count it never runs again.
-        if body is None or held.dequeue_count > source.options.max_dequeue_count:
+        if held.dequeue_count > source.options.max_dequeue_count:
             self._poison(held)
             return
-        call = Call(source.function.name, source.function.parameter, body, _metadata(held, body), held.id)
+        call = Call(source.function.name, source.function.parameter, body, metadata(held, body), held.id)
         try:
             self._await(self._instance.submit(call), held)
         except InstanceLost:
-            return  # the instance that held the lease is gone: it just runs out
+            return  # the host that held the lease is gone: it just runs out
         except FunctionFailed:
             self._failed(held)
         else:
-            self._settle(held, lambda: source.queue.delete_message(held.id, held.receipt))
+            self._delete(held)
 
-    def _await(self, answer: Future[Outcome], held: _Held) -> Outcome:
-        # QueueListener.CreateUpdateMessageVisibilityTimer: renewed when it is halfway to expiring.
-        interval = normal = self._source.lease / 2
+    def _await(self, answer: Future[Outcome], held: Held) -> Outcome:
+        """The answer, while the lease is renewed. A host that can't renew it ends, and waits for the answer as well."""
         while True:
             try:
-                return answer.result(interval)
+                # QueueListener.CreateUpdateMessageVisibilityTimer: renewed when it is halfway to expiring.
+                return answer.result(self._source.lease / 2)
             except NotYet:
                 while self._instance.frozen() and not answer.done():
                     time.sleep(_LOOK_AGAIN)
             if held.ours and not answer.done():
-                # LinearSpeedupStrategy.cs: twice as soon after a failure.
-                interval = normal if self._renew(held) else max(interval / 2, normal / 8)
+                self._renew(held, answer)
 
-    def _renew(self, held: _Held) -> bool:
-        """False where it has to be tried again soon."""
+    def _renew(self, held: Held, answer: Future[Outcome]) -> None:
+        """Beside the run: where that ends first, the renewal is given up."""
+        cancelled = threading.Event()
+        done: Future[str] = Future()
+
+        def ask() -> None:
+            try:
+                renewed = self._source.queue.update_message(
+                    held.id, held.receipt, visibility_timeout=self._source.lease, cancelled=cancelled
+                )
+                done.set_result(str(renewed.pop_receipt))
+            except AzureError as error:
+                done.set_exception(error)
+
+        threading.Thread(target=ask, name=f"renew {held.id}", daemon=True).start()
+        either: tuple[Future[Any], ...] = (answer, done)
+        wait(either, return_when=FIRST_COMPLETED)
+        if answer.done():
+            cancelled.set()
         try:
-            renewed = self._source.queue.update_message(held.id, held.receipt, visibility_timeout=self._source.lease)
+            with suppress(NotYet):
+                held.receipt = done.result(_PARTING if answer.done() else None)
+                self._counts.note(self._source.function.name, "renewed")
         except AzureError as error:
-            held.ours = not _not_ours(error)
-            if not held.ours:
-                self._counts.note(self._source.function.name, "leases_lost")
-            self._log(f"[queue {self._source.queue.queue_name}] lease of {held.id} not renewed: {_brief(error)}")
-            return not held.ours
-        held.receipt = str(renewed.pop_receipt)
-        self._counts.note(self._source.function.name, "renewed")
-        return True
+            if not answer.done():
+                self._not_renewed(held, error)
 
-    def _failed(self, held: _Held) -> None:
+    def _not_renewed(self, held: Held, error: AzureError) -> None:
+        """The same host may run it a second time when its lease is over, beside the first run."""
+        held.ours = False
+        self._counts.note(self._source.function.name, "leases_lost")
+        self._log(f"[queue {self._source.queue.queue_name}] lease of {held.id} not renewed: {brief(error)}")
+        if not is_gone(error):
+            self._end_host(HostStops(f"renew: {brief(error)}"))
+
+    def _failed(self, held: Held) -> None:
         """QueueProcessor.CompleteProcessingMessageAsync, for a function that did not succeed."""
         source = self._source
         if source.poison is None:
@@ -195,91 +234,42 @@ class QueueListener:
             self._poison(held)
             return
         delay = math.ceil(source.options.visibility_timeout)
-        self._settle(held, lambda: source.queue.update_message(held.id, held.receipt, visibility_timeout=delay))
+        self._settle(
+            held,
+            "release",
+            lambda: source.queue.update_message(held.id, held.receipt, visibility_timeout=delay),
+        )
 
-    def _poison(self, held: _Held) -> None:
-        source = self._source
-        if source.poison is None:
+    def _poison(self, held: Held) -> None:
+        source, poison = self._source, self._source.poison
+        if poison is None:
             return
         self._log(
             f"[queue {source.queue.queue_name}] {held.id} was dequeued {held.dequeue_count} times: "
-            f"moved to {source.poison.queue_name}"
+            f"moved to {poison.queue_name}"
         )
-        try:
-            source.poison.send_message(held.message.content)
-        except ResourceNotFoundError:
-            source.poison.create_queue()
-            source.poison.send_message(held.message.content)
+        content = held.message.content
+        missing = insist(lambda: poison.send_message(content), _is_missing, "put to poison")
+        if missing is not None:
+            insist(poison.create_queue, _is_there, "make the poison queue")
+            insist(lambda: poison.send_message(content), lambda _: False, "put to poison")
         self._counts.note(source.function.name, "poisoned")
-        self._settle(held, lambda: source.queue.delete_message(held.id, held.receipt))
+        self._delete(held)
 
-    def _settle(self, held: _Held, operation: Callable[[], object]) -> None:
-        try:
-            operation()
-        except AzureError as error:
-            if not _not_ours(error):
-                raise
+    def _delete(self, held: Held) -> None:
+        self._settle(held, "delete", lambda: self._source.queue.delete_message(held.id, held.receipt))
+
+    def _settle(self, held: Held, what: str, operation: Callable[[], object]) -> None:
+        error = insist(operation, lambda error: is_gone(error) or code_of(error)[0] == 404, what)
+        if error is not None:
             self._counts.note(self._source.function.name, "taken_over")
-            self._log(f"[queue {self._source.queue.queue_name}] {held.id} is another's by now: {_brief(error)}")
-
-    def _decode(self, held: _Held) -> TypedValue | None:
-        """What the function gets; None for a message that can't be decoded, which goes to the poison queue unread.
-        Raises UnicodeDecodeError where the function wants text, and gets something else."""
-        content = str(held.message.content).encode()
-        if self._source.options.base64:
-            try:
-                # Convert.FromBase64String takes white space.
-                content = base64.b64decode(b"".join(content.split()), validate=True)
-            except binascii.Error:
-                return None
-        if self._source.function.trigger.get("dataType") in ("BINARY", "binary"):
-            return {"bytes": content}
-        return {"string": content.decode()}
+            self._log(f"[queue {self._source.queue.queue_name}] {held.id} is another's by now: {brief(error)}")
 
 
-def _metadata(held: _Held, body: TypedValue) -> dict[str, TypedValue]:
-    """The trigger's metadata (QueueTriggerBinding.cs), overlaid with the payload's own properties (Utility.cs)."""
-    message = held.message
-    metadata: dict[str, TypedValue] = {
-        "DequeueCount": {"json": str(held.dequeue_count)},
-        "ExpirationTime": {"json": json.dumps(message.expires_on.isoformat() if message.expires_on else None)},
-        "Id": {"string": held.id},
-        "InsertionTime": {"json": json.dumps(message.inserted_on.isoformat() if message.inserted_on else None)},
-        "NextVisibleTime": {
-            "json": json.dumps(message.next_visible_on.isoformat() if message.next_visible_on else None)
-        },
-        "PopReceipt": {"string": held.receipt},
-    }
-    if "string" in body:
-        metadata["QueueTrigger"] = body
-        _apply_binding_data(str(body["string"]), metadata)
-    return metadata
+def _is_missing(error: AzureError) -> bool:
+    return code_of(error) == (404, "QueueNotFound")
 
 
-def _apply_binding_data(text: str, metadata: dict[str, TypedValue]) -> None:
-    """Utility.ApplyBindingData: a JSON object's top-level properties replace metadata of the same name in any case.
-
-    So an app whose messages have an `id` sees that, and not the message's own, as `QueueMessage.id`.
-    """
-    try:
-        properties: Any = json.loads(text)
-    except ValueError:
-        return
-    if not isinstance(properties, dict):
-        return
-    for name, value in properties.items():
-        if value is None or isinstance(value, list):
-            continue
-        key = next((known for known in metadata if known.lower() == name.lower()), name)
-        metadata[key] = {"json": json.dumps(value)} if isinstance(value, dict) else {"string": str(value)}
-
-
-def _not_ours(error: AzureError) -> bool:
-    if isinstance(error, ResourceNotFoundError):
-        return True
-    code = getattr(error, "error_code", None)
-    return isinstance(error, HttpResponseError) and str(getattr(code, "value", code)) in _NOT_OURS
-
-
-def _brief(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _is_there(error: AzureError) -> bool:
+    """Somebody else has made it meanwhile."""
+    return code_of(error)[0] in (204, 409)

@@ -1,4 +1,5 @@
-"""Route templates as ASP.NET Core reads them, which is what matches the platform's HTTP triggers.
+"""Route templates as ASP.NET Core reads them, which is what matches the platform's HTTP triggers, one by one: that a
+literal is more specific than a parameter means nothing to the host.
 
 https://learn.microsoft.com/aspnet/core/fundamentals/routing: literals in any case, `{name}`, `{name?}`,
 `{name=default}`, `{name:constraint}`, several in one segment, and `{*rest}` (or `{**rest}`) that takes slashes too.
@@ -8,9 +9,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 _PARAMETER = re.compile(
     r"\{(?P<stars>\*{0,2})(?P<name>[^:?={}*]+)(?P<constraints>(?::[^{}=?()]+(?:\((?:[^()]|\([^()]*\))*\))?)*)"
@@ -42,16 +42,6 @@ class _Segment:
     pattern: re.Pattern[str]
     parameters: tuple[_Parameter, ...]
 
-    @property
-    def precedence(self) -> int:
-        """RoutePrecedence.ComputeInbound: the smaller, the sooner it is tried."""
-        if not self.parameters:
-            return 1
-        first = self.parameters[0]
-        if first.catch_all:
-            return 4 if first.constraints else 5
-        return 2 if first.constraints or len(self.parameters) > 1 else 3
-
 
 class Template:
     """One route, parsed once."""
@@ -63,34 +53,29 @@ class Template:
         if any(p.catch_all for segment in self._segments[:-1] for p in segment.parameters):
             raise InvalidRoute(f"{text!r}: a catch-all must come last")
 
-    @property
-    def precedence(self) -> tuple[int, ...]:
-        return tuple(segment.precedence for segment in self._segments)
-
     def match(self, path: str) -> dict[str, str] | None:
-        """The parameters of a request's raw path, or None.
+        """The parameters of a request's decoded path, or None.
 
-        Kestrel decodes a path but leaves `%2F`, so that a slash within a segment reaches the app still encoded.
+        One slash at the end is none; of a catch-all it is a part, and so are empty segments after its first.
         """
-        parts = [_decode(part) for part in path.strip("/").split("/")] if path.strip("/") else []
+        parts = path.removeprefix("/").split("/")
+        whole = parts.copy()
+        if parts[-1] == "":
+            parts.pop()
         values: dict[str, str] = {}
         for number, segment in enumerate(self._segments):
             first = segment.parameters[0] if segment.parameters else None
-            if first is not None and first.catch_all:
-                rest = "/".join(parts[number:])
-                if not rest and first.default is not None:
-                    rest = first.default
-                if rest and not first.allows(rest):
-                    return None
-                if rest:
-                    values[first.name] = rest
-                return values
             if number >= len(parts):
-                if first is None or not (first.optional or first.default is not None):
+                if first is None or not (first.optional or first.catch_all or first.default is not None):
                     return None
                 if first.default is not None:
                     values[first.name] = first.default
                 continue
+            if not parts[number]:
+                return None
+            if first is not None and first.catch_all:
+                rest = "/".join(whole[number:])
+                return {**values, first.name: rest} if first.allows(rest) else None
             found = segment.pattern.fullmatch(parts[number])
             if found is None:
                 return None
@@ -99,11 +84,6 @@ class Template:
                     return None
                 values[parameter.name] = value
         return values if len(parts) <= len(self._segments) else None
-
-
-def by_precedence(templates: Iterable[Template]) -> list[Template]:
-    """The most specific first."""
-    return sorted(templates, key=lambda template: template.precedence)
 
 
 def _split(text: str) -> list[str]:
@@ -188,7 +168,3 @@ def _is_guid(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _decode(segment: str) -> str:
-    return "".join(part if part.lower() == "%2f" else unquote(part) for part in re.split("(%2[fF])", segment))

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
+from standins.functions.calls import FunctionFailed, InstanceLost
 from standins.functions.cron import Schedule
-from standins.functions.instance import FunctionFailed, InstanceLost
 from standins.functions.metadata import Function
 from standins.functions.wire import Call, Outcome, TypedValue
 

@@ -15,11 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from standins import guard
+from standins.functions.request import HostRequest
 from standins.functions.server import Response, Server
 from standins.policy.grants import Places, Policy
 from standins.policy.server import SERVICES, Layer
 from standins.process import die_with_parent, wait_until_told_to_stop
-from standins.request import Request
 
 _NOTHING = Policy(Places("", "", "", ""))
 
@@ -42,7 +42,7 @@ def main() -> None:
         thread.join()
 
 
-def _answer(layer: Layer, request: Request[bytes]) -> Response:
+def _answer(layer: Layer, request: HostRequest) -> Response:
     if not guard.is_allowed(request.headers, os.environ.get(guard.VARIABLE, "")):
         return Response(401)
     match request.method, request.path:

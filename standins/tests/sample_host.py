@@ -19,6 +19,7 @@ from standins import guard
 from standins.control import FunctionsControl
 from standins.foundation import Foundation
 from standins.process import Service, wait_for
+from standins.relay import Relay
 
 SAMPLE = Path(__file__).parent / "apps" / "sample"
 TOKEN = "of the test"
@@ -118,10 +119,14 @@ def sample_host(
     lease: int = 600,
     app: Path = SAMPLE,
     make_queue: bool = True,
+    behind: Relay | None = None,
     **settings: str,
 ) -> Iterator[SampleHost]:
-    """Settings beyond the sample's own are app settings; `queues_x` and `http_x` override host.json's extensions."""
+    """Settings beyond the sample's own are app settings; `queues_x` and `http_x` override host.json's extensions. What
+    it runs at its end is not waited for. It sees its queues `behind` that relay."""
     account = foundation.account()
+    if behind is not None:
+        behind.upstream = account.queue_endpoint
     queues = QueueServiceClient(account.queue_endpoint, **account.client_options)
     if make_queue:
         queues.create_queue(QUEUE)
@@ -129,7 +134,7 @@ def sample_host(
     environment = {
         **os.environ,
         **foundation.identity.environment(),
-        "SAMPLE__queueServiceUri": account.queue_endpoint,
+        "SAMPLE__queueServiceUri": account.queue_endpoint if behind is None else behind.endpoint,
         "SAMPLE__credential": "managedidentity",
         "SAMPLE__clientId": foundation.identity.client_id,
         "SAMPLE_QUEUE": QUEUE,
@@ -141,7 +146,8 @@ def sample_host(
         section, _, option = name.partition("_")
         prefix = f"AzureFunctionsJobHost__extensions__{section}__" if section in ("queues", "http") else ""
         environment[prefix + option if prefix else name] = value
-    command = ["--app", str(app), "--workers", str(workers), "--lease", str(lease), "--ca", str(account.ca), *arguments]
+    command = ["--app", str(app), "--workers", str(workers), "--lease", str(lease), "--ca", str(account.ca)]
+    command += ["--grace", "0", *arguments]
     service = Service.module("standins.functions", command, folder / "functions.log", environment)
     try:
         ready = service.ready()

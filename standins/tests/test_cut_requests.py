@@ -14,6 +14,7 @@ from azure.storage.blob import ContainerClient
 
 from standins.certificates import Certificates, make_certificates
 from standins.foundation import Account, Foundation
+from standins.functions.request import HostRequest
 from standins.functions.server import Response, Server
 from standins.identity import Identity
 from standins.ingestion import AUDIENCE, IngestionServer
@@ -50,7 +51,7 @@ def relay(certificates: Certificates) -> Iterator[Place]:
 def functions(_: Certificates) -> Iterator[Place]:
     place = Place()
 
-    def answer(request: Request[bytes]) -> Response:
+    def answer(request: HostRequest) -> Response:
         place.taken.append((request.method, request.body))
         return Response(201)
 

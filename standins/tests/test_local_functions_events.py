@@ -108,6 +108,26 @@ def test_times_come_through_as_the_hosts_json_library_writes_them(host: SampleHo
     assert entry["time"] == "2026-04-25 21:39:47+00:00"
 
 
+def test_what_came_before_something_that_is_no_event_has_run(host: SampleHost) -> None:
+    assert host.notify([event("before"), 5, event("after")]).status == 500
+    host.expect(lambda: bool(recorded(host, "before")))
+    assert recorded(host, "after") == []
+
+
+@pytest.mark.parametrize("body", [{}, [{}]])
+def test_an_event_of_nothing_reaches_the_app(host: SampleHost, body: Any) -> None:
+    before = len(host.records("event end"))
+    assert host.notify(body).status == 202
+    assert len(host.records("event end")) == before + 1
+
+
+def test_a_function_that_failed_is_named_and_nothing_else_is_told(host: SampleHost) -> None:
+    got = host.notify([event("failing", fail="no")])
+    assert (got.status, got.body) == (500, b"Exception while executing function: Functions.on_event")
+    got = host.notify(b"{not json")
+    assert (got.status, got.body) == (500, b"")
+
+
 def test_an_unknown_function_is_404_one_of_another_trigger_too(host: SampleHost) -> None:
     assert host.notify([event("x")], function="nobody").status == 404
     assert host.notify([event("x")], function="run_order").status == 404
@@ -121,6 +141,6 @@ def test_a_request_of_no_known_kind_is_400(host: SampleHost) -> None:
 
 def test_the_webhook_takes_the_system_key_or_the_master_key(host: SampleHost) -> None:
     assert host.notify([event("k")], key="wrong").status == 401
-    assert host.notify([event("k")], key=host.ready["function_key"]).status == 401
+    assert host.notify([event("k")], key=host.ready["function_key"]).status == 403
     assert recorded(host, "k") == []
     assert host.notify([event("k")], key=host.ready["key"]).status == 202

@@ -40,8 +40,9 @@ METADATA = {
     "item": http("items/{id:int}", methods=["GET", "HEAD"]),
     "latest": http("items/latest", methods=["GET"]),
     "order": http("order", methods=["POST"]),
+    "say": http("say", methods=["POST", "HEAD"]),
     "leave_child": http("child", methods=["POST"]),
-    "admin_only": http("admin-only", "ADMIN"),
+    "admin_only": http("for-admins", "ADMIN"),
     "nothing": http("nothing"),
 }
 

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +80,7 @@ def test_the_lease_is_renewed_for_as_long_as_the_worker_lives(foundation: Founda
         assert host.control.dispatches()["run_order"]["renewed"] >= 4
 
 
-def test_a_killed_workers_message_comes_back_when_its_lease_ends_and_not_before(
+def test_a_killed_hosts_message_comes_back_when_its_lease_ends_and_not_before(
     foundation: Foundation, tmp_path: Path
 ) -> None:
     with sample_host(foundation, tmp_path, workers=2, lease=4) as host:
@@ -90,8 +88,8 @@ def test_a_killed_workers_message_comes_back_when_its_lease_ends_and_not_before(
         instance = running_on(host, message)
         before = host.worker(instance)["pid"]
         (begin,) = host.expect_records(1, "begin")
-        os.kill(before, signal.SIGKILL)
-        # A new worker takes the instance's place at once, and has nothing to do with the old one's message.
+        host.control.signal(instance, "kill")
+        # Another one takes the instance's place, and has nothing to do with the old one's message.
         host.expect(lambda: host.worker(instance)["state"] == "up" and host.worker(instance)["pid"] != before)
         again = host.expect_records(2, "begin")[1]
         assert 3 < seconds_between(begin, again) < 20
@@ -125,15 +123,33 @@ def test_after_the_last_failure_the_message_is_moved_to_a_poison_queue_that_the_
         host.expect_empty(host.poison)
 
 
-def test_a_message_that_kills_its_worker_every_time_is_moved_without_running_once_more(
+def test_a_worker_that_dies_alone_fails_its_run_and_the_third_to_die_ends_the_host(
     foundation: Foundation, tmp_path: Path
 ) -> None:
-    with sample_host(foundation, tmp_path, lease=1) as host:
+    with sample_host(foundation, tmp_path, lease=600) as host:
         host.send(die=True)
+        # Each time it is back after the visibility timeout, long before its lease is over.
         host.expect_records(1, "dead")
         assert [entry["dequeue_count"] for entry in host.records("begin")] == [1, 2, 3]
+        host.expect(lambda: "Exceeded language worker restart retry count: Host is shutting down" in host.log())
         host.expect_empty(host.queue)
-        assert host.worker()["starts"] >= 4
+        told = host.control.dispatches()["run_order"]
+        assert (told["failed"], told["lost"]) == (3, 0)
+        # And another one takes its place.
+        host.send()
+        host.expect_records(1, "end")
+
+
+def test_a_message_whose_host_was_killed_past_the_count_is_moved_without_running_once_more(
+    foundation: Foundation, tmp_path: Path
+) -> None:
+    with sample_host(foundation, tmp_path, lease=2, queues_maxDequeueCount="1") as host:
+        host.send(sleep=60)
+        host.expect_records(1, "begin")
+        host.control.signal(0, "kill")
+        host.expect_records(1, "dead")
+        assert len(host.records("begin")) == 1
+        host.expect_empty(host.queue)
 
 
 def test_a_message_that_is_not_base64_goes_to_the_poison_queue_as_it_is(foundation: Foundation, tmp_path: Path) -> None:

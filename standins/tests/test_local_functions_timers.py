@@ -16,15 +16,16 @@ def test_a_timer_runs_on_time_on_one_instance_and_others_by_hand(foundation: Fou
 
         assert host.records("yearly") == []
         path = "/admin/functions/yearly"
-        assert host.ask("POST", path, "{}", x_functions_key=host.ready["function_key"]).status == 401
-        assert host.ask("POST", path, "not json", x_functions_key=host.ready["key"]).status == 400
-        assert host.ask("POST", path, "{}", x_functions_key=host.ready["key"]).status == 202
+        key = {"x_functions_key": host.ready["key"], "content_type": "application/json"}
+        assert host.ask("POST", path, "{}", x_functions_key=host.ready["function_key"]).status == 403
+        assert host.ask("POST", path, "not json", **key).status == 400
+        assert host.ask("POST", path, "{}", **key).status == 202
         host.expect_records(1, "yearly")
 
 
 def test_a_queue_function_and_an_event_function_run_by_hand_as_well(foundation: Foundation, tmp_path: Path) -> None:
     with sample_host(foundation, tmp_path) as host:
-        key = {"x_functions_key": host.ready["key"]}
+        key = {"x_functions_key": host.ready["key"], "content_type": "application/json"}
         assert host.ask("POST", "/admin/functions/run_order", '{"input": "by hand"}', **key).status == 202
         host.expect_records(1, "end")
         assert host.ask("POST", "/admin/functions/on_event", '{"input": "{\\"id\\": \\"hand\\"}"}', **key).status == 202

@@ -1,7 +1,5 @@
-"""The course of a worker that is killed in the middle of a layer, at whatever size."""
+"""The course of an instance that is killed in the middle of a layer, at whatever size."""
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,13 +31,12 @@ def counted_stack(foundation: Foundation, make_stack: Any) -> Iterator[tuple[Sta
 
 
 def killed_in_the_middle(stack: Stack, proxy: StorageProxy, size: int, seconds: float) -> None:
-    """Kills the worker when half of a layer of `size` bytes is staged: the next delivery finishes within `seconds`,
-    what was staged is not sent again, and at no instant does a half image stand."""
+    """Kills host and worker when half of a layer of `size` bytes is staged: the next delivery finishes within
+    `seconds`, what was staged is not sent again, and at no instant does a half image stand."""
     with mirroring(stack) as mirror, Poller(mirror.reader) as poller:
         image = mirror.push("large", oci_image("large", layers=[size]))
         mirror.wait(lambda: proxy.staged > size // 2, seconds, "half of the layer")
-        (worker,) = stack.functions.workers()
-        os.kill(worker["pid"], signal.SIGKILL)
+        stack.functions.signal(0, "kill")
         at_kill = proxy.staged
         assert size // 2 < at_kill < size
         assert mirror.tagged("large", "latest") is None

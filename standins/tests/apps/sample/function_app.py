@@ -116,6 +116,14 @@ def order(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(status_code=204)
 
 
+@app.route(route="say", methods=["POST", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+def say(req: func.HttpRequest) -> func.HttpResponse:
+    """Answers what the query asks for: `status`, `body`, and any other name as a header."""
+    headers = dict(req.params)
+    status, body = int(headers.pop("status", "200")), headers.pop("body", "")
+    return func.HttpResponse(body, status_code=status, headers=headers)
+
+
 @app.route(route="child", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def leave_child(req: func.HttpRequest) -> func.HttpResponse:
     """Leaves a process behind, as an app may."""
@@ -123,7 +131,7 @@ def leave_child(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(str(left.pid))
 
 
-@app.route(route="admin-only", auth_level=func.AuthLevel.ADMIN)
+@app.route(route="for-admins", auth_level=func.AuthLevel.ADMIN)
 def admin_only(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("admin")
 
