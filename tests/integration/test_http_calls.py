@@ -11,12 +11,12 @@ from testkit.stack import ROOT
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 
-OPEN = {"live", "status", "status/main.js"}
+OPEN = {"live", "status", "status/icon.svg"}
 """Calls that need no key: that it runs, and the page without anything in it."""
 PLACES = {
     "{id}": ("8204456366608-76ad9328fefb",),
     "{*path}": ("team", "team/app/1", "team/app/1/content"),
-    "/{file?}": ("", "/main.js"),
+    "/{file?}": ("", "/icon.svg"),
 }
 
 
@@ -74,7 +74,7 @@ def test_head_answers_as_get_does_without_the_body(mirror: Mirroring, call: Call
         image,
         f"{image}/content",
     ]
-    paths += ["health", "live", "status", "status/main.js", "openapi.json", "pulls?n=0", "images/never/there:1"]
+    paths += ["health", "live", "status", "status/icon.svg", "openapi.json", "pulls?n=0", "images/never/there:1"]
     assert {path.split("?")[0].split("/")[0] for path in paths} == {
         path.split("/")[0] for method, path in calls() if method == "HEAD"
     }

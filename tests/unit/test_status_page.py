@@ -1,6 +1,8 @@
 """The files of the status page, and how they are served."""
 
+import base64
 import fnmatch
+import hashlib
 import re
 import subprocess
 import sys
@@ -9,27 +11,83 @@ from pathlib import Path
 
 import pytest
 
-from acrmirror.http.page import FOLDER, MEDIA_TYPES, shell
+from acrmirror.http.page import FOLDER, ICON, shell
+from acrmirror.http.page.assembling import modules, page
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in FOLDER.iterdir())
 INDEX = (FOLDER / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_every_file_is_served_as_what_it_is(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "media_type"), [(None, "text/html"), ("index.html", "text/html"), (ICON, "image/svg+xml")]
+)
+def test_the_page_and_its_icon_are_served_and_not_sent_again(name: str | None, media_type: str) -> None:
     got = shell(name)
-    assert (got.status, got.body) == (200, (FOLDER / name).read_bytes())
-    assert got.media_type == MEDIA_TYPES[Path(name).suffix]
+    assert (got.status, got.media_type) == (200, media_type)
+    assert len(got.body) > 100
     again = shell(name, got.headers["ETag"])
     assert (again.status, again.body, again.headers) == (304, b"", got.headers)
 
 
-def test_the_page_itself_has_no_name() -> None:
-    assert shell().body == shell("index.html").body
+def test_the_page_holds_every_style_sheet_and_module_and_asks_for_nothing_but_its_icon() -> None:
+    text = shell().body.decode()
+    for name in set(FILES) - {"index.html", ICON}:
+        lines = (FOLDER / name).read_text("utf-8").splitlines()
+        kept = [line for line in lines if not line.startswith(("import ", "export ", "} from "))]
+        assert "\n".join(kept[-3:]) in text, name
+    assert set(re.findall(r"/api/status/[\w.]+", text)) == {f"/api/status/{ICON}"}
+    assert not re.search(r"^(import|export)\b|\ssrc=|<link(?! rel=.icon)", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "../values.py", "..%2Fvalues.py", "__init__.py", "/etc/passwd"])
+def test_the_policy_allows_the_pages_own_script_and_style_alone() -> None:
+    got = shell()
+    (style,) = re.findall(r"<style>(.*?)</style>", got.body.decode(), re.DOTALL)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', got.body.decode(), re.DOTALL)
+    policy = got.headers["Content-Security-Policy"]
+    for kind, text in (("style", style), ("script", script)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"; {kind}-src 'sha256-{digest}'; " in policy
+    assert "script-src 'none'" in shell(ICON).headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+
+
+def test_modules_are_put_together_in_the_order_in_which_they_need_each_other() -> None:
+    files = {
+        "main.js": 'import * as b from "./b.js";\nimport { c as d } from "./c.js";\n\nexport const x = b.b + d;\n',
+        "b.js": 'import {\n  c,\n} from "./c.js";\nexport function b() {}\n',
+        "c.js": "const own = 1;\nexport const c = own;\nexport async function e() {}\nexport class F {}\n",
+    }
+    script = modules("main", files.__getitem__)
+    assert script.index("const $c =") < script.index("const $b =") < script.index("const $main =")
+    assert "const { c: d } = $c;" in script
+    assert "const b = $b;" in script
+    assert "return { c, e, F };" in script
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.js": "export default 1;\n"},
+        {"main.js": "export { x };\n"},
+        {"main.js": 'import "./b.js";\n'},
+        {"main.js": 'import { b } from "./b.js";\n', "b.js": 'import { x } from "./main.js";\n'},
+    ],
+)
+def test_what_could_not_be_put_together_is_refused(files: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"known form|import each other"):
+        modules("main", files.__getitem__)
+
+
+@pytest.mark.parametrize(("style", "script"), [("a{}</style>", ""), ("", "'</SCRIPT>'"), ("", "<!--")])
+def test_nothing_ends_the_element_that_it_is_in(style: str, script: str) -> None:
+    with pytest.raises(ValueError, match="would end"):
+        page("<head></head>", [style], script)
+
+
+@pytest.mark.parametrize(
+    "name", ["main.js", "style.css", "nothing.js", "../values.py", "..%2Fvalues.py", "/etc/passwd"]
+)
 def test_nothing_else_is(name: str) -> None:
     got = shell(name)
     assert (got.status, got.media_type) == (404, "text/plain")
@@ -42,13 +100,6 @@ def test_nothing_else_is(name: str) -> None:
 )
 def test_what_the_caller_has_is_not_sent_again(given: str, status: int) -> None:
     assert shell(None, given.format(shell().headers["ETag"])).status == status
-
-
-def test_the_page_names_every_file_and_none_that_is_not_there() -> None:
-    named = set(re.findall(r'"/api/status/([^"]+)"', INDEX))
-    imported = {it for path in FOLDER.glob("*.js") for it in re.findall(r'from "\./([^"]+)"', path.read_text("utf-8"))}
-    assert named == set(FILES) - {"index.html"}
-    assert imported == {path.name for path in FOLDER.glob("*.js")} - {"main.js"}
 
 
 def test_it_is_self_contained_and_keeps_its_own_policy() -> None:

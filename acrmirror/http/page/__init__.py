@@ -1,41 +1,57 @@
 """The status page: a static shell, which the browser fills from the HTTP API once a person has given it a key.
 
-Its files are read at the first request for one of them, and nothing else is imported or opened for it.
+It is one file and its icon, which are put together at the first request for one of them; nothing else is imported or
+opened for it. The policy names its script and its style sheet by their hashes, and allows no other.
 """
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from acrmirror.http.page import assembling
 from acrmirror.http.values import Answer
 
-INDEX = "index.html"
+INDEX, ICON = "index.html", "icon.svg"
 FOLDER = Path(__file__).parent / "shell"
-MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-        # No text ever becomes markup or script: the browser refuses it, whatever a script of the page tries.
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+STYLES = ("style.css", "parts.css")
+FIRST = "main"
+"""The module that needs all others."""
+
+
+def _policy(script: str = "", style: str = "") -> str:
+    """Of a file with that script and that style in it."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_source(script)}",
+            f"style-src {_source(style)}",
+            "img-src 'self'",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            # No text ever becomes markup or script: the browser refuses it, whatever a script of the page tries.
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
     )
-)
+
+
+def _source(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'" if text else "'none'"
+
+
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": _policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Kept, but requested again each time, which costs a 304: all files are of one deployment.
+    # Kept, but requested again each time, which costs a 304: both files are of one deployment.
     "Cache-Control": "no-cache",
 }
 
@@ -44,7 +60,7 @@ HEADERS = {
 class _File:
     body: bytes
     media_type: str
-    etag: str
+    headers: Mapping[str, str]
 
 
 def shell(name: str | None = None, if_none_match: str | None = None) -> Answer:
@@ -52,21 +68,29 @@ def shell(name: str | None = None, if_none_match: str | None = None) -> Answer:
     file = _files().get(name or INDEX)
     if file is None:
         return Answer(404, b"The status page has no such file.", "text/plain", HEADERS)
-    headers = {**HEADERS, "ETag": file.etag}
-    if if_none_match is not None and _names(if_none_match, file.etag):
-        return Answer(304, media_type=file.media_type, headers=headers)
-    return Answer(200, file.body, file.media_type, headers)
+    if if_none_match is not None and _names(if_none_match, file.headers["ETag"]):
+        return Answer(304, media_type=file.media_type, headers=file.headers)
+    return Answer(200, file.body, file.media_type, file.headers)
 
 
 @cache
 def _files() -> Mapping[str, _File]:
-    found = {}
-    for path in sorted(FOLDER.iterdir()):
-        if path.suffix in MEDIA_TYPES:
-            body = path.read_bytes()
-            etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-            found[path.name] = _File(body, MEDIA_TYPES[path.suffix], etag)
-    return found
+    script = assembling.modules(FIRST, _read)
+    text, style, script = assembling.page(_read(INDEX), map(_read, STYLES), script)
+    return {
+        INDEX: _file(text, "text/html", _policy(script, style)),
+        ICON: _file(_read(ICON), "image/svg+xml", _policy()),
+    }
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _file(text: str, media_type: str, policy: str) -> _File:
+    body = text.encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return _File(body, media_type, {**HEADERS, "Content-Security-Policy": policy, "ETag": etag})
 
 
 def _names(if_none_match: str, etag: str) -> bool:
