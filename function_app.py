@@ -2,7 +2,6 @@
 
 import logging
 import os
-from functools import cache
 from typing import TYPE_CHECKING
 
 from acrmirror.package import other_python
@@ -15,6 +14,7 @@ import azure.functions as func
 
 from acrmirror.app import App
 from acrmirror.http import Answer, Request
+from acrmirror.once import once
 from acrmirror.settings import Settings
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 
@@ -36,7 +36,7 @@ app = func.FunctionApp()
 logging.getLogger("azure").setLevel(logging.WARNING)
 
 
-@cache
+@once
 def mirror_app() -> App:
     """Made at the first call, one for the process: importing this module fetches and opens nothing."""
     return App.open(Settings.from_environment(os.environ))
@@ -53,7 +53,7 @@ def event_payload(event: func.EventGridEvent | func.CloudEvent) -> dict[str, obj
     return {"id": event.id, "subject": event.subject, "data": event.get_json(), **kind, **time}
 
 
-@cache
+@once
 def api() -> "Api":
     """The HTTP side, whose models only HTTP functions pay for at a cold start."""
     from acrmirror.http.api import Api

@@ -4,11 +4,13 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from azure.core.credentials import TokenCredential
 
 from acrmirror.settings import Settings
+from acrmirror.telemetry.flushing import Flushing
 from acrmirror.work import RecordFields
 
 if TYPE_CHECKING:
@@ -27,10 +29,14 @@ class Telemetry:
 
     OpenTelemetry and its exporter (0.3 s of CPU) are imported when the first of these happens, so that no cold start
     pays for them. Whatever goes wrong in here is logged and goes no further.
+
+    With `flushes`, what a run was counted as is sent when it has ended, and not at the reader's next interval.
     """
 
-    def __init__(self, make_provider: "Callable[[], MeterProvider] | None") -> None:
+    def __init__(self, make_provider: "Callable[[], MeterProvider] | None", *, flushes: bool = False) -> None:
         self._make_provider = make_provider
+        self._flushes = flushes
+        self._flushing: Flushing | None = None
         self._provider: MeterProvider | None = None
         self._metrics: JobMetrics | None = None
         self._lock = threading.Lock()
@@ -44,11 +50,14 @@ class Telemetry:
 
             return azure_monitor.make_provider(settings, credential)
 
-        return cls(make_provider if settings.telemetry else None)
+        return cls(make_provider if settings.telemetry else None, flushes=True)
 
     def run_ended(self, record: RecordFields) -> None:
         """See `JobMetrics.run_ended`."""
         self._count("a run", lambda metrics: metrics.run_ended(record))
+        flushing = self._flushing
+        if flushing is not None:
+            flushing.ask()
 
     def event_taken(self, kind: str) -> None:
         """See `JobMetrics.event_taken`."""
@@ -82,6 +91,9 @@ class Telemetry:
         """Sends what was counted since, for as long as `CLOSE_SECONDS`."""
         with self._lock:
             provider, self._provider, self._metrics, self._make_provider = self._provider, None, None, None
+            flushing, self._flushing = self._flushing, None
+        if flushing is not None:
+            flushing.close()
         if provider is None:
             return
         atexit.unregister(self.close)
@@ -100,4 +112,13 @@ class Telemetry:
                 self._provider = make_provider()
                 atexit.register(self.close)
                 self._metrics = JobMetrics(self._provider.get_meter("acrmirror"))
+                if self._flushes:
+                    self._flushing = Flushing(partial(_flush, self._provider))
             return self._metrics
+
+
+def _flush(provider: "MeterProvider") -> None:
+    try:
+        provider.force_flush()
+    except Exception:  # noqa: BLE001 - the SDK raises no narrower one; the next interval sends it
+        _log.warning("Telemetry could not be sent when a run had ended", exc_info=True)

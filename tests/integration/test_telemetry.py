@@ -210,7 +210,7 @@ settings = Settings.from_environment(os.environ)
 with make_credential(settings) as credential:
     telemetry = Telemetry.open(settings, credential)
     telemetry.run_ended({"kind": "pull", "state": "done"})
-    threads = [it.name for it in threading.enumerate() if it is not threading.main_thread()]
+    threads = sorted(it.name for it in threading.enumerate() if it is not threading.main_thread())
     telemetry.close()
 print(json.dumps([sorted(reached), threads]))
 """
@@ -223,7 +223,29 @@ def test_the_exporter_speaks_to_its_endpoint_and_to_nobody_else(bare_stack: Stac
     reached, threads = json.loads(ended.stdout)
     assert set(reached) <= {"127.0.0.1", "::1", "localhost"}
     # Who would speak to others waits for a while before it does.
-    assert threads == ["OtelPeriodicExportingMetricReader"]
+    assert threads == ["OtelPeriodicExportingMetricReader", "telemetry"]
+    assert ingestion.sums() == {("acrmirror.jobs", ("pull", "done")): 1}
+
+
+KILLED = """
+import os, sys, time
+from acrmirror.credentials import make_credential
+from acrmirror.settings import Settings
+from acrmirror.telemetry import Telemetry
+settings = Settings.from_environment(os.environ)
+telemetry = Telemetry.open(settings, make_credential(settings))
+telemetry.run_ended({"kind": "pull", "state": "done"})
+sys.stdin.read()
+"""
+
+
+def test_a_worker_that_is_killed_after_a_run_has_told_of_it(bare_stack: Stack, ingestion: Ingestion) -> None:
+    """Without a signal, and long before the next interval."""
+    late = {"MIRROR_TELEMETRY_SECONDS": "3600"}
+    environment = {**os.environ, **bare_stack.app_environment(), **ingestion.settings(), **late}
+    with subprocess.Popen([sys.executable, "-c", KILLED], env=environment, stdin=subprocess.PIPE) as worker:
+        assert wait_for(lambda: bool(ingestion.items()), 60)
+        worker.kill()
     assert ingestion.sums() == {("acrmirror.jobs", ("pull", "done")): 1}
 
 
