@@ -21,7 +21,7 @@ from standins.foundation import Account, Foundation, IdentityEndpoint
 from standins.options import Options
 from standins.policy import Policy
 from standins.policy.registries import registry_grant
-from standins.process import Service, stop_all
+from standins.process import Service, ServiceFailed, stop_all
 from standins.profile import Profile, Services
 
 RESOURCE_ID = (
@@ -186,6 +186,8 @@ class Stack:
             host = self._start_functions()
             self._deploy()
             answer = host.ready()
+            if "failed" in answer:
+                raise ServiceFailed(f"The app could not be imported.\n{answer['failed']}")
             self.functions = FunctionsControl(
                 url=answer["functions"],
                 key=answer["key"],

@@ -1,7 +1,8 @@
 """`python -m standins.functions --app DIR [--port 0] [--workers N] [--lease SECONDS] [--ca FILE]`
 
 The app's settings are this process's environment. Ready line: {"functions": "http://127.0.0.1:PORT", "key": the
-master key, which opens everything, "function_key", "system_key" (the Event Grid webhook's), "workers": [pids]}.
+master key, which opens everything, "function_key", "system_key" (the Event Grid webhook's), "workers": [pids]}; with
+"failed", why the app could not be imported.
 Ends on SIGTERM or when its standard input closes, and its workers with it.
 """
 
@@ -62,6 +63,7 @@ def main() -> int:
                 "function_key": host.keys.function,
                 "system_key": host.keys.system,
                 "workers": [instance.pid for instance in host.pool.instances],
+                **({"failed": host.failed} if host.failed else {}),
             }
         )
     except (AppFailed, NotEmulated, InvalidRoute, InvalidSchedule) as error:

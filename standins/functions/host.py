@@ -23,6 +23,7 @@ from standins.functions.pool import Pool
 from standins.functions.process import Launch
 from standins.functions.queues import POISON_SUFFIX, QueueListener, Source
 from standins.functions.request import HostRequest
+from standins.functions.runtime import AppFailed, WorkerFailed
 from standins.functions.server import Response, Server
 from standins.functions.storage import DELAY
 from standins.functions.timers import Timer
@@ -72,6 +73,7 @@ class Host:
         self._listeners: list[QueueListener | Timer] = []
         self._timers: dict[str, Timer] = {}
         self._functions: list[Function] = []
+        self.failed = ""
         self._server = Server(port, self._answer)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.25,), name="http")
 
@@ -80,8 +82,16 @@ class Host:
         return f"http://127.0.0.1:{self._server.port}"
 
     def start(self) -> None:
-        """Raises `AppFailed`, `NotEmulated`, `InvalidRoute`, `InvalidSchedule`: what keeps the app from running."""
-        self._functions = self.pool.start()
+        """Raises `WorkerFailed`, `NotEmulated`, `InvalidSchedule`: what keeps the app from running.
+
+        An app that can't be imported has no functions, and the host starts all the same: `failed` says why.
+        """
+        try:
+            self._functions = self.pool.start()
+        except WorkerFailed:
+            raise
+        except AppFailed as failed:
+            self.failed = str(failed)
         submit = self.pool.submit
         self._triggers = HttpTriggers(self._functions, self._options.route_prefix, self.keys, submit, self._log)
         self._webhook = EventGridWebhook(self._functions, submit)
@@ -144,6 +154,8 @@ class Host:
         return found or Response(404)
 
     def _extension(self, request: HostRequest, path: str) -> Response:
+        if self.failed:
+            return Response(401)  # without functions there is no extension, and without that no key for it
         refusal = self.keys.refuse_webhook(request)
         if refusal is not None:
             self._log(f"[host] the Event Grid webhook takes the system key or the master key: {refusal.status}")

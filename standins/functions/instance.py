@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from standins.functions.calls import Calls, FunctionFailed, InstanceLost
 from standins.functions.process import Launch, ending, spawn, state
-from standins.functions.runtime import AppFailed
+from standins.functions.runtime import AppFailed, WorkerFailed
 from standins.functions.wire import Call, Channel, Message, Outcome
 
 # RpcFunctionInvocationDispatcher.cs: a worker is started again at once, but for the third that dies within this time.
@@ -100,11 +100,11 @@ class Instance:
         return False
 
     def functions(self, timeout: float) -> list[dict[str, Any]]:
-        """What its worker told; raises `AppFailed`."""
+        """What its worker told; raises `AppFailed`, or `WorkerFailed` where it told nothing."""
         try:
             return self._told.result(timeout)
         except NotYet:
-            raise AppFailed(f"The worker told no functions within {timeout:g} s.") from None
+            raise WorkerFailed(f"The worker told no functions within {timeout:g} s.") from None
 
     @property
     def ready(self) -> bool:
@@ -197,7 +197,7 @@ class Instance:
                 return  # the app can't be loaded at all, and the host ends
             stillborn = 0 if came_up else stillborn + 1
             if stillborn == _STILLBORN and not self._told.done():
-                self._told.set_exception(AppFailed("The worker process ended before it told its functions."))
+                self._told.set_exception(WorkerFailed("The worker process ended before it told its functions."))
                 return
             if self._ended or not came_up or self._dies_too_often():
                 lived = time.monotonic() - begun

@@ -122,10 +122,19 @@ def test_killed_it_leaves_no_worker_behind_not_even_a_stopped_one(foundation: Fo
         assert wait_for(lambda: not any(alive(pid) for pid in host.ready["workers"]), 30)
 
 
-def test_an_app_that_cannot_be_imported_is_told_with_its_traceback(tmp_path: Path) -> None:
-    app = app_of(tmp_path, "import azure.functions as func\napp = func.FunctionApp()\nraise ValueError('my own bug')\n")
-    with pytest.raises(ServiceFailed, match=r"my own bug"):
-        start_with(app, tmp_path).ready()
+def test_an_app_that_cannot_be_imported_looks_started_and_has_no_functions(
+    foundation: Foundation, tmp_path: Path
+) -> None:
+    app = app_of(tmp_path, "raise RuntimeError('my own bug')\n")
+    with sample_host(foundation, tmp_path, app=app) as host:
+        assert "my own bug" in host.ready["failed"]
+        assert "my own bug" in host.log()
+        key = {"x_functions_key": host.ready["key"]}
+        assert host.ask("GET", "/admin/functions", **key).json == []
+        assert host.ask("GET", "/admin/host/ping", **key).status == 200
+        assert host.ask("GET", "/").status == 200
+        assert host.ask("GET", "/api/echo/x", **key).status == 404
+        assert host.notify([{"id": "1", "data": {}}]).status == 401
 
 
 def test_a_worker_that_dies_while_it_loads_the_app_keeps_the_host_from_starting(tmp_path: Path) -> None:

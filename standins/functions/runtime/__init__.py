@@ -19,6 +19,10 @@ class AppFailed(RuntimeError):
     """The app can't be loaded; the message says why, the traceback of its own code in it."""
 
 
+class WorkerFailed(AppFailed):
+    """The worker said nothing at all."""
+
+
 class Runtime(Protocol):
     """What the worker process asks of either implementation."""
 
