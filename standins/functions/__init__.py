@@ -26,6 +26,8 @@ What is NOT emulated, or otherwise than on the platform:
 |                                       | until it is continued; to a worker that a signal stopped they go           |
 | a host that stops answers nothing     | requests wait for the next one, for 30 s                                   |
 | a token for runs of a host that stops | none: Python's worker has no use for it, so that a run never hears of it   |
+| a placeholder that waits for any app  | the first worker of each instance starts without the app's settings, and   |
+|                                       | elsewhere; the packages that it has are the app's own already              |
 | keys in storage, several, rotated     | one function, system and master key a run; none for single functions       |
 | Easy Auth, CORS, TLS, IP restrictions | none; plain HTTP on loopback                                               |
 | other triggers                        | HTTP, Event Grid, storage queue, timer; any other keeps the host from      |

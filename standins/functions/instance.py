@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from standins.functions.calls import Calls, FunctionFailed, InstanceLost
-from standins.functions.process import Launch, ending, spawn, state
+from standins.functions.process import Launch, ending, environment_of, spawn, state
 from standins.functions.runtime import AppFailed, WorkerFailed
 from standins.functions.wire import Call, Channel, Message, Outcome
 
@@ -222,8 +222,10 @@ class Instance:
     def _one_worker(self) -> bool:
         """From its start to its end; whether it came up."""
         host_side, worker_side = socket.socketpair()
+        # Only the first worker of an instance was waiting for an app; its successors start with it.
+        placeholder = self.starts == 0
         with worker_side:
-            process = self._process = spawn(self._launch, worker_side.fileno())
+            process = self._process = spawn(self._launch, worker_side.fileno(), placeholder=placeholder)
         channel = Channel(Connection(host_side.detach()))
         assert process.stdout is not None
         pump = threading.Thread(target=self._copy_log, args=(process.stdout,), name=f"log {self.number}", daemon=True)
@@ -233,6 +235,8 @@ class Instance:
             process.kill()
         came_up = False
         try:
+            if placeholder:
+                channel.send({"kind": "specialize", "environment": environment_of(self._launch)})
             came_up = self._greet(channel)
             while came_up:
                 self._hear(channel)

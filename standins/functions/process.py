@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,16 +33,27 @@ class Launch:
     counts: Counts
 
 
-def spawn(launch: Launch, descriptor: int) -> subprocess.Popen[bytes]:
+# What a placeholder has in its environment: how its interpreter starts, and nothing of the app's.
+_PLACEHOLDER = re.compile("PATH|HOME|LANG|LC_.*|TMPDIR|PYTHON.*|COVERAGE.*|VIRTUAL_ENV")
+
+
+def environment_of(launch: Launch) -> dict[str, str]:
+    """What the app finds in its environment."""
     root = str(Path(__file__).resolve().parents[2])
     inherited = [path for path in launch.environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-    environment = {
+    return {
+        "PYTHON_THREADPOOL_THREAD_COUNT": "1000",  # the host's own, where the app sets none
         **launch.environment,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys([*inherited, root])),
         "PYTHONUNBUFFERED": "1",
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
     }
+
+
+def spawn(launch: Launch, descriptor: int, *, placeholder: bool) -> subprocess.Popen[bytes]:
+    """A placeholder starts elsewhere and without the app's settings, and is told of both later."""
+    environment = environment_of(launch)
     packages = launch.app / PACKAGES
     if packages.is_dir():
         library = sysconfig.get_path("purelib")
@@ -49,13 +61,16 @@ def spawn(launch: Launch, descriptor: int) -> subprocess.Popen[bytes]:
     else:
         command = [sys.executable, "-m", "standins.functions.worker"]
     command += ["--fd", str(descriptor), "--app", str(launch.app), "--runtime", launch.runtime]
+    if placeholder:
+        command.append("--placeholder")
+        environment = {name: value for name, value in environment.items() if _PLACEHOLDER.fullmatch(name)}
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=[descriptor],
-        cwd=launch.app,
+        cwd=launch.app.anchor if placeholder else launch.app,
         env=environment,
         start_new_session=True,
     )

@@ -29,15 +29,17 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--app", type=Path, required=True)
     parser.add_argument("--runtime", choices=CHOICES, default="auto")
+    parser.add_argument("--placeholder", action="store_true", help="waits for the app's environment")
     arguments = parser.parse_args()
 
     # The app's own child processes must not hold the socket open: its end is how the host learns that we are gone.
     os.set_inheritable(arguments.fd, False)
     channel = Channel(Connection(arguments.fd))
+    if arguments.placeholder:
+        _specialize(channel)
     level = logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") in ("1", "true") else logging.INFO
     # The platform's worker sets this level on the root logger.
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    os.chdir(arguments.app)
     sys.path.insert(0, str(arguments.app))
     try:
         runtime = choose(arguments.runtime)
@@ -45,8 +47,20 @@ def main() -> None:
     except AppFailed as failed:
         channel.send({"kind": "failed", "error": str(failed)})
         sys.exit(1)
+    # A placeholder's working directory is another one until the app has been imported.
+    os.chdir(arguments.app)
     ready = {"kind": "ready", "functions": functions, "runtime": runtime.name, "python": platform.python_version()}
     asyncio.run(_serve(channel, runtime, ready))
+
+
+def _specialize(channel: Channel) -> None:
+    """Dispatcher, FunctionEnvironmentReloadRequest: an interpreter that has been waiting becomes that of an app."""
+    try:
+        environment = channel.receive()["environment"]
+    except (EOFError, OSError):
+        sys.exit(0)  # the host is gone
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 async def _serve(channel: Channel, runtime: Runtime, ready: Message) -> None:

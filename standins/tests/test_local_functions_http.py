@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -153,3 +155,29 @@ def test_functions_are_listed_for_the_master_key(host: SampleHost) -> None:
     assert host.ask("GET", "/admin/functions", x_functions_key=host.ready["function_key"]).status == 403
     listed = host.ask("GET", "/admin/functions", x_functions_key=host.ready["key"]).json
     assert {"run_order", "on_event", "echo"} <= {function["name"] for function in listed}
+
+
+def test_the_first_worker_of_an_instance_is_a_placeholder_that_is_told_of_the_app_later(
+    foundation: Foundation, tmp_path: Path
+) -> None:
+    """Its environment changes before the app is imported, its working directory after it."""
+    with sample_host(foundation, tmp_path) as host:
+
+        def told() -> Any:
+            return host.ask("GET", "/api/echo/x", **keyed(host)).json
+
+        first = told()
+        assert first["folder"].endswith("apps/sample")
+        assert first["at_import"] == {"folder": "/", "queue": "orders"}
+        assert "SAMPLE_RECORD" not in started_with(first["pid"])
+        host.control.signal(0, "worker")
+        host.expect(lambda: host.worker()["state"] == "up" and host.worker()["pid"] != first["pid"])
+        again = told()
+        assert again["at_import"] == {"folder": first["folder"], "queue": "orders"}
+        assert "SAMPLE_RECORD" in started_with(again["pid"])
+
+
+def started_with(pid: int) -> set[str]:
+    """Names in the environment with which a process was started."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return {pair.partition(b"=")[0].decode() for pair in pairs}

@@ -17,26 +17,29 @@ MIB = 1024 * 1024
 
 
 @contextmanager
-def counted_stack(foundation: Foundation, make_stack: Any) -> Iterator[tuple[Stack, StorageProxy]]:
-    """A stack with one worker, whose app speaks to storage through a proxy that counts."""
+def counted_stack(
+    foundation: Foundation, make_stack: Any, lease: int = 4, **more: str
+) -> Iterator[tuple[Stack, StorageProxy]]:
+    """A stack with one worker, whose app speaks to storage through a proxy that counts; with `more` settings."""
     with StorageProxy(foundation.certificates.ca, foundation.certificates.server) as proxy:
         settings = {
             "MIRROR_BLOB_ENDPOINT": proxy.endpoint,
             "MIRROR_THREADS": str(THREADS),
             "MIRROR_CLAIM_STALE_SECONDS": "2",
+            **more,
         }
-        stack = make_stack(lease=4, settings=settings)
+        stack = make_stack(lease=lease, settings=settings)
         proxy.upstream = stack.account.blob_endpoint
         yield stack, proxy
 
 
-def killed_in_the_middle(stack: Stack, proxy: StorageProxy, size: int, seconds: float) -> None:
-    """Kills host and worker when half of a layer of `size` bytes is staged: the next delivery finishes within
-    `seconds`, what was staged is not sent again, and at no instant does a half image stand."""
+def killed_in_the_middle(stack: Stack, proxy: StorageProxy, size: int, seconds: float, what: str = "kill") -> None:
+    """Kills host and worker, or the `worker` alone, when half of a layer of `size` bytes is staged: the next delivery
+    finishes within `seconds`, what was staged is not sent again, and at no instant does a half image stand."""
     with mirroring(stack) as mirror, Poller(mirror.reader) as poller:
         image = mirror.push("large", oci_image("large", layers=[size]))
         mirror.wait(lambda: proxy.staged > size // 2, seconds, "half of the layer")
-        stack.functions.signal(0, "kill")
+        stack.functions.signal(0, what)
         at_kill = proxy.staged
         assert size // 2 < at_kill < size
         assert mirror.tagged("large", "latest") is None

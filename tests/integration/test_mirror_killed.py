@@ -30,6 +30,20 @@ def test_a_killed_copy_is_finished_without_sending_its_blocks_again(make_stack: 
         killed_in_the_middle(stack, proxy, 96 * MIB, 120)
 
 
+def test_a_copy_whose_worker_died_alone_is_back_before_its_claim_is_stale_and_waits_for_that(
+    make_stack: Any, foundation: Foundation
+) -> None:
+    """Its host lives on and releases the message at once, long before its lease is over."""
+    more = {
+        "MIRROR_CLAIM_STALE_SECONDS": "6",
+        "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
+    }
+    with counted_stack(foundation, make_stack, lease=600, **more) as (stack, proxy):
+        killed_in_the_middle(stack, proxy, 96 * MIB, 120, "worker")
+        told = stack.functions.dispatches()["run_mirror_job"]
+        assert (told["failed"], told["lost"]) == (1, 0)
+
+
 @pytest.mark.parametrize("shape", ["oci-index", "referrers"])
 def test_a_run_that_ends_at_any_write_leaves_only_whole_images(
     make_stack: Any, foundation: Foundation, shape: str, monkeypatch: pytest.MonkeyPatch

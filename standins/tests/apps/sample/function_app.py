@@ -20,6 +20,10 @@ import azure.functions as func
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
+# What an import finds, which is not always what a run finds.
+AT_IMPORT = {"folder": str(Path.cwd()), "queue": os.environ.get("SAMPLE_QUEUE")}
+
+
 def record(**what: Any) -> None:
     line = json.dumps({"pid": os.getpid(), "at": time.time(), **what}) + "\n"
     descriptor = os.open(os.environ["SAMPLE_RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -93,6 +97,7 @@ def echo(req: func.HttpRequest) -> func.HttpResponse:
         "thread": threading.current_thread().name,
         "environment": sorted(os.environ),
         "folder": str(Path.cwd()),
+        "at_import": AT_IMPORT,
     }
     return func.HttpResponse(json.dumps(told), mimetype="application/json", headers={"X-Sample": "yes"})
 
