@@ -7,6 +7,8 @@ is often the last thing that an instance does.
 import threading
 from collections.abc import Callable
 
+from acrmirror.threads import thread
+
 PACE = 5.0
 """Seconds from one sending to the next: of many runs in a row not each has its own."""
 
@@ -19,8 +21,8 @@ class Flushing:
         self._pace = pace
         self._due = threading.Event()
         self._closed = threading.Event()
-        # Of no call of a function: it works for all.
-        self._thread = threading.Thread(target=self._work, name="telemetry", daemon=True)
+        # What it logs is found under the run that was counted first.
+        self._thread = thread(self._work, "telemetry", daemon=True)
         self._thread.start()
 
     def ask(self) -> None:
