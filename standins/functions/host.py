@@ -133,10 +133,11 @@ class Host:
 
     def _answer(self, request: HostRequest) -> Response:
         try:
-            return self._dispatch(request)
+            answer = self._dispatch(request)
         except InstanceLost as lost:
             # What the front end answers for an instance that is gone.
             return Response.text(502, str(lost))
+        return answer.adding(self._options.headers)
 
     def _dispatch(self, request: HostRequest) -> Response:
         path = request.path.lower()

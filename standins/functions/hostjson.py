@@ -60,11 +60,12 @@ class QueueOptions:
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """Times in seconds; a function timeout of None is unbounded."""
+    """Times in seconds; a function timeout of None is unbounded. `headers` go on every answer, the host's own too."""
 
     queues: QueueOptions
     route_prefix: str = DEFAULT_ROUTE_PREFIX
     function_timeout: float | None = DEFAULT_FUNCTION_TIMEOUT
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def read(app: Path, environment: Mapping[str, str], cores: int | None = None) -> HostOptions:
@@ -84,6 +85,10 @@ def read(app: Path, environment: Mapping[str, str], cores: int | None = None) ->
         _queues(queues, cores or os.cpu_count() or 1),
         DEFAULT_ROUTE_PREFIX if prefix is None else str(prefix).strip("/"),
         _function_timeout(_get(document, "functionTimeout")),
+        tuple(
+            (str(name), str(value))
+            for name, value in (_get(document, "extensions", "http", "customHeaders") or {}).items()
+        ),
     )
 
 

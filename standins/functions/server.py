@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from socketserver import StreamRequestHandler, ThreadingTCPServer
@@ -31,6 +31,11 @@ class Response:
     @classmethod
     def text(cls, status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> Response:
         return cls(status, text.encode(), [("Content-Type", content_type)])
+
+    def adding(self, headers: Iterable[tuple[str, str]]) -> Response:
+        """With these as well; the function's own of a name stays."""
+        missing = [(name, value) for name, value in headers if self.header(name.lower()) is None]
+        return replace(self, headers=[*self.headers, *missing]) if missing else self
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name), None)

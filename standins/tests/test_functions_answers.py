@@ -23,7 +23,9 @@ from standins.tests.sample_host import SampleHost, sample_host
 
 @pytest.fixture(scope="module")
 def host(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleHost]:
-    with sample_host(foundation, tmp_path_factory.mktemp("answers")) as started:
+    with sample_host(
+        foundation, tmp_path_factory.mktemp("answers"), http_customHeaders__X_Own="of host.json"
+    ) as started:
         yield started
 
 
@@ -84,6 +86,15 @@ def test_a_body_over_the_limit_is_a_500(host: SampleHost) -> None:
     answer = connection.getresponse()
     assert (answer.status, answer.read(), answer.getheader("Connection")) == (500, b"", "close")
     connection.close()
+
+
+def test_headers_of_host_json_are_on_every_answer(host: SampleHost) -> None:
+    paths = {"/api/items/7": 203, "/api/nowhere": 404, "/api/nothing": 500, "/api/echo/x": 401, "/": 200}
+    for path, status in paths.items():
+        got = host.ask("GET", path)
+        assert (got.status, got.headers.get("X_Own")) == (status, "of host.json"), path
+    # The web server's own have none.
+    assert "X_Own" not in host.ask("GET", "/api/a%00b").headers
 
 
 def test_a_run_by_hand_wants_json(host: SampleHost) -> None:
