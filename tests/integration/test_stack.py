@@ -123,7 +123,7 @@ def test_an_app_that_can_not_be_loaded_is_told_with_its_own_words(foundation: Fo
     (app / "host.json").write_text('{"version": "2.0"}')
     (app / "function_app.py").write_text("raise RuntimeError('nothing works')")
     folder = tmp_path / "stack"
-    with pytest.raises(ServiceFailed, match=r"(?s)standins\.functions ended.*nothing works"):
+    with pytest.raises(ServiceFailed, match=r"(?s)could not be imported.*nothing works"):
         with mirror_stack(foundation=foundation, folder=folder, app=app):
             pass
 
