@@ -61,7 +61,7 @@ def api() -> "Api":
     return Api(mirror_app)
 
 
-@cache
+@once
 def front() -> "Front":
     """What serves container tools, without the models of the API."""
     from acrmirror.serve.front import Front
