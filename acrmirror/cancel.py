@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from weakref import WeakSet
 
 from acrmirror.errors import Cancelled
-from acrmirror.threads import thread
+from acrmirror.threads import Threads, thread
 
 LOCK_POLL_SECONDS = 0.1
 
@@ -176,6 +176,15 @@ def awaited(call: Callable[[], _T]) -> _T:
     if not outcome:
         cancel.check()
     return outcome[0]
+
+
+@contextmanager
+def beside(call: Callable[[], _T], name: str) -> Iterator[Callable[[], _T]]:
+    """Runs `call` on a thread of its own beside the block, for the same job. What is yielded waits for its outcome; the
+    block ends when the call has ended, in any case."""
+    cancel = bound_cancel()
+    with Threads(1, name, cancel.bind if cancel is not None else None) as pool:
+        yield pool.submit(call).result
 
 
 @contextmanager

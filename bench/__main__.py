@@ -1,7 +1,8 @@
 """`python3 dev.py bench`: copies one image with each contender, in turn and on the same data, and prints what it took.
 
 Three courses: over a simulated link (20 ms a request, 60 MB/s a connection) into a sink that costs nearly nothing,
-over no link into the same sink, and over no link into Azurite. Then memory, at one size and at four times that.
+over no link into the same sink, and over no link into Azurite. Then memory, at one size and at four times that; and
+which calls to storage a push costs.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient
 
-from bench import services
+from bench import calls, services
 from bench.contenders import Contender, Course
 from bench.credential import AnyToken
 from bench.link import Link
@@ -24,7 +24,7 @@ from standins.foundation import Foundation
 
 MIB = 1 << 20
 SIMULATED = Link(latency=0.020, rate=60e6)
-COURSES = ("link", "plain", "azurite", "memory")
+COURSES = ("link", "plain", "azurite", "memory", "calls")
 MEMORY_LIMIT = 100 * MB
 MEMORY_NOISE = 5 * MB
 # Requests that only authenticate, and reads that the registry does not see.
@@ -43,11 +43,15 @@ class Bench:
         self._settle = settle
         self._comparisons: list[Comparison] = []
         self._memory: dict[str, Any] = {}
+        self._calls: dict[str, Any] = {}
         self.complaints: list[str] = []
 
     def run(self, course: str, size: int) -> None:
         if course == "memory":
             self._run_memory(size)
+            return
+        if course == "calls":
+            self._run_calls()
             return
         link = SIMULATED if course == "link" else Link()
         with self._course(link, size, course) as (comparison, places, way):
@@ -64,6 +68,7 @@ class Bench:
             "machine": platform.machine(),
             "courses": [it.as_json(ours) for it in self._comparisons],
             "memory": self._memory,
+            "calls": self._calls,
         }
 
     def _round(self, number: int, comparison: Comparison, places: list[Peer], course: Course) -> None:
@@ -156,6 +161,17 @@ class Bench:
             self.complaints.append(f"memory grew by {(large - small) / MB:.0f} MB more for a layer four times as large")
         print()
         self._memory = {"contender": ours.name, "limit": MEMORY_LIMIT, "growth_by_size": grown}
+
+    def _run_calls(self) -> None:
+        """What each of a few pushes calls storage for, and what a small one takes of the worker's processor."""
+        folder = self._folder / "calls"
+        folder.mkdir()
+        pushes = calls.run(folder)
+        for pushed in pushes:
+            print(pushed.told(), flush=True)
+        cpu = calls.cpu(folder / "cpu")
+        print(f"CPU of the worker for a small push, roughly: {cpu * 1000:.0f} ms\n", flush=True)
+        self._calls = {it.title: {"calls": len(it.calls), "depth": it.depth} for it in pushes} | {"cpu": cpu}
 
 
 def _make(blobs: BlobServiceClient, container: str) -> None:

@@ -23,7 +23,8 @@ class Context:
     after a digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about.
     `event` is the push that the job has news of, if it has; `about` is one that is in history already, which the
     registry is asked about again. For as long as `window` after a push the registry's replicas may be behind.
-    `manifests` are all that this run came to, `referrals` those of them that are to be listed.
+    `manifests` are all that this run came to, `referrals` those of them that are to be listed. `admitted` is called
+    before the registry is asked anything, and raises Cancelled where the run is not to go on.
     """
 
     identity: str
@@ -40,4 +41,5 @@ class Context:
     event: Observation | None = None
     about: TagEvent | None = None
     window: timedelta = WINDOW
+    admitted: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -74,8 +74,10 @@ class _Conveyor:
     def run(self) -> dict[Digest, MirrorError]:
         forget = self._context.cancel.on_set(self._cancelled)
         try:
-            with Threads(self._context.threads, "copy", self._context.cancel.bind) as pool:
-                for worker in [pool.submit(self._work) for _ in range(self._context.threads)]:
+            # No more than there can be something for to do: a small image costs no threads that only end.
+            count = min(self._context.threads, sum(self._opener.blocks(it.descriptor) for it in self._waiting))
+            with Threads(count, "copy", self._context.cancel.bind) as pool:
+                for worker in [pool.submit(self._work) for _ in range(count)]:
                     worker.result()
         finally:
             forget()

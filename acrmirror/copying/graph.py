@@ -1,5 +1,7 @@
 """A manifest with its whole closure, in the order in which it has to be written."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from acrmirror.copying.context import Context
@@ -9,6 +11,7 @@ from acrmirror.copying.reading import Graph, GraphReader
 from acrmirror.errors import Damaged, DigestMismatch, Malformed, MirrorError, NotFound, Transient
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest
+from acrmirror.threads import Threads
 
 LEFT_OUT = "a foreign layer that the registry does not have in this repository; its urls are not called"
 
@@ -21,18 +24,22 @@ class GraphCopier:
         self._target = target
         self._repository = repository
         self._context = context
+        self._mirrored: dict[Digest, Descriptor] = {}
 
     def copy(self, root: Digest) -> Graph:
         """Copies a manifest and its whole closure into the mirror; skips what is complete there.
 
-        What points comes after what it points at: each blob's link after the blob, manifests after all links, and child
-        manifests before what lists them. A child or a layer that can't be had fails what needs it, by name; its
+        What points comes after what it points at: each blob's link after the blob, the links of manifests after all
+        those, and of child manifests before what lists them. A manifest's bytes, which nobody serves before its link,
+        are put beside the blobs. A child or a layer that can't be had fails what needs it, by name; its
         siblings are copied all the same, and the failure is raised in the end.
         """
         graph = GraphReader(self._source, self._target.manifests, self._repository, self._context).read(root)
-        if graph.blobs:
-            self._move(graph)
-        self._write(graph)
+        with self._putting(graph) as put:
+            if graph.blobs:
+                self._move(graph)
+            self._write(graph, put)
+        self._mirrored |= {it.descriptor.digest: it.descriptor for it in graph.complete}
         failure = graph.failed.get(root)
         if failure is not None:
             raise failure
@@ -41,6 +48,14 @@ class GraphCopier:
             if revision.refers:
                 self._context.referrals.add(self.read_own(revision.descriptor))
         return graph
+
+    def mirrored(self, digest: Digest) -> Descriptor | None:
+        """The descriptor of a manifest whose closure is in the mirror. The mirror is asked, unless this run found or
+        wrote it."""
+        if digest not in self._mirrored:
+            revision = self._target.manifests.revision(self._repository, digest)
+            return revision.descriptor if revision is not None else None
+        return self._mirrored[digest]
 
     def read_own(self, descriptor: Descriptor) -> Manifest:
         """A manifest from the mirror. One that is damaged there is copied anew, with all behind it."""
@@ -70,7 +85,26 @@ class GraphCopier:
             else:
                 graph.failed[digest] = error
 
-    def _write(self, graph: Graph) -> None:
+    @contextmanager
+    def _putting(self, graph: Graph) -> Iterator[Callable[[Manifest], None]]:
+        """Puts the bytes of the graph's manifests, one after another, beside the block. What is yielded waits for those
+        of one, and raises why they could not be put. A run with one thread puts them then."""
+
+        def put(manifest: Manifest) -> None:
+            self._context.cancel.check()
+            self._target.manifests.put(manifest, anew=self._context.force)
+
+        if self._context.threads == 1 or not graph.blobs:
+            yield put
+            return
+        pool = Threads(1, "manifests", self._context.cancel.bind)
+        try:
+            puts = {it.digest: pool.submit(put, it) for it in graph.manifests}
+            yield lambda manifest: puts[manifest.digest].result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _write(self, graph: Graph, put: Callable[[Manifest], None]) -> None:
         whole: list[Manifest] = []
         for manifest in graph.manifests:
             failure = self._missing(manifest, graph)
@@ -84,7 +118,9 @@ class GraphCopier:
             lacks = any(part.digest in lacking for part in (*manifest.blobs, *manifest.manifests))
             if lacks:
                 lacking.add(manifest.digest)
-            self._target.manifests.write(self._repository, manifest, anew=self._context.force, whole=not lacks)
+            put(manifest)
+            self._target.manifests.link(self._repository, manifest, whole=not lacks)
+            self._mirrored[manifest.digest] = manifest.descriptor()
             self._context.progress.manifest_written()
             self._context.referrals.add(manifest)
             if self._context.referrals.heavy:

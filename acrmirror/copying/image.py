@@ -1,5 +1,9 @@
 """The main verb: an image with what refers to it, and a tag that follows the registry's."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from acrmirror.cancel import beside
 from acrmirror.copying.context import Context
 from acrmirror.copying.copied import Copied
 from acrmirror.copying.graph import GraphCopier
@@ -26,7 +30,8 @@ UNAVAILABLE_ENOUGH = 3
 
 def copy_image(source: Source, target: Target, reference: Reference, context: Context) -> Copied:
     """Mirrors what `reference` names: its digest, whatever its tag does meanwhile; then the tag, to where the
-    registry has it now; then what refers to it at this moment. The event, if there is one, is in history before.
+    registry has it now; then what refers to it at this moment. The event, if there is one, is in history before the
+    tag.
 
     Digest and tag are both attempted, whatever becomes of the other (rule L5): their failures are in what is returned.
     Raises what ends the whole run (Cancelled, ClaimedElsewhere).
@@ -45,14 +50,15 @@ class _ImageCopier:
 
     def copy(self) -> Copied:
         copied = self._copied
-        if self._context.event is not None:
-            copied.tag_failure = _observe_event(self._target.history, self._reference, self._context.event)
-        try:
-            self._copy_digest()
-        except (Cancelled, ClaimedElsewhere):
-            raise
-        except MirrorError as error:
-            copied.digest_failure = error
+        with self._observing_event() as observed:
+            try:
+                self._copy_digest()
+            except (Cancelled, ClaimedElsewhere):
+                raise
+            except MirrorError as error:
+                copied.digest_failure = error
+            copied.tag_failure = observed()
+        self._context.admitted()
         try:
             if copied.tag_failure is None:
                 self._copy_tag()
@@ -75,6 +81,22 @@ class _ImageCopier:
         except MirrorError as error:
             copied.referrers_failure = copied.referrers_failure or error
         return copied
+
+    @contextmanager
+    def _observing_event(self) -> Iterator[Callable[[], UnkeptName | None]]:
+        """Writes the event into history beside the block; a run with one thread does so before it. What is yielded
+        waits for that, and raises why it could not be."""
+        event = self._context.event
+
+        def observe() -> UnkeptName | None:
+            return _observe_event(self._target.history, self._reference, event) if event is not None else None
+
+        if event is None or self._context.threads == 1:
+            outcome = observe()
+            yield lambda: outcome
+            return
+        with beside(observe, "history") as observed:
+            yield observed
 
     def _copy_digest(self) -> None:
         digest = self._reference.digest

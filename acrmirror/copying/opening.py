@@ -1,4 +1,5 @@
-"""How a blob is begun: found in the mirror, claimed by another worker, put at one go, or opened for many threads."""
+"""How a blob is begun: known or found in the mirror, claimed by another worker, put at one go, or opened for many
+threads."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -59,8 +60,14 @@ class Opener:
         """Raises NotFound where the registry does not have it in this repository, and whatever else keeps a blob away.
         What is DONE is linked; whoever finishes a MovingBlob links and closes it."""
         descriptor = wanted.descriptor
+        if not self._context.force and self._target.known(self._repository, descriptor.digest):
+            self._progress.state(descriptor.digest, "skipped")
+            return Begun.DONE
         with ExitStack() as closing:
             claim: Claim | None = None
+            ingest = self._target.unasked(descriptor) if wanted.damaged is None and not self._context.force else None
+            if ingest is not None:
+                return self._copy(wanted, ingest, None, closing, buffer)
             if self._context.claims is not None and self._is_worth_a_claim(descriptor):
                 if not self._context.force and self._target.has(descriptor):
                     return self._found(descriptor)
@@ -78,6 +85,9 @@ class Opener:
             if ingest is None:
                 return self._found(descriptor)
             return self._copy(wanted, ingest, claim, closing, buffer)
+
+    def blocks(self, descriptor: Descriptor) -> int:
+        return self._target.blocks(descriptor)
 
     def _is_worth_a_claim(self, descriptor: Descriptor) -> bool:
         """A blob of one block is read twice at worst, which costs less than the claim's requests (rule W2)."""

@@ -23,6 +23,7 @@ def copy_platforms(
     The index and the tag are written only if all that the index lists is in the mirror by then. What is no index is
     mirrored as ever, if it is for each of `platforms`, or for none at all, as artifacts are. Raises NoSuchPlatform.
     """
+    context.admitted()
     repository, digest = reference.repository, reference.digest
     if digest is None:
         digest = source.resolve(Reference(repository, reference.tag)).descriptor.digest

@@ -114,7 +114,9 @@ class Ingest(Blocks, Protocol):
         blob's running hash after this block."""
 
     def put(self, data: memoryview, digest: Digest) -> bool:
-        """A blob of one block, of which `digest` is the hash. Returns and raises what `commit` does."""
+        """A blob of one block, of which `digest` is the hash. Returns and raises what `commit` does; wrong bytes in its
+        place, which their length gives away, are replaced, and Malformed is raised where the content there is right
+        and the descriptor's size is wrong."""
 
     def commit(self, digest: Digest, restage: Callable[[list[int]], None]) -> bool:
         """Makes the blob of its blocks, of which `digest` is the hash; False where another writer was first. `restage`
@@ -142,6 +144,14 @@ class BlobTarget(Protocol):
         """The way in; None where the mirror has the blob. Wrong bytes in its place, which their length gives away, are
         replaced. With `resume`, blocks that an earlier attempt staged need not be sent again. Raises Malformed where
         the content is right and the descriptor's size is wrong."""
+
+    def unasked(self, descriptor: Descriptor) -> Ingest | None:
+        """The way in for a blob of one block that is so small that it need not be looked for first: its `put` finds
+        out. None for a larger one. Asks nobody."""
+
+    def known(self, repository: str, digest: Digest) -> bool:
+        """Whether the blob and this repository's link to it were in the mirror a while ago; False where that is not
+        known. Asks nobody."""
 
     def stored(self, descriptor: Descriptor) -> Stored | None:
         """What is at the digest, as long as the descriptor says, to be hashed by the caller; None if nothing is, or
@@ -174,6 +184,12 @@ class ManifestTarget(Protocol):
     def write(self, repository: str, manifest: Manifest, *, anew: bool = False, whole: bool = True) -> None:
         """The bytes, then the link. All that it points at is in the mirror before, but for foreign layers that were
         left out where `whole` is off. With `anew`, bytes that are there are hashed, and replaced if they are wrong."""
+
+    def put(self, manifest: Manifest, *, anew: bool = False) -> None:
+        """The first half of `write`: the bytes, which no repository serves yet."""
+
+    def link(self, repository: str, manifest: Manifest, *, whole: bool = True) -> None:
+        """The second half of `write`."""
 
     def read(self, repository: str, descriptor: Descriptor) -> Manifest:
         """Raises Damaged, DigestMismatch or Malformed where the bytes are missing or wrong."""
@@ -208,10 +224,13 @@ class TagTarget(Protocol):
         at: Moment,
         expected: Any,
         event: TagEvent | None = None,
+        *,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         """Writes the tag, also where it is already. `expected` is what this target's `read` gave, or None. The newer of
-        `event` and of the one that the tag had stays with it. Raises TagMoved, and writes nothing, where the tag was
-        written since that was read; UnkeptName."""
+        `event` and of the one that the tag had stays with it. `meanwhile` is called, and is through before the tag
+        moves. Raises TagMoved, and does not write the tag, where that was written since it was read; UnkeptName; what
+        `meanwhile` raises, and does not write the tag then."""
 
 
 class HistoryTarget(Protocol):

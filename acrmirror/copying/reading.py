@@ -103,6 +103,7 @@ class GraphReader:
                 revision = self._target.revision(self._repository, digest)
                 if revision is not None and revision.whole:
                     return revision
+            self._context.admitted()
             self._context.cancel.check()
             served = self._source.manifest(self._repository, digest)
             return parse_manifest(served.raw, served.media_type, digest)

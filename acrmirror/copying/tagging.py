@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from acrmirror.copying.context import Context
@@ -102,14 +103,13 @@ class TagFollower:
             self._copied.tag_gone = isinstance(answer.resolved, NotFound)
             if digest is None and isinstance(answer.resolved, NotFound):
                 raise answer.resolved
-            revision = self._target.manifests.revision(self._asked.repository, digest) if digest is not None else None
-            if digest is None or revision is None or (self._context.force and digest not in self._checked):
+            descriptor = self._graphs.mirrored(digest) if digest is not None else None
+            if digest is None or descriptor is None or (self._context.force and digest not in self._checked):
                 self._checked.add(digest)
                 self._copy(answer)
                 continue
-            self._observe(answer)
             try:
-                self._write(revision.descriptor, answer)
+                self._write(descriptor, answer)
             except TagMoved:
                 self._context.cancel.wait(random.uniform(0, 0.05 * min(attempt + 1, 10)))  # noqa: S311
                 continue
@@ -159,19 +159,32 @@ class TagFollower:
         self._target.history.observe(self._asked, replace(seen, provisional=answer.verdict.provisional))
 
     def _write(self, descriptor: Descriptor, answer: Answer) -> None:
-        """A referrers tag is merged with the registry's index; any other tag, and one that stays as it is, is set."""
+        """What the registry said goes into history, and then the tag moves. A referrers tag is merged with the
+        registry's index; any other tag, and one that stays as it is, is set."""
         repository, event = self._asked.repository, answer.verdict.event
         stays = answer.verdict.provisional and (event is None or event.digest != descriptor.digest)
         if is_referrers_tag(self._tag) and not (stays and answer.digest != descriptor.digest):
             manifest = self._graphs.read_own(descriptor)
             if is_referrers_index(manifest):
+                self._observe(answer)
                 lists = self._target.referrers
                 lists.merge_tag(repository, self._tag, manifest, answer.since, answer.current, event)
                 return
             self._copied.notes.append(
                 f"{self._asked} looks like a referrers tag, but names another kind of manifest: set as any tag"
             )
-        self._target.tags.set(repository, self._tag, descriptor, answer.since, answer.current, event)
+        meanwhile = partial(self._observe, answer)
+        if self._context.threads == 1:
+            meanwhile()
+        self._target.tags.set(
+            repository,
+            self._tag,
+            descriptor,
+            answer.since,
+            answer.current,
+            event,
+            meanwhile=meanwhile if self._context.threads > 1 else None,
+        )
 
     def _note(self, answer: Answer) -> None:
         """What the record says of a tag that was set."""

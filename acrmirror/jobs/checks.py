@@ -1,5 +1,6 @@
 """How a run that only asks the registry again writes into the record of a job that has ended."""
 
+from collections.abc import Callable
 from typing import Literal, cast, get_args
 
 from acrmirror.errors import Conflict
@@ -24,17 +25,27 @@ class CheckRecorder(Recorder):
         super().__init__(records, job, run, deliveries)
         self._ended = job.ended
 
+    def open(self) -> None:
+        self.begin()
+
     def begin(self) -> None:
         """Writes nothing. Superseded if a person has sent the job again since. Raises Unavailable."""
         current = self._records.get(self._job.id)
         self.superseded = current is not None and current.retries > self._job.retries
-        self._begun = True
+        self._opened = True
 
-    def write(self, fields: RecordFields, *, if_cancelled: RecordFields | None = None) -> None:  # noqa: ARG002
+    def write(
+        self,
+        fields: RecordFields,
+        *,
+        if_cancelled: RecordFields | None = None,  # noqa: ARG002
+        told: Callable[[RecordFields], RecordFields] = lambda fields: fields,
+    ) -> None:
         """Writes what the check has come to, and nothing of how far it is. Raises Unavailable or Conflict."""
+        fields = told(fields)
         facts = facts_of_check(fields)
         for _ in range(WRITE_ROUNDS):
-            if not self._begun:
+            if not self._opened:
                 self.begin()
             if self.superseded or not facts:
                 return

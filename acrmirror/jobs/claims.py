@@ -66,9 +66,10 @@ class TableClaims:
         self._without_until = 0.0
         self._lock = threading.Lock()
 
-    def of(self, holder: Holder) -> "HeldClaims":
-        """The claims as one run of a job asks for them."""
-        return HeldClaims(self, holder)
+    def of(self, holder: Holder, before: Callable[[], None] = lambda: None) -> "HeldClaims":
+        """The claims as one run of a job asks for them. `before` is called before the first: by then the record of the
+        job has to say that this run is at it, since a claim of any other run is taken over."""
+        return HeldClaims(self, holder, before)
 
     def clear(self, job: str, before: str | None = None) -> None:
         """Deletes the claims that runs of a job left behind: those before the turn `before`, or all of them. What can't
@@ -185,14 +186,19 @@ class HeldClaims:
     """The claims for one run of a job. `close` deletes those that may still be there: a release that failed, one whose
     answer was lost. A run without such makes no request for it."""
 
-    def __init__(self, claims: TableClaims, holder: Holder) -> None:
+    def __init__(self, claims: TableClaims, holder: Holder, before: Callable[[], None]) -> None:
         self._claims = claims
         self._holder = holder
+        self._before = before
+        self._first = threading.Lock()
         self._lock = threading.Lock()
         self._left: set[str] = set()
 
     def acquire(self, digest: Digest) -> "TableClaim | None":
         key = _key(digest)
+        with self._first:
+            before, self._before = self._before, lambda: None
+            before()
         with self._lock:
             self._left.add(key)
         claim = self._claims.acquire(digest, self._holder)

@@ -17,8 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 class Reporting:
-    """While entered, writes `figures()` into the record at most once a second when they changed, and every ten
-    seconds at least; calls `stop(reason)` once if the record says that the run should end: it looks every second.
+    """While entered, reads the record, unless it was read before; then writes `figures()` into it at most once a second
+    when they changed, and every ten seconds at least. Calls `stop(reason)` once if the record says that the run should
+    end: it looks every second. A run of less than a second is not reported.
 
     A record that can't be written is logged, whatever keeps it from being; it stops neither the copy nor what is
     written later.
@@ -32,6 +33,7 @@ class Reporting:
         self._quiet = 0
         self._stopped = False
         self._over = threading.Event()
+        self._opened = threading.Event()
         self._thread = thread(self._report, "report")
 
     def __enter__(self) -> "Reporting":
@@ -44,16 +46,28 @@ class Reporting:
         self._over.set()
         self._thread.join()
 
+    def wait_until_read(self) -> None:
+        """Returns once the record was read, and `stop` called if it says so; or once it can't be."""
+        self._opened.wait()
+
     def _report(self) -> None:
+        try:
+            self._attempt(self._recorder.open)
+            self._attempt(self._heed)
+        finally:
+            self._opened.set()
         while not self._over.wait(TICK_SECONDS):
-            for step in (self._write, self._heed):
-                try:
-                    step()
-                except MirrorError as error:
-                    _log.warning("The record is behind: %s", error)
-                except Exception:  # noqa: BLE001  # it is logged whole
-                    # Whatever it is, the copy is worth more than its report, and the next tick may do.
-                    _log.exception("The record is behind, and nobody expected why")
+            self._attempt(self._write)
+            self._attempt(self._heed)
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except MirrorError as error:
+            _log.warning("The record is behind: %s", error)
+        except Exception:  # noqa: BLE001  # it is logged whole
+            # Whatever it is, the copy is worth more than its report, and the next tick may do.
+            _log.exception("The record is behind, and nobody expected why")
 
     def _write(self) -> None:
         self._quiet += 1

@@ -67,10 +67,13 @@ class Run:
             self.recorder: Recorder = CheckRecorder(records, job, run, deliveries)
         else:
             self.recorder = Recorder(records, job, run, deliveries)
+
+    def begin(self) -> None:
+        """Takes the record now. Without it that is left to the first write, which comes within a second."""
         try:
             self.recorder.begin()
         except MirrorError as error:
-            _log.warning("The record of %s is behind: %s", job.id, error)
+            _log.warning("The record of %s is behind: %s", self._job.id, error)
 
     def reporting(self) -> Reporting:
         return Reporting(self.recorder, self.figures, self.cancel.set)
@@ -119,7 +122,7 @@ class Run:
         """Writes how the run ended. Once a person has asked to cancel the job, that is `cancelled`, whatever it came to
         (rule W3). The run is `over` then, as it is once it was superseded."""
         fields = fields | {"finished": from_datetime(datetime.now(UTC))}
-        self.recorder.write(self._told(fields), if_cancelled=CANCELLED)
+        self.recorder.write(fields, if_cancelled=CANCELLED, told=self._told)
         self.over = self.recorder.superseded or self.recorder.cancel_requested
         if not self.recorder.superseded:
             self._count(fields | CANCELLED if self.recorder.cancel_requested else fields)

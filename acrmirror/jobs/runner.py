@@ -1,12 +1,13 @@
 """Runs a copy or a deletion to its end: a final record, or a delayed message for its next attempt."""
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
-from acrmirror.errors import Cancelled, MirrorError, NotFound, Unavailable
+from acrmirror.errors import MirrorError, NotFound, Unavailable
 from acrmirror.history import Observation
 from acrmirror.jobs.checking import Checks, is_lost
 from acrmirror.jobs.claims import HeldClaims, TableClaims
@@ -67,33 +68,36 @@ class Runner:
         run = Run(self._records, job, deliveries, self._telemetry)
         if deliveries > 1:
             # A worker died over the delivery before.
+            run.begin()
             self._claims.clear(job.id, run.holder.turn)
-        if run.recorder.superseded:
-            _log.info("Left %s to the worker that got its message later", job.id)
-            return
-        if run.recorder.cancel_requested:
-            run.end("cancelled", Cancelled(f"mirror {job.reference}", "a person cancelled it", "Ask for it again."))
-            return
         _log.info(
             "Running %s: %s %s (delivery %d, attempt %d)", job.id, job.kind, job.reference, deliveries, job.attempt
         )
-        with closing(self._claims.of(run.holder)) as claims:
-            with run.reporting():
+        with closing(self._claims.of(run.holder, run.begin)) as claims:
+            with run.reporting() as reporting:
+
+                def admitted() -> None:
+                    reporting.wait_until_read()
+                    run.cancel.check()
+
                 try:
                     with run.cancel.bound():
-                        copied = self._perform(job, run, claims)
+                        copied = self._perform(job, run, claims, admitted)
                     failures = copied.failures
                 except MirrorError as error:
                     copied, failures = Copied(), [error]
                 except Exception as error:
                     run.crashed(error)
                     raise
-            if not run.recorder.superseded:
+            if run.recorder.superseded:
+                _log.info("Left %s to the worker that got its message later", job.id)
+            else:
                 self._settle(job, run, copied, failures)
 
-    def _perform(self, job: Job, run: Run, claims: HeldClaims) -> Copied:
+    def _perform(self, job: Job, run: Run, claims: HeldClaims, admitted: Callable[[], None]) -> Copied:
         source = self._registry.counted(run.requests.count)
         if isinstance(job, Deletion):
+            admitted()
             return note_deletion(source, self._store.history, job)
         event = None
         if job.event_id is not None and job.reference.digest is not None and not job.check:
@@ -111,6 +115,7 @@ class Runner:
             event=event,
             about=self._checks.event_of(job),
             window=self._manner.window,
+            admitted=admitted,
         )
         if job.platforms:
             return copy_platforms(source, self._store, job.reference, job.platforms, context)

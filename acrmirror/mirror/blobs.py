@@ -1,16 +1,21 @@
 """Configs, layers and the bytes of manifests, each stored once for all repositories, and who may serve them."""
 
-from acrmirror.errors import Damaged, DigestMismatch, Malformed, TooLarge
+from acrmirror.errors import Damaged, DigestMismatch, TooLarge
 from acrmirror.mirror.blocks import block_count
 from acrmirror.mirror.ingest import Ingest
+from acrmirror.mirror.known import KnownLinks
 from acrmirror.mirror.layout import Layout
-from acrmirror.mirror.stored import StoredBlob, rehash
+from acrmirror.mirror.rehashed import wrong_bytes
+from acrmirror.mirror.stored import StoredBlob
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container
 
 _SIZE = "size"
 """Beside a link: how many bytes its blob has, so that who asks for it needs no second request."""
+ASKED_OVER = 256 * 1024
+"""A blob of more bytes is looked for before it is read from the registry: reading a smaller one takes about as long as
+asking does."""
 
 
 class Blobs:
@@ -19,6 +24,7 @@ class Blobs:
     def __init__(self, container: Container, layout: Layout) -> None:
         self._container = container
         self._layout = layout
+        self._known = KnownLinks()
 
     def has(self, descriptor: Descriptor) -> bool:
         """Whether there are bytes at the digest, as many as the descriptor gives."""
@@ -37,8 +43,15 @@ class Blobs:
         name = self._layout.blob_data(descriptor.digest)
         head = self._container.head(name, f"look for blob {descriptor.digest}")
         if head is None:
-            return Ingest(self._container, name, descriptor, resume=resume, replaces=None)
+            return self._way_in(descriptor, resume=resume)
         return None if head.size == descriptor.size else self._rehashed(descriptor, resume=resume)
+
+    def unasked(self, descriptor: Descriptor) -> Ingest | None:
+        """The way in for a small blob, whose put finds out whether it is in the mirror already; None for a larger
+        one. Asks nobody."""
+        if descriptor.size > ASKED_OVER:
+            return None
+        return self._way_in(descriptor)
 
     def stored(self, descriptor: Descriptor) -> StoredBlob | None:
         """What is at the digest, as long as the descriptor says, to be hashed by the caller; None if nothing is."""
@@ -58,7 +71,7 @@ class Blobs:
         its digest."""
         descriptor = Descriptor("application/octet-stream", digest, len(raw))
         hashes = anew and self.has(descriptor)
-        way_in = self._rehashed(descriptor) if hashes else self.ingest(descriptor)
+        way_in = self._rehashed(descriptor) if hashes else self._way_in(descriptor)
         if way_in is not None:
             way_in.put(memoryview(raw), Digest.of(raw, digest.algorithm))
 
@@ -104,6 +117,10 @@ class Blobs:
             raise Damaged(asked, "the mirror has a link to it, and not its content", "Pull the image again with force.")
         return data.size
 
+    def known(self, repository: str, digest: Digest) -> bool:
+        """Whether the blob, and the repository's link to it, were in the mirror a few minutes ago. Asks nobody."""
+        return self._known.has(repository, digest)
+
     def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
         """Lets `repository` serve a config or layer that is in the mirror; with `mend`, also where a link is that may
         be damaged."""
@@ -114,17 +131,13 @@ class Blobs:
             self._container.put(name, body, asked, metadata)
         else:
             self._container.swap(name, body, None, asked, metadata)
+        self._known.add(repository, descriptor.digest)
 
     def _rehashed(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
         """As `ingest`, after the bytes at the digest's path were read again."""
+        wrong = wrong_bytes(self._container, self._layout.blob_data(descriptor.digest), descriptor)
+        return self._way_in(descriptor, resume=resume, replaces=wrong) if wrong is not None else None
+
+    def _way_in(self, descriptor: Descriptor, *, resume: bool = True, replaces: str | None = None) -> Ingest:
         name = self._layout.blob_data(descriptor.digest)
-        found, length, etag = rehash(self._container, name, descriptor.digest)
-        if found != descriptor.digest:
-            return Ingest(self._container, name, descriptor, resume=resume, replaces=etag)
-        if length == descriptor.size:
-            return None
-        raise Malformed(
-            f"copy blob {descriptor.digest}",
-            f"its descriptor says {descriptor.size} bytes, and the content of that digest has {length}",
-            "The manifest that lists it is wrong: build and push the image again.",
-        )
+        return Ingest(self._container, name, descriptor, resume=resume, replaces=replaces)

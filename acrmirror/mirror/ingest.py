@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from acrmirror.errors import Conflict, DigestMismatch, Malformed, Unavailable
 from acrmirror.mirror.blocks import Blocks, block_id
+from acrmirror.mirror.rehashed import wrong_bytes
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container, Lost, Outcome
@@ -66,7 +67,10 @@ class Ingest(Blocks):
         return not known
 
     def put(self, data: memoryview, digest: Digest) -> bool:
-        """A blob of one block in a single conditional put; returns whether it was written (False: it was there)."""
+        """A blob of one block in a single conditional put; returns whether it was written (False: it was there). Only
+        where it was not, storage is asked what is there (rules B3, B4): wrong bytes, which their length gives away, are
+        replaced (rule B5). Raises as `commit`, and Malformed where the content is right and the descriptor's size is
+        not."""
         self._check(digest)
         if len(data) != self.descriptor.size:
             raise ValueError(f"the blob has {self.descriptor.size} bytes, not {len(data)}")
@@ -95,12 +99,18 @@ class Ingest(Blocks):
                 outcome = write()
             finally:
                 self._staged = {}
-            length = self.length()
             if not isinstance(outcome, Lost):
-                self._check_length(length)
+                if restage is not None or self._as_blocks:
+                    self._check_length(self.length())
                 return True
+            length = self.length()
             if length == self.descriptor.size:
                 return False
+            if length is not None and restage is None:
+                self._replaces = wrong_bytes(self._container, self._name, self.descriptor)
+                if self._replaces is None:
+                    return False
+                continue
             if restage is not None:
                 present = self._uncommitted()
                 missing = [i for i, name in enumerate(self._ids) if present.get(name or "") != self.block(i)[1]]

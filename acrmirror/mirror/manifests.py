@@ -52,7 +52,15 @@ class Manifests:
         """The manifest's bytes, then its revision link. To be called when all that it points at is in the mirror;
         `whole` is off where a foreign layer was left out of that. With `anew`, bytes that are there are hashed, and
         replaced if they are wrong."""
+        self.put(manifest, anew=anew)
+        self.link(repository, manifest, whole=whole)
+
+    def put(self, manifest: Manifest, *, anew: bool = False) -> None:
+        """The bytes alone, which no repository serves before its link. With `anew` as in `write`."""
         self._blobs.put(manifest.raw, manifest.digest, anew=anew)
+
+    def link(self, repository: str, manifest: Manifest, *, whole: bool = True) -> None:
+        """The revision link of a manifest whose bytes are in the mirror, with all that it points at (rule L1)."""
         metadata = {"media_type": manifest.media_type, "size": str(manifest.size)}
         if manifest.subject is not None:
             metadata["subject"] = str(manifest.subject.digest)

@@ -1,15 +1,12 @@
 """A blob of the mirror, read again to be hashed anew."""
 
-import hashlib
 import threading
 from collections.abc import Callable
 
-from acrmirror.cancel import check_bound
 from acrmirror.errors import Cancelled, Unavailable
 from acrmirror.mirror.blocks import Blocks
 from acrmirror.mirror.ingest import Ingest
 from acrmirror.oci import Descriptor
-from acrmirror.reference import Digest
 from acrmirror.storage import Container
 
 
@@ -46,16 +43,3 @@ class StoredBlob(Blocks):
     def close(self) -> None:
         """From any thread: reads under way end soon."""
         self._closed.set()
-
-
-def rehash(container: Container, name: str, digest: Digest) -> tuple[Digest, int, str]:
-    """Reads a stored blob again: its digest (in `digest`'s algorithm), its length, its ETag. Raises Cancelled as soon
-    as this thread's job is cancelled."""
-    stream = container.stream(name, f"read blob {digest} again")
-    hasher = hashlib.new(digest.algorithm)
-    size = 0
-    for piece in stream.pieces:
-        check_bound()
-        hasher.update(piece)
-        size += len(piece)
-    return Digest(digest.algorithm, hasher.hexdigest()), size, stream.head.etag

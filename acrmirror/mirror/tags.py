@@ -1,9 +1,10 @@
 """Tags by compare-and-swap."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from acrmirror.cancel import beside
 from acrmirror.errors import InvalidReference, Malformed, TagMoved
 from acrmirror.history import TagEvent
 from acrmirror.mirror.kept import KeptNames
@@ -88,17 +89,25 @@ class Tags:
         event: TagEvent | None = None,
         *,
         registry: Digest | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         """Moves the tag to a manifest of the mirror. Always writes, also an equal digest (rule L2).
 
         `expected` is what `read` gave; TagMoved if the link changed since. `at` is the registry's time. The newer
         of `event` and of the one that the link had is kept beside it (rule L3). `registry` is where the registry has a
-        list of referrers that may be larger here; it stays as it was where the tag stays. Raises UnkeptName.
+        list of referrers that may be larger here; it stays as it was where the tag stays. `meanwhile` is called beside
+        the first write, and is through before the tag moves. Raises UnkeptName, and what `meanwhile` raises.
         """
         asked = f"set tag {repository}:{tag} of the mirror"
         self._kept.check(tag, asked)
         link = str(descriptor.digest).encode()
-        self._container.swap(self._layout.tag_index_link(repository, tag, descriptor.digest), link, None, asked)
+        past = self._layout.tag_index_link(repository, tag, descriptor.digest)
+        if meanwhile is None:
+            self._container.swap(past, link, None, asked)
+        else:
+            with beside(lambda: self._container.swap(past, link, None, asked), "tag") as written:
+                meanwhile()
+                written()
         metadata = {
             "digest": str(descriptor.digest),
             "media_type": descriptor.media_type,

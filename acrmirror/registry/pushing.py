@@ -112,6 +112,13 @@ class PushedManifests:
         """Pushes a manifest by its digest. All that it points at is there before, foreign layers aside."""
         self.push(repository, str(manifest.digest), manifest)
 
+    def put(self, manifest: Manifest, *, anew: bool = False) -> None:
+        """Nothing: a registry takes a manifest once all that it points at is there."""
+
+    def link(self, repository: str, manifest: Manifest, *, whole: bool = True) -> None:  # noqa: ARG002
+        """As `write`."""
+        self.write(repository, manifest)
+
     def push(self, repository: str, name: str, manifest: Manifest) -> None:
         """Pushes a manifest under a tag or its digest. Raises SoftDeleted."""
         host = self._wire.host

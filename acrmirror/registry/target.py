@@ -92,6 +92,14 @@ class RegistryBlobs:
             return None
         return BlobUpload(descriptor, self._chunk, lambda: self._upload(descriptor, begun or self._begin()), self._note)
 
+    def unasked(self, descriptor: Descriptor) -> None:  # noqa: ARG002
+        """None: an upload is several requests, so that each blob is looked for first."""
+        return
+
+    def known(self, repository: str, digest: Digest) -> bool:  # noqa: ARG002
+        """False: what is there is remembered where it is looked for."""
+        return False
+
     def stored(self, descriptor: Descriptor) -> None:  # noqa: ARG002
         """Nothing to be hashed anew: a registry has hashed what it took."""
         return

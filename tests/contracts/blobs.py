@@ -197,6 +197,36 @@ class BlobContract(ContentContract):
         results = [it.put(memoryview(data), Digest.of(data)) for it in (first, second)]
         assert results == [True, False]
 
+    # blobs: small ones, which are put without asking first
+
+    def test_the_put_of_a_small_blob_finds_out_whether_it_is_there(self, bed: TargetBed) -> None:
+        data = content(10)
+        for first in (True, False):
+            way_in = bed.target.blobs.unasked(described(data))
+            assert way_in is not None
+            assert way_in.count == 1
+            assert way_in.put(memoryview(data), Digest.of(data)) is first
+        assert bed.stored(Digest.of(data)) == data
+
+    def test_a_blob_of_several_blocks_is_asked_about(self, bed: TargetBed) -> None:
+        assert bed.target.blobs.unasked(described(content(BLOCKS * bed.block))) is None
+
+    def test_the_put_of_a_small_blob_replaces_wrong_bytes_of_another_length(self, bed: TargetBed) -> None:
+        data = content(10)
+        bed.overwrite(Digest.of(data), b"wrong")
+        way_in = bed.target.blobs.unasked(described(data))
+        assert way_in is not None
+        assert way_in.put(memoryview(data), Digest.of(data))
+        assert way_in.mends
+        assert bed.stored(Digest.of(data)) == data
+
+    def test_what_is_known_is_what_was_linked_in_this_repository(self, bed: TargetBed) -> None:
+        descriptor = write(bed, content(10))
+        assert not bed.target.blobs.known(APP, descriptor.digest)
+        bed.target.blobs.link(APP, descriptor)
+        assert bed.target.blobs.known(APP, descriptor.digest)
+        assert not bed.target.blobs.known(OTHER, descriptor.digest)
+
     @pytest.mark.parametrize("blocks", [1, BLOCKS])
     def test_what_is_there_can_be_read_and_replaced(self, bed: TargetBed, blocks: int) -> None:
         data = content(blocks * bed.block)

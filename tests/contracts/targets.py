@@ -77,6 +77,15 @@ class TargetContract(BlobContract):
         assert bed.target.manifests.read(APP, descriptor).raw == one.raw
         assert bed.stored(one.digest) == one.raw
 
+    def test_a_manifest_that_was_only_put_is_no_repositorys(self, bed: TargetBed) -> None:
+        one = manifest("one")
+        for _ in range(2):
+            bed.target.manifests.put(one)
+        assert bed.stored(one.digest) == one.raw
+        assert bed.target.manifests.revision(APP, one.digest) is None
+        bed.target.manifests.link(APP, one)
+        assert bed.target.manifests.revision(APP, one.digest) is not None
+
     def test_a_link_says_what_was_left_out_until_nothing_is(self, bed: TargetBed) -> None:
         one = manifest("one")
         for whole in (False, True, False):
@@ -159,6 +168,22 @@ class TargetContract(BlobContract):
         found = bed.target.tags.read(APP, "v1")
         assert found is not None
         assert found.digest == one.digest
+
+    def test_what_is_done_meanwhile_is_done_before_the_tag_moves(self, bed: TargetBed) -> None:
+        one = written(bed, manifest("one"))
+        before: list[object] = []
+        bed.target.tags.set(APP, "v1", one, AT, None, meanwhile=lambda: before.append(bed.target.tags.read(APP, "v1")))
+        assert before == [None]
+
+    def test_a_tag_does_not_move_if_what_is_done_meanwhile_fails(self, bed: TargetBed) -> None:
+        one = written(bed, manifest("one"))
+
+        def fail() -> None:
+            raise Unavailable("write the history", "it failed", "Again.")
+
+        with pytest.raises(Unavailable):
+            bed.target.tags.set(APP, "v1", one, AT, None, meanwhile=fail)
+        assert bed.target.tags.read(APP, "v1") is None
 
     # history
 
@@ -303,6 +328,8 @@ class TargetContract(BlobContract):
             "read": lambda: stored.read_into(0, memoryview(bytearray(10)), lambda count: None),
             "revision": lambda: target.manifests.revision(APP, one.digest),
             "write": lambda: target.manifests.write(APP, manifest("two")),
+            "put manifest": lambda: target.manifests.put(manifest("three")),
+            "link manifest": lambda: target.manifests.link(APP, manifest("one")),
             "read manifest": lambda: target.manifests.read(APP, one),
             "read tag": lambda: target.tags.read(APP, "v1"),
             "set tag": lambda: target.tags.set(APP, "v1", one, LATE, tag),

@@ -21,6 +21,7 @@ from acrmirror.reference import Digest, Reference
 from tests.in_memory.reading import Reader, Reads
 
 BLOCK = 1000
+SMALL = 100
 ROUNDS = 3
 
 
@@ -46,6 +47,8 @@ class Revision:
 class Mirror:
     """What is in the mirror, and every write in its order (`writes`); `target` is what a copy writes into.
 
+    A blob of more than `small` bytes is looked for before it is read.
+
     `resumes` has an entry for each way in, `verified` each digest whose bytes were read again.
     """
 
@@ -66,6 +69,7 @@ class Mirror:
         self.failure: MirrorError | None = None
         """What all that is asked of it raises."""
         self.cuts_dots = False
+        self.small = SMALL
         self.lock = threading.Lock()
         self.target = Target(self)
 
@@ -148,6 +152,11 @@ class Ingest(Blocks):
         self._check(digest)
         if len(data) != self.size:
             raise ValueError(f"the blob has {self.size} bytes, not {len(data)}")
+        there = self._mirror.content.get(self._descriptor.digest)
+        if self._replaces is None and there is not None and len(there) != self.size:
+            if self._descriptor.digest.matches(there):
+                raise Malformed(f"copy blob {self._descriptor.digest}", f"it has {len(there)} bytes", "Push it again.")
+            self._replaces, self.mends = there, True
         return self._swap(bytes(data))
 
     def commit(self, digest: Digest, restage: Callable[[list[int]], None]) -> bool:
@@ -207,6 +216,7 @@ class Stored(Blocks, Reader):
 class Blobs:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
+        self._known: set[tuple[str, Digest]] = set()
 
     def has(self, descriptor: Descriptor) -> bool:
         self._mirror.check()
@@ -226,6 +236,12 @@ class Blobs:
             raise Malformed(f"copy blob {descriptor.digest}", f"it has {len(there)} bytes", "Push it again.")
         return Ingest(self._mirror, descriptor, resume, there)
 
+    def unasked(self, descriptor: Descriptor) -> Ingest | None:
+        return Ingest(self._mirror, descriptor, True, None) if descriptor.size <= self._mirror.small else None
+
+    def known(self, repository: str, digest: Digest) -> bool:
+        return (repository, digest) in self._known
+
     def stored(self, descriptor: Descriptor) -> Stored | None:
         self._mirror.check()
         there = self._mirror.content.get(descriptor.digest)
@@ -241,6 +257,7 @@ class Blobs:
         assert descriptor.digest.matches(there), "a link to what is not there"
         self._mirror.wrote("link", descriptor.digest)
         self._mirror.links.add((repository, descriptor.digest))
+        self._known.add((repository, descriptor.digest))
 
 
 class Manifests:
@@ -258,10 +275,18 @@ class Manifests:
         return Revision(descriptor, whole, manifest.subject is not None)
 
     def write(self, repository: str, manifest: Manifest, *, anew: bool = False, whole: bool = True) -> None:
+        self.put(manifest, anew=anew)
+        self.link(repository, manifest, whole=whole)
+
+    def put(self, manifest: Manifest, *, anew: bool = False) -> None:
         self._mirror.check()
         there = self._mirror.content.get(manifest.digest)
         if there is None or len(there) != manifest.size or (anew and there != manifest.raw):
             self._mirror.content[manifest.digest] = manifest.raw
+
+    def link(self, repository: str, manifest: Manifest, *, whole: bool = True) -> None:
+        self._mirror.check()
+        assert manifest.digest in self._mirror.content, "a link to what is not there"
         self._mirror.wrote("manifest", manifest.digest)
         place = (repository, manifest.digest)
         (self._mirror.partial.discard if whole else self._mirror.partial.add)(place)
@@ -291,8 +316,12 @@ class Tags:
         at: Moment,
         expected: Any,
         event: TagEvent | None = None,
+        *,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         self._mirror.check(tag)
+        if meanwhile is not None:
+            meanwhile()
         self._mirror.before_tag()
         self._mirror.wrote("tag", descriptor.digest)
         try:

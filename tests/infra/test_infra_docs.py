@@ -169,7 +169,7 @@ def test_what_costs_come_to_follows_from_the_prices_beside_them() -> None:
         "queue": 4000 * m * price["Q"] / 10_000,
         "job records": (3 * m + gigabytes / speed) * 1000 * price["T"] / 10_000,
         "writes to the mirror": (128 * gigabytes + 2 * n + 5 * m) * 1000 * price["W"] / 10_000,
-        "reads of the mirror": (2 * n + 4 * m) * 1000 * price["R"] / 10_000,
+        "reads of the mirror": (4 * n + 2 * m) * 1000 * price["R"] / 10_000,
         "telemetry": 0.03 * m * price["L"],
     }
     listed = {row[0].strip("*"): row[1].strip("*") for row in rows("cost.md", 2)}

@@ -119,7 +119,7 @@ def test_a_push(bed: Bed) -> None:
         assert bed.record(job.id).state == "done"
         return ended
 
-    at_every_write(crash, 12)
+    at_every_write(crash, 11)
 
 
 def test_an_event(bed: Bed) -> None:

@@ -8,6 +8,7 @@ import pytest
 from acrmirror.app import App
 from acrmirror.errors import NotFound
 from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.mirror.blobs import ASKED_OVER
 from acrmirror.oci import OCI_MANIFEST, Descriptor, Manifest, parse_manifest
 from acrmirror.reference import Digest, Reference
 from testkit.images import Image, oci_image
@@ -68,11 +69,14 @@ def asked_about(mirror: Mirroring, digest: Digest) -> list[tuple[str, int]]:
     return [(it["method"], it["status"]) for it in asked if it["status"] != 401]
 
 
-@pytest.mark.parametrize("size", [60_000, 9_000_000], ids=["one block", "two blocks"])
+@pytest.mark.parametrize(
+    ("size", "way"), [(60_000, "GET"), (300_000, "HEAD"), (9_000_000, "HEAD")], ids=["small", "one block", "two blocks"]
+)
 @pytest.mark.parametrize("force", [False, True])
 def test_another_repositorys_layer_is_neither_linked_nor_signed(
-    mirror: Mirroring, app: App, size: int, force: bool
+    mirror: Mirroring, app: App, size: int, way: str, force: bool
 ) -> None:
+    """Of a small layer its bytes are requested, and not had; any other is asked about alone."""
     secret, public = f"secret/n{size}-{int(force)}", f"public/n{size}-{int(force)}"
     (layer,) = layers(mirrored(mirror, app, secret, oci_image(secret, layers=[size])))
     image = claiming(public, layer)
@@ -84,7 +88,7 @@ def test_another_repositorys_layer_is_neither_linked_nor_signed(
     record = mirror.records.get(job.id)
     assert record is not None
     assert (record.state, list(record.fields["left_out"])) == ("done", [str(layer.digest)])
-    assert asked_about(mirror, layer.digest) == [("HEAD", 404)]
+    assert asked_about(mirror, layer.digest) == [("HEAD" if force else way, 404)]
     assert not list(mirror.reader.names(LAYOUT.layer_link(public, layer.digest)))
     content = app.images.content(Reference(public, "latest"), None)
     assert [it.digest for it in content.absent] == [layer.digest]
@@ -109,6 +113,8 @@ def test_the_size_of_another_repositorys_layer_is_not_told_either(mirror: Mirror
 
 
 def test_a_known_layer_costs_one_question_in_each_repository_and_no_copy(mirror: Mirroring, app: App) -> None:
+    """But for small blobs, such as configs: these are read again, which costs no more than to look for them."""
+
     def asked(repository: str, image: Image) -> list[list[tuple[str, int]]]:
         mirror.push(repository, image)
         mirror.stack.registry.reset_requests()
@@ -116,10 +122,13 @@ def test_a_known_layer_costs_one_question_in_each_repository_and_no_copy(mirror:
         assert mirror.tagged(repository, "latest") == image.root.digest
         return [asked_about(mirror, blob.descriptor.digest) for blob in image.blobs]
 
-    image = oci_image("shared links")
-    assert asked("shared/first", image) == [[("GET", 307)]] * 3
-    assert asked("shared/second", image) == [[("HEAD", 200)]] * 3
-    larger = oci_image("shared links", layers=[60_000, 20_000, 5_000])
+    sizes = [300_000, 400_000, 20_000]
+    image = oci_image("shared links", layers=sizes)
+    ways = ["HEAD" if blob.descriptor.size > ASKED_OVER else "GET" for blob in image.blobs]
+    assert sorted(ways) == ["GET", "GET", "HEAD", "HEAD"]
+    assert asked("shared/first", image) == [[("GET", 307)]] * 4
+    assert asked("shared/second", image) == [[(way, 200 if way == "HEAD" else 307)] for way in ways]
+    larger = oci_image("shared links", layers=[*sizes, 5_000])
     known = {blob.descriptor.digest for blob in image.blobs}
     assert [it for it, blob in zip(asked("shared/second", larger), larger.blobs, strict=True) if it] == [
         [("GET", 307)] for blob in larger.blobs if blob.descriptor.digest not in known

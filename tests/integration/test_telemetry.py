@@ -175,6 +175,8 @@ def test_a_run_is_counted_if_the_job_is_its_own_and_a_look_at_the_tag_is_no_job(
     telemetry = Telemetry(lambda: MeterProvider([reader], shutdown_on_exit=False))
     job = Copy.of_event(Reference("counted", "v1", Digest.of(b"x")), "counted", from_datetime(datetime.now(UTC)))
     overtaken, own = Run(mirror.records, job, 1, telemetry), Run(mirror.records, job, 2, telemetry)
+    for one in (overtaken, own):
+        one.begin()
     for one in (own, overtaken):
         one.finish({"state": "done"} | error_fields(None))
     Run(mirror.records, job.checking_again(), 1, telemetry).finish({"state": "done"} | error_fields(None))

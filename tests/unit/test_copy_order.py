@@ -32,6 +32,7 @@ def test_what_points_comes_after_what_it_points_at(registry: Registry, mirror: M
 
 
 def test_a_known_blob_still_gets_its_link_in_another_repository(registry: Registry, mirror: Mirror) -> None:
+    mirror.small = 0
     image = registry.image("one")
     whole(registry, mirror, image.digest)
     copied = copy_image(registry, mirror.target, Reference("other", None, image.digest), Context("job", AT))
@@ -51,11 +52,34 @@ def test_what_the_mirror_has_is_skipped_whole(registry: Registry, mirror: Mirror
 
 
 def test_blobs_that_the_mirror_has_are_no_reason_to_skip_a_manifest(registry: Registry, mirror: Mirror) -> None:
+    mirror.small = 0
     image = registry.image("one")
     mirror.content.update(registry.blobs)
     whole(registry, mirror, image.digest)
     assert registry.times("manifest") == 1
     assert registry.times("blob") == 0
+
+
+def test_a_small_blob_is_read_without_asking_and_a_known_one_is_not_read_again(
+    registry: Registry, mirror: Mirror
+) -> None:
+    """The repository's own links, as this worker wrote them, are what it knows."""
+    layer = registry.blob_of(b"shared")
+    digest = Digest.parse(layer["digest"])
+    mirror.content[digest] = b"shared"
+    for name in ("one", "two"):
+        whole(registry, mirror, registry.image(name, layer).digest)
+    assert registry.times("blob", digest) == 1
+    assert mirror.writes.count(("link", digest)) == 1
+    assert ("blob", digest) not in mirror.writes
+
+
+def test_what_is_known_is_looked_at_all_the_same_with_force(registry: Registry, mirror: Mirror) -> None:
+    image = registry.image("one")
+    whole(registry, mirror, image.digest)
+    mirror.content |= {digest: b"wrong" for digest in registry.blobs}
+    whole(registry, mirror, image.digest, force=True)
+    assert {digest: mirror.content[digest] for digest in registry.blobs} == dict(registry.blobs)
 
 
 @pytest.mark.parametrize("by", ["digest", "tag"])

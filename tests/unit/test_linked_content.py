@@ -81,6 +81,7 @@ def test_a_manifest_of_another_repository_is_no_blob_of_this_one(registry: Regis
 def test_what_the_registry_has_here_too_is_asked_for_once_and_not_read(
     registry: Registry, mirror: Mirror, options: dict[str, Any]
 ) -> None:
+    mirror.small = 0
     layer = registry.blob_of(SECRET)
     digest = Digest.parse(layer["digest"])
     mirror.content[digest] = SECRET
