@@ -146,6 +146,24 @@ def test_the_deploy_workflow_says_in_its_first_step_what_is_not_set(name: str) -
     assert name in ended.stdout
 
 
+def test_azd_hands_the_workflow_every_variable_that_it_passes() -> None:
+    """`azd pipeline config` asks for what azure.yaml lists; what it leaves out would have its default."""
+    pipeline = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))["pipeline"]
+    given = yaml.safe_load((WORKFLOWS / "deploy.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]["env"]
+    assert pipeline["secrets"] == ["MIRROR_SERVE_USERS"]
+    assert {*pipeline["variables"], *pipeline["secrets"]} == {name for name in given if name.startswith("MIRROR_")}
+
+
+def test_templates_are_looked_at_by_rules_and_by_azure_itself() -> None:
+    """Only what-if may sign in, where somebody set it up, and it deploys nothing."""
+    jobs = yaml.safe_load((WORKFLOWS / "templates.yml").read_text(encoding="utf-8"))["jobs"]
+    assert "Assert-PSRule" in jobs["psrule"]["steps"][-1]["run"]
+    assert "permissions" not in jobs["psrule"]
+    assert jobs["what-if"]["permissions"] == {"contents": "read", "id-token": "write"}
+    assert "WHAT_IF_REGISTRY_ID" in jobs["what-if"]["if"]
+    assert jobs["what-if"]["steps"][-1]["run"].startswith("az deployment sub what-if ")
+
+
 def test_the_test_workflow_has_the_compiler_look_at_the_templates() -> None:
     steps = yaml.safe_load((WORKFLOWS / "test.yml").read_text(encoding="utf-8"))["jobs"]["test"]["steps"]
     commands = "\n".join(step.get("run", "") for step in steps)
