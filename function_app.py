@@ -20,6 +20,7 @@ from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_
 
 if TYPE_CHECKING:
     from acrmirror.http.api import Api
+    from acrmirror.http.credentials import CredentialCalls
     from acrmirror.serve.front import Front
 
 READ = ["GET", "HEAD"]
@@ -59,6 +60,14 @@ def api() -> "Api":
     from acrmirror.http.api import Api
 
     return Api(mirror_app)
+
+
+@once
+def credentials() -> "CredentialCalls":
+    """Calls for the credentials of those who pull from the mirror."""
+    from acrmirror.http.credentials import CredentialCalls
+
+    return CredentialCalls(mirror_app)
 
 
 @once
@@ -190,6 +199,24 @@ def request_rebuild(request: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/rebuilds/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def show_rebuild(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().show_rebuild(request_of(request)), request)
+
+
+@app.function_name("create_credential")
+@app.route("api/credentials", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+def create_credential(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(credentials().create_credential(request_of(request)), request)
+
+
+@app.function_name("list_credentials")
+@app.route("api/credentials", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def list_credentials(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(credentials().list_credentials(request_of(request)), request)
+
+
+@app.function_name("revoke_credential")
+@app.route("api/credentials/{credential}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
+def revoke_credential(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(credentials().revoke_credential(request_of(request)), request)
 
 
 @app.function_name("health")

@@ -8,6 +8,7 @@ import typer
 
 from acrmirror.cli import exits
 from acrmirror.cli.archives import Form, Hours, archive, export_in_storage, tell
+from acrmirror.cli.credentials import credentials
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
@@ -236,6 +237,7 @@ def inspect(context: typer.Context, image: Image, at: At = None, output: OutputO
 
 
 app.command()(history)
+app.add_typer(credentials, name="credentials")
 app.command("mirror-config")(mirror_config)
 
 

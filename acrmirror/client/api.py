@@ -112,6 +112,21 @@ class Client:
         query = {"at": at, "deleted": "true" if deleted else None}
         return self._pages(f"history/{quote(name, safe='/:@')}", "moves", query)
 
+    # pull credentials
+
+    def create_credential(
+        self, name: str, expires: str | None = None, repositories: Sequence[str] = ("*",)
+    ) -> dict[str, Any]:
+        """A new one with its password, which is told this once."""
+        body = {"name": name, "expires": expires, "repositories": list(repositories)}
+        return self._call("POST", "credentials", body=body)
+
+    def credentials(self) -> list[dict[str, Any]]:
+        return list(self._call("GET", "credentials")["credentials"])
+
+    def revoke_credential(self, name: str) -> dict[str, Any]:
+        return self._call("DELETE", f"credentials/{_quoted(name)}")
+
     # what tasks do
 
     def request_archive(
@@ -166,7 +181,7 @@ class Client:
         path: str,
         query: Mapping[str, str | None] | None = None,
         body: object = None,
-        hoped: tuple[int, ...] = (200, 202),
+        hoped: tuple[int, ...] = (200, 201, 202),
     ) -> dict[str, Any]:
         given = {key: value for key, value in (query or {}).items() if value is not None}
         url = f"{self.url}/api/{path}{f'?{urlencode(given)}' if given else ''}"

@@ -15,6 +15,7 @@ from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.moments import Moment, end_of
 from acrmirror.serve.archives.requests import Archives
+from acrmirror.serve.credentials import PullCredentials
 from acrmirror.serve.images import Images
 from acrmirror.sync.rebuilds import Rebuilds
 from acrmirror.sync.sweeps import Sweeps
@@ -52,6 +53,8 @@ class Parts(Protocol):
     def archives(self) -> Archives: ...
     @property
     def rebuilds(self) -> Rebuilds: ...
+    @property
+    def credentials(self) -> PullCredentials: ...
     @property
     def health(self) -> HealthChecks: ...
 

@@ -12,6 +12,7 @@ from acrmirror.http import models
 from acrmirror.http.problems import RETRY_STATUSES, TITLES
 from acrmirror.http.values import JSON, PROBLEM
 from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
+from acrmirror.serve.credentials import NAME_GRAMMAR
 from acrmirror.work.ids import ID_GRAMMAR
 
 _Schema = dict[str, Any]
@@ -59,6 +60,7 @@ _IMAGE = _NAME | {"reference": ("A tag or a digest.", _text(f"{TAG_GRAMMAR}|{DIG
 
 _HISTORY = {"name": ("A repository, or one tag of it.", _text(f"{REPOSITORY_GRAMMAR}(?::{TAG_GRAMMAR})?"))}
 
+_CREDENTIAL = {"credential": ("The name of a pull credential.", _text(NAME_GRAMMAR))}
 _SECONDS: _Schema = {"type": "integer", "minimum": 1}
 _PULL = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/pulls/[0-9a-f-]+$"})
 _ARCHIVE = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/archives/[0-9a-f-]+$"})
@@ -68,6 +70,7 @@ _MORE = _Header("Link", 'The next page (`rel="next"`), if there is one.', {"type
 _UNKEPT = _Header(
     "Cache-Control", "Of content: its links let in whoever has them.", {"type": "string", "const": "no-store"}, False
 )
+_UNKEPT_SECRET = _Header("Cache-Control", "It has a password.", {"type": "string", "const": "no-store"})
 _UNDER_WAY = _Header("Retry-After", "While it is under way: seconds after which to look again.", _SECONDS, always=False)
 _PATIENCE = _Header("Retry-After", "Seconds after which to try again.", _SECONDS)
 
@@ -225,6 +228,33 @@ OPERATIONS = (
         (400, 404, 503),
         parameters=_ID,
         headers={200: (_REBUILD, _UNDER_WAY)},
+    ),
+    _Operation(
+        "post",
+        "/credentials",
+        "createCredential",
+        "Make a pull credential, and tell its password once",
+        {201: models.NewCredential},
+        (400, 409, 503),
+        bodies=(models.CredentialRequest,),
+        headers={201: (_UNKEPT_SECRET,)},
+    ),
+    _Operation(
+        "get",
+        "/credentials",
+        "listCredentials",
+        "Pull credentials, without their passwords",
+        {200: models.CredentialList},
+        (400, 503),
+    ),
+    _Operation(
+        "delete",
+        "/credentials/{credential}",
+        "revokeCredential",
+        "Revoke a pull credential; instances may take it for a minute more",
+        {200: models.PullCredential},
+        (400, 404, 503),
+        parameters=_CREDENTIAL,
     ),
     _Operation(
         "get",

@@ -15,6 +15,7 @@ OPEN = {"live", "status", "status/icon.svg"}
 """Calls that need no key: that it runs, and the page without anything in it."""
 PLACES = {
     "{id}": ("8204456366608-76ad9328fefb",),
+    "{credential}": ("aks-prod",),
     "{*path}": ("team", "team/app/1", "team/app/1/content"),
     "/{file?}": ("", "/icon.svg"),
 }
@@ -74,6 +75,7 @@ def test_head_answers_as_get_does_without_the_body(mirror: Mirroring, call: Call
         image,
         f"{image}/content",
     ]
+    paths += ["credentials", f"archives/{done['id']}", f"rebuilds/{done['id']}"]
     paths += ["health", "live", "status", "status/icon.svg", "openapi.json", "pulls?n=0", "images/never/there:1"]
     assert {path.split("?")[0].split("/")[0] for path in paths} == {
         path.split("/")[0] for method, path in calls() if method == "HEAD"

@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -104,9 +106,23 @@ def everything(mirror: Mirroring, run: Command) -> tuple[list[str], list[str]]:
     return [it.decode() for it in said], [it["url"] for it in content["blobs"]]
 
 
+def pulled(stack: Stack) -> str:
+    """The password of a pull credential that was made, used, used wrongly, and listed."""
+    call = Caller.of(stack)
+    password = str(call("POST", "credentials", {"name": "secrets"}).json["password"])
+    for name, expected in (("secrets", 404), ("other", 401)):
+        request = Request(f"{stack.functions.url}/v2/secrets/none/manifests/v1")
+        request.add_header("Authorization", f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}")
+        with pytest.raises(HTTPError, match=str(expected)):
+            urlopen(request)
+    assert password not in call("GET", "credentials").raw.decode()
+    return password
+
+
 def test_nothing_that_is_left_behind_lets_anyone_in(watched: tuple[Stack, Written], tmp_path: Path) -> None:
     stack, written = watched
     with mirroring(stack) as mirror:
+        password = pulled(stack)
         said, links = everything(mirror, Command.of(stack, tmp_path))
         entities = mirror.records.table.query("PartitionKey ge 'a'", {}, "read all that is kept")
         records = [f"{name}={value}" for entity in entities for name, value in entity.fields.items()]
@@ -116,6 +132,8 @@ def test_nothing_that_is_left_behind_lets_anyone_in(watched: tuple[Stack, Writte
     signatures = [parse_qs(urlsplit(link).query)["sig"][0] for link in links]
     functions, registry = stack.functions, stack.registry
     secrets = {
+        "a pull credential's password": password,
+        "the same as it is sent": base64.b64encode(f"secrets:{password}".encode()).decode(),
         "a function key": functions.function_key,
         "the master key": functions.key,
         "the key of the webhook": functions.system_key,

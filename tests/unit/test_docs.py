@@ -16,6 +16,7 @@ PLACES = {
     "{repository}": "[a-z/]+",
     "{reference}": r"[a-z0-9.]+",
     "{name}": "[a-z/]+",
+    "{credential}": "[a-z-]+",
     "{tag or digest}": r"[a-z0-9.]+",
 }
 

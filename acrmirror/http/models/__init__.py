@@ -2,6 +2,7 @@
 
 from acrmirror.http.models.app import CheckResult, HealthReport, Live, RefusedEvent
 from acrmirror.http.models.base import Model
+from acrmirror.http.models.credentials import CredentialList, CredentialRequest, NewCredential, PullCredential
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
 from acrmirror.http.models.images import (
     BlobEntry,
@@ -46,6 +47,8 @@ __all__ = [
     "Check",
     "CheckResult",
     "ContentQuery",
+    "CredentialList",
+    "CredentialRequest",
     "ErrorDetails",
     "FieldError",
     "Given",
@@ -64,11 +67,13 @@ __all__ = [
     "MatchRequest",
     "Model",
     "Moved",
+    "NewCredential",
     "NoQuery",
     "PageQuery",
     "Problem",
     "Progress",
     "Pull",
+    "PullCredential",
     "PullPage",
     "PullRequest",
     "PullsQuery",

@@ -19,7 +19,7 @@ IMAGES_LIMIT = 100
 """Of one archive: their names have to fit into a message and a record."""
 
 
-def _told(grammar: str) -> dict[str, JsonValue]:
+def told(grammar: str) -> dict[str, JsonValue]:
     """A pattern that the document tells of; what parses the value says what is wrong with it, better than a pattern."""
     return {"pattern": f"^(?:{grammar})$"}
 
@@ -50,11 +50,11 @@ class PullRequest(Given):
             max_length=600,
             description="Repository with a tag or a digest, with or without the registry's host; no tag is `latest`.",
             examples=["team/app:1.2"],
-            json_schema_extra=_told(REFERENCE_GRAMMAR),
+            json_schema_extra=told(REFERENCE_GRAMMAR),
         ),
     ]
     platforms: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=_told(PLATFORM_GRAMMAR))]],
+        list[Annotated[str, Field(min_length=1, max_length=100, json_schema_extra=told(PLATFORM_GRAMMAR))]],
         Field(max_length=20, description="Of an index, only the images for these, such as `linux/arm64`."),
     ] = []
     wait: Annotated[int, Field(ge=0, le=WAIT_LIMIT, description="Seconds to wait for the end of the pull.")] = 0
@@ -65,7 +65,7 @@ class MatchRequest(Given):
     """Many images: what the registry has of them and the mirror lacks."""
 
     match: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=400, json_schema_extra=_told(PATTERN_GRAMMAR))]],
+        list[Annotated[str, Field(min_length=1, max_length=400, json_schema_extra=told(PATTERN_GRAMMAR))]],
         Field(
             min_length=1,
             max_length=50,
@@ -76,8 +76,8 @@ class MatchRequest(Given):
     dry_run: Annotated[bool, Field(description="Only say what would be requested.")] = False
 
 
-_Image = Annotated[str, Field(min_length=1, max_length=600, json_schema_extra=_told(REFERENCE_GRAMMAR))]
-_Pattern = Annotated[str, Field(min_length=1, max_length=400, json_schema_extra=_told(PATTERN_GRAMMAR))]
+_Image = Annotated[str, Field(min_length=1, max_length=600, json_schema_extra=told(REFERENCE_GRAMMAR))]
+_Pattern = Annotated[str, Field(min_length=1, max_length=400, json_schema_extra=told(PATTERN_GRAMMAR))]
 
 
 class ArchiveRequest(Given):
@@ -104,7 +104,7 @@ class ArchiveRequest(Given):
         Field(
             max_length=100,
             description="Such as `linux/arm64`; `linux/amd64` for `docker` if left out.",
-            json_schema_extra=_told(PLATFORM_GRAMMAR),
+            json_schema_extra=told(PLATFORM_GRAMMAR),
         ),
     ] = None
     at: At = None
@@ -168,7 +168,7 @@ class ContentQuery(ImageQuery):
         Field(
             max_length=100,
             description="The one image that docker would take there; all of it if left out.",
-            json_schema_extra=_told(PLATFORM_GRAMMAR),
+            json_schema_extra=told(PLATFORM_GRAMMAR),
         ),
     ] = None
     last: Annotated[
