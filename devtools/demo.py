@@ -11,19 +11,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
 
 from acrmirror.errors import MirrorError
+from acrmirror.oci import Descriptor
 from acrmirror.reference import check_repository, check_tag
 from acrmirror.work import FINAL_STATES, Record
 from devtools.activity import Activity, seconds_between, size
+from devtools.pulling import MirrorRegistry, NotPulled, Puller
 from devtools.screen import Advance, Screen
 from standins.process import ServiceFailed, end_by_signals
 from standins.stack import Stack
-from testkit.images import Image, NoImage, load_image, multi_arch, signature
+from testkit.images import Image, NoImage, load_image, multi_arch, oci_image, signature
 from testkit.push import Pusher
 from testkit.reader import Damaged, MirrorReader, NotServed, pull_to_layout, verify_repository
 from testkit.reader.tree import blob_path
@@ -31,6 +34,7 @@ from testkit.session import RequestFailed
 from testkit.stack import mirror_stack
 
 REPOSITORY = "team/app"
+PAST = "team/moved"
 TAG = "1.0"
 MEGABYTE = 1_000_000
 # Two platforms: 44 MB in all, of which 16 MB are shared.
@@ -84,7 +88,7 @@ def main() -> int:
     screen = Screen()
     try:
         run(options, screen)
-    except (DemoFailed, ServiceFailed, RequestFailed, MirrorError, NoImage) as error:
+    except (DemoFailed, NotPulled, ServiceFailed, RequestFailed, MirrorError, NoImage) as error:
         screen.text(f"\nThe demo failed: {error}", "bad")
         return 1
     except KeyboardInterrupt:
@@ -129,12 +133,16 @@ def show(stack: Stack, image: Image, options: argparse.Namespace, screen: Screen
     container = stack.ready()["mirror_container"]
     with ContainerClient(stack.blob_endpoint, container, **stack.account.client_options) as client:
         reader = MirrorReader(client)
+        mirror = MirrorRegistry.of(stack)
+        then = push_twice(stack, screen)
         with screen.step("Stop the registry: the mirror has to do without it"):
             stack.stop_registry()
         if options.flip_byte:
             with screen.step("Flip one bit of one layer in Blob Storage, as asked"):
                 screen.say(flip_byte(client, pushed), "bad")
         pull_back(reader, pushed, screen, output)
+        pull_from_app(mirror, stack.ca, pushed, screen)
+        pull_the_past(mirror, stack.ca, then, screen)
 
 
 def push(stack: Stack, pushed: Pushed, screen: Screen) -> None:
@@ -192,6 +200,48 @@ def _check_jobs(records: list[Record]) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Then:
+    """A moment, and where the tag of `PAST` was: at `before` by then, at `after` since."""
+
+    moment: str
+    before: Descriptor
+    after: Descriptor
+
+
+def push_twice(stack: Stack, screen: Screen) -> Then:
+    """Moves a tag, so that it has a past."""
+    registry = stack.registry
+    first, second = (oci_image(f"demo {it}", tag=TAG) for it in ("before", "after"))
+    title = f"Push {PAST}:{TAG} twice: a tag that moves"
+    with screen.step(title), Pusher(registry.host, registry.username, registry.password, registry.ca) as pusher:
+        with Activity(stack) as activity:
+            moment = ""
+            for number, image in enumerate((first, second), 1):
+                pusher.image(PAST, image)
+                _wait_for_jobs(stack, activity, number)
+                if not moment:
+                    moment = datetime.now(UTC).strftime("%Y-%m-%dt%H.%M.%Sz")
+                    # The registry's clock has no fraction of a second.
+                    time.sleep(1.0)
+        screen.say(f"until {moment} it was {first.root.digest}")
+        screen.say(f"and since then {second.root.digest}")
+    return Then(moment, first.root, second.root)
+
+
+def _wait_for_jobs(stack: Stack, activity: Activity, count: int) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        records = activity.records(PAST)
+        if len(records) >= count and all(record.state in FINAL_STATES for record in records):
+            _check_jobs(records)
+            return
+        stack.check()
+        if time.monotonic() > end:
+            raise DemoFailed(f"{PAST} was not mirrored in time: {_unfinished(records, count)}")
+        time.sleep(PAUSE)
+
+
 def flip_byte(container: ContainerClient, pushed: Pushed) -> str:
     """Turns over one bit in the middle of the image's largest blob; tells where."""
     largest = max(pushed.image.blobs, key=lambda blob: blob.descriptor.size).descriptor
@@ -224,6 +274,30 @@ def pull_back(reader: MirrorReader, pushed: Pushed, screen: Screen, output: Path
         if str(pushed.signature.root.digest).encode() not in listed.raw:
             raise DemoFailed("the signature can't be found from the image")
         screen.say("the signature is found from the image, by the referrers tag that stock registries serve", "good")
+
+
+def pull_from_app(mirror: MirrorRegistry, ca: Path, pushed: Pushed, screen: Screen) -> None:
+    """As container tools pull: manifests from the app, layers from where it redirects to."""
+    image = pushed.image
+    with screen.step(f"Pull {mirror.host}/{pushed.repository}:{pushed.tag}, from the app's own registry"):
+        with screen.bar("pulling", image.size) as advance:
+            puller = Puller(mirror, ca, advance)
+            root = puller.pull(pushed.repository, pushed.tag)
+        if root != image.root.digest:
+            raise DemoFailed(f"the app gave {root}, and {image.root.digest} was pushed")
+        screen.say(f"{root}: {size(puller.size)}, every byte hashed", "good")
+
+
+def pull_the_past(mirror: MirrorRegistry, ca: Path, then: Then, screen: Screen) -> None:
+    """One tag, now and before it moved."""
+    past = f"at/{then.moment}/{PAST}"
+    with screen.step(f"Pull the past: {mirror.host}/{past}:{TAG}"):
+        puller = Puller(mirror, ca)
+        for repository, expected in ((PAST, then.after), (past, then.before)):
+            root = puller.pull(repository, TAG)
+            if root != expected.digest:
+                raise DemoFailed(f"{repository}:{TAG} came as {root} instead of {expected.digest}")
+        screen.say(f"{then.before.digest}: where the tag was then", "good")
 
 
 def _check_same(image: Image, output: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from devtools.activity import Activity
+from devtools.pulling import MirrorRegistry
 from standins.options import LEASE_SECONDS
 from standins.process import ServiceFailed, StopRequest, end_by_signals
 from standins.stack import Stack
@@ -22,6 +23,7 @@ A registry, Blob, Queue and Table Storage, an identity endpoint and a Functions 
   registry    {registry}   user {username}, password {password}
   functions   {functions}   key {functions_key}
   mirror      {blob}/{mirror_container}
+  pull it at  {mirror_registry}   user {mirror_username}, password {mirror_password}
   records     {table}/{records_table}
   CA          {ca}
   logs        {logs}
@@ -36,6 +38,11 @@ What is pushed to the registry is in the mirror a moment later. Clients have to 
   crane auth login {registry} -u {username} -p {password}
   crane push image.tar {registry}/team/app:1
   oras push --username {username} --password {password} {registry}/team/notes:1 README.md
+
+What is in the mirror is pulled from it, as it is or as it was:
+
+  docker login {mirror_registry} -u {mirror_username} -p {mirror_password}
+  docker pull {mirror_registry}/team/hello
 
 The command line of this clone, against this stack:
 
@@ -77,12 +84,13 @@ def main() -> int:
     try:
         with make_stack(options) as stack:
             stop = StopRequest(watch_input=False)
+            ready = stack.ready() | MirrorRegistry.of(stack).ready()
             if options.json:
-                print(json.dumps(stack.ready()), flush=True)
+                print(json.dumps(ready), flush=True)
                 watch(stack, stop)
             else:
                 logs = " ".join(str(log) for log in stack.logs.values())
-                print(PAGE.format(**stack.ready(), logs=logs, python=sys.executable), flush=True)
+                print(PAGE.format(**ready, logs=logs, python=sys.executable), flush=True)
                 tell(stack, stop)
                 print("\nStopping.", flush=True)
     except ServiceFailed as error:

@@ -29,12 +29,14 @@ def test_it_shows_push_event_job_and_the_verified_way_back(make_stack: StackMake
     assert image.size > 20_000_000
     said = demonstrate(make_stack(), image, tmp_path / "pulled")
     steps = re.findall(r"^\d\. (.*)$", said, re.MULTILINE)
-    assert [step.partition(" ")[0] for step in steps] == ["Push", "4", "Stop", "Pull"]
+    assert [step.partition(" ")[0] for step in steps] == ["Push", "4", "Push", "Stop", "Pull", "Pull", "Pull"]
     # Each at least once: on a slow machine an event may come twice.
     assert len(set(re.findall(r" event +(team/app\S*) +ImagePushed", said))) == 4
     assert len(set(re.findall(r" done +(team/app\S*)", said))) == 4
     assert f"{image.root.digest}: the same digest, every byte hashed" in said
     assert "the signature is found from the image" in said
+    assert said.count(f"{image.root.digest}: ") == 2, "out of storage, and from the app"
+    assert "where the tag was then" in said
 
 
 def write_layout(image: Image, folder: Path) -> None:

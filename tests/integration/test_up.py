@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
+from devtools.pulling import MirrorRegistry, Puller
 from standins.credential import LocalCredential
 from standins.process import wait_for
 from testkit.images import oci_image
@@ -81,8 +82,10 @@ def mirrors_a_push(ready: dict[str, str]) -> bool:
 def test_json_is_one_line_and_all_that_a_stranger_needs_to_push_and_read(tmp_path: Path) -> None:
     with up(tmp_path, "--json", "--workers", "2", "--lease", "20") as process:
         ready = json.loads(read_until(process, "}"))
-        assert set(ready) == READY
+        assert set(ready) == READY | {"mirror_registry", "mirror_username", "mirror_password"}
         assert mirrors_a_push(ready)
+        mirror = MirrorRegistry(ready["mirror_registry"], ready["mirror_username"], ready["mirror_password"])
+        assert Puller(mirror, Path(ready["ca"])).pull("up/app", "latest") == oci_image("up").root.digest
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")
