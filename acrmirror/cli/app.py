@@ -90,7 +90,7 @@ def pull(
         list[str],
         typer.Argument(metavar="IMAGE...", help="Repositories with tags or digests, or patterns such as 'team/*'."),
     ],
-    platform: Annotated[list[str] | None, typer.Option(help="Of an index, only the image for this one.")] = None,
+    platform: Annotated[list[str] | None, typer.Option(help="Only this platform of a multi-arch image.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Look at all again, even what is in the mirror.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Of patterns, only say what would be requested.")] = False,
     wait: Wait = False,

@@ -61,7 +61,7 @@ def test_progress_moves_while_an_image_is_copied(
     layers = page.get_by_role("table", name="Layers and configs").get_by_role("row")
     expect(layers).to_have_count(4)
     expect(layers.filter(has_text="7.3 MB")).to_contain_text("done")
-    for fact in ("Heard of", "Begun", "Ended", "Took", "Asked the registry"):
+    for fact in ("Received", "Started", "Finished", "Took", "Requests to the registry"):
         expect(page.get_by_role("term").filter(has_text=fact)).to_be_visible()
 
 

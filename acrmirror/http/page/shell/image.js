@@ -59,7 +59,7 @@ function parts(it) {
       ["Kind", h("span", { title: it.media_type }, mediaName(it.media_type))],
       ["Artifact type", it.artifact_type && h("code", {}, it.artifact_type)],
       ["At the registry", `${it.registry}/${it.repository}`],
-      ["Take it out", h("code", { class: "whole" }, `acrmirror export ${name} -o image.tar`)],
+      ["Export", h("code", { class: "whole" }, `acrmirror export ${name} -o image.tar`)],
     ]),
     h(
       "section",
