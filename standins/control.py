@@ -143,7 +143,9 @@ class FunctionsControl:
         return found
 
     def signal(self, instance: int, what: str) -> None:
-        """`kill` is kill −9; `stop` and `continue` freeze a worker and thaw it."""
+        """`kill` is kill −9 of host and worker, `worker` that of the worker alone; `stop` and `continue` freeze an
+        instance and thaw it; `end` is SIGTERM to its host, `drain` lets it finish what it runs, however long it takes.
+        """
         self._ask(f"workers/{instance}/{what}", "POST")
 
     def dispatches(self) -> dict[str, Any]:

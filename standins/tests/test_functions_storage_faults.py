@@ -1,8 +1,11 @@
 """What the local Functions host makes of storage's answers to its queue trigger, row by row as the real one did."""
 
+import os
+import signal
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,7 +15,7 @@ from standins.foundation import Foundation
 from standins.functions.storage import is_gone, is_passing
 from standins.relay import Answer, Relay
 from standins.request import Request
-from standins.tests.sample_host import QUEUE, SampleHost, sample_host
+from standins.tests.sample_host import QUEUE, SampleHost, sample_host, seconds_between
 
 LEASE = 2
 RESET = 0, ""
@@ -158,6 +161,53 @@ def test_a_lease_that_is_anothers_is_not_renewed_again_and_the_same_host_runs_it
             host.expect_records(2, "end")
             host.expect_empty(host.queue)
             assert "Host is shutting down" not in host.log()
+
+
+def test_a_run_that_ends_while_its_renewal_is_tried_again_is_deleted_at_once(
+    foundation: Foundation, tmp_path: Path
+) -> None:
+    faults = Faults({"renew": [(500, "InternalError")] * 6})
+    with Relay(foundation.certificates.ca, foundation.certificates.server) as relay:
+        relay.ask = faults.answer
+        # The second try would come when the lease is long over.
+        with sample_host(foundation, tmp_path, "--storage-delay", "30", lease=LEASE, behind=relay) as host:
+            host.send(sleep=1.5)
+            host.expect(lambda: "delete" in faults.seen)
+            host.expect_empty(host.queue)
+            assert faults.left() == 5
+            assert len(host.records("begin")) == 1
+            assert "Host is shutting down" not in host.log()
+
+
+def test_messages_that_find_no_poison_queue_all_at_once_are_all_moved(foundation: Foundation, tmp_path: Path) -> None:
+    more: dict[str, Any] = {"queues_batchSize": "8", "queues_maxDequeueCount": "1"}
+    with sample_host(foundation, tmp_path, lease=600, **more) as host:
+        for number in range(8):
+            host.send(sleep=0.5, fail="together", number=number)
+        host.expect_records(8, "dead")
+        host.expect_empty(host.queue)
+        assert "Host is shutting down" not in host.log()
+
+
+def test_a_worker_that_is_stopped_alone_keeps_its_message_until_the_function_timeout(
+    foundation: Foundation, tmp_path: Path
+) -> None:
+    """Its host lives on: it renews the lease, and sends it requests that nobody answers."""
+    timeout: dict[str, Any] = {"AzureFunctionsJobHost__functionTimeout": "00:00:07"}
+    with sample_host(foundation, tmp_path, lease=LEASE, **timeout) as host:
+        host.send(sleep=60)
+        (begun,) = host.expect_records(1, "begin")
+        os.kill(begun["pid"], signal.SIGSTOP)
+        connection = host.connect()
+        connection.timeout = 1
+        connection.request("GET", "/api/items/1")
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        host.expect(lambda: host.control.dispatches()["run_order"].get("renewed", 0) >= 3)
+        again = host.expect_records(2, "begin")[1]
+        assert again["dequeue_count"] == 2
+        assert seconds_between(begun, again) > 6
+        assert "ran past functionTimeout" in host.log()
 
 
 def test_a_host_that_ends_waits_for_its_runs_and_settles_them(foundation: Foundation, tmp_path: Path) -> None:

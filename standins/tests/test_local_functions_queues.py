@@ -179,6 +179,8 @@ def test_white_space_in_a_message_is_no_harm(foundation: Foundation, tmp_path: P
         host.queue.send_message(f"\n{base64.b64encode(b'plain text').decode()}\r\n ")
         (seen,) = host.expect_records(1, "end")
         assert seen["text"] == "plain text"
+        host.queue.send_message("  \n")
+        assert host.expect_records(2, "end")[1]["text"] == ""
 
 
 def test_a_failure_over_a_poison_queue_leaves_the_message_until_its_lease_ends(
