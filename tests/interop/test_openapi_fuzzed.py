@@ -72,7 +72,7 @@ class Known:
             mirror.push(SLOW, slow := oci_image(SLOW, (4 * 1024 * 1024,)))
         layer = slow.blobs[-1].descriptor.digest.encoded
         stack.registry.set_faults([{"match": {"kind": "data", "path": layer}, "do": {"bandwidth_mbps": 0.01}}])
-        self._ask({"image": f"{name}:latest", "platforms": ["linux/s390x"], "wait": 60}, "done")
+        self._ask({"image": f"{name}:latest", "platforms": ["linux/s390x"], "wait": 60}, "failed")
         self._ask({"image": f"team/{name}:latest", "platforms": ["linux/s390x"]}, "failed")
         self._ask({"match": ["*"], "dry_run": True}, None)
 
@@ -97,7 +97,12 @@ class Known:
                     lambda: self.call("GET", f"pulls/{self.jobs[-1]}").json["state"] in ("cancelled", "done"), 60
                 )
         repository, reference = choice.choice(self.images)
-        there = {"id": choice.choice(self.jobs[-6:]), "repository": repository, "reference": reference}
+        there = {
+            "id": choice.choice(self.jobs[-6:]),
+            "repository": repository,
+            "reference": reference,
+            "name": repository,
+        }
         for name in case.path_parameters or {}:
             if choice.random() < 0.5:
                 case.path_parameters[name] = there[name]
