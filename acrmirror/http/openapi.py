@@ -361,6 +361,8 @@ def _responses(operation: _Operation) -> dict[str, Any]:
         responses.setdefault(str(status), problem)
     if not operation.open:
         responses["401"] = {"description": "No key, or a wrong one"}
+    if operation.parameters or _query_parameters(operation.query):
+        responses["414"] = {"description": "The address is longer than the 8 kB that the platform takes"}
     return responses
 
 

@@ -56,6 +56,12 @@ def test_every_call_needs_a_key_but_live() -> None:
             assert ("401" in told["responses"]) == (path != "/live")
 
 
+def test_what_can_be_too_long_for_the_platform_says_so() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for told in methods.values():
+            assert ("414" in told["responses"]) == bool(told["parameters"])
+
+
 def test_queries_are_described_as_they_are_checked() -> None:
     parameters = {it["name"]: it for it in DOCUMENT["paths"]["/pulls"]["get"]["parameters"]}
     assert set(parameters) == {"state", "repository", "n", "last"}
