@@ -219,6 +219,24 @@ def revoke_credential(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(credentials().revoke_credential(request_of(request)), request)
 
 
+@app.function_name("request_restore")
+@app.route("api/restores", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+def request_restore(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().request_restore(request_of(request)), request)
+
+
+@app.function_name("show_restore")
+@app.route("api/restores/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_restore(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_restore(request_of(request)), request)
+
+
+@app.function_name("cancel_restore")
+@app.route("api/restores/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
+def cancel_restore(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().cancel_restore(request_of(request)), request)
+
+
 @app.function_name("health")
 @app.route("api/health", trigger_arg_name="request", methods=READ, auth_level=KEY)
 def health(request: func.HttpRequest) -> func.HttpResponse:

@@ -21,6 +21,12 @@ from acrmirror.proof.ledger import Ledger
 from acrmirror.proof.mending import Pulls as MendingPulls
 from acrmirror.proof.runner import AuditRunner
 from acrmirror.registry import Redirects, Registry, Session
+from acrmirror.restore.images import Manner as SendingManner
+from acrmirror.restore.restores import Restores
+from acrmirror.restore.runner import ImageRunner as RestoredImages
+from acrmirror.restore.runner import ListRunner as RestoreLists
+from acrmirror.restore.runner import RestoreRunner
+from acrmirror.restore.targets import Targets
 from acrmirror.retrying import RetryPolicy
 from acrmirror.serve.archives.requests import Archives
 from acrmirror.serve.archives.runner import ArchiveRunner
@@ -49,6 +55,7 @@ class App:
     sweeps: Sweeps
     timer: Timer
     audits: Audits
+    restores: Restores
     images: Images
     archives: Archives
     rebuilds: Rebuilds
@@ -120,6 +127,23 @@ class App:
                 policy,
                 telemetry,
             )
+            targets = Targets(
+                settings.restore_targets,
+                lambda host: Session(
+                    host,
+                    credential,
+                    settings.registry_audience,
+                    Redirects(settings.redirect_hosts, settings.redirect_local),
+                    trust,
+                    pushes=True,
+                ),
+            )
+            clients.callback(targets.close)
+            sending = SendingManner(settings.threads, settings.claim_stale_seconds)
+            restore_runner = RestoreRunner(
+                RestoreLists(settings.registry, store, targets, queue, records, policy, telemetry),
+                RestoredImages(store, targets, queue, records, policy, sending, telemetry),
+            )
             sweeps = Sweeps(settings.registry, queue, records)
             images = Images(settings, store)
             host = settings.registry
@@ -128,11 +152,14 @@ class App:
             burial = Burial(records, claims, telemetry)
             return cls(
                 intake=Intake(settings, queue, records, refusals, telemetry),
-                dispatch=Dispatch(runner, sweep_runner, audit_runner, archive_runner, rebuild_runner, burial),
+                dispatch=Dispatch(
+                    runner, sweep_runner, audit_runner, archive_runner, rebuild_runner, restore_runner, burial
+                ),
                 pulls=Pulls(settings, registry, queue, records),
                 sweeps=sweeps,
                 timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
                 audits=Audits(ledger, queue),
+                restores=Restores(settings.registry, targets, queue, records),
                 images=images,
                 archives=Archives(images, archives, queue, records),
                 rebuilds=Rebuilds(host, queue, records),

@@ -4,10 +4,22 @@ from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
 from acrmirror.proof.runner import AuditRunner
+from acrmirror.restore.runner import RestoreRunner
 from acrmirror.serve.archives.runner import ArchiveRunner
 from acrmirror.sync.rebuilds import RebuildRunner
 from acrmirror.sync.runner import SweepRunner
-from acrmirror.work import Archive, Audit, Copy, Deletion, Rebuild, Sweep, Task, read_task
+from acrmirror.work import (
+    Archive,
+    Audit,
+    Copy,
+    Deletion,
+    ImageRestore,
+    Rebuild,
+    Restore,
+    Sweep,
+    Task,
+    read_task,
+)
 
 
 class Dispatch:
@@ -20,8 +32,10 @@ class Dispatch:
         audits: AuditRunner,
         archives: ArchiveRunner,
         rebuilds: RebuildRunner,
+        restores: RestoreRunner,
         burial: Burial,
     ) -> None:
+        self._restores = restores
         self._runner = runner
         self._sweeps = sweeps
         self._audits = audits
@@ -40,6 +54,8 @@ class Dispatch:
                 self._runner.run(task, deliveries)
             case Sweep():
                 self._sweeps.run(task, deliveries)
+            case Restore() | ImageRestore():
+                self._restores.run(task, deliveries)
             case Audit():
                 self._audits.run(task)
             case Archive():
@@ -55,6 +71,8 @@ class Dispatch:
                 self._burial.bury(task)
             case Sweep():
                 self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
+            case Restore() | ImageRestore():
+                self._restores.bury(task, Crashed("restore from the mirror", DIED, f"{LOOK}."))
             case Audit():
                 self._audits.bury(task, Crashed("audit the mirror", DIED, f"{LOOK}."))
             case Archive():

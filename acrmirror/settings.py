@@ -67,6 +67,7 @@ class Settings:
     compare_hours: float = 24.0
     serve: str = "credentials"
     """Who may pull from the mirror: nobody (`off`), who signs in (`credentials`), everybody (`anonymous`)."""
+    restore_targets: tuple[str, ...] = ()
     trust_bundle: Path | None = None
     telemetry_seconds: float = 15.0
     telemetry: str | None = None
@@ -109,6 +110,7 @@ class Settings:
             recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _ages, (60.0, 600.0, 1800.0)),
             compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),
             serve=read.optional("MIRROR_SERVE", _one_of("off", "credentials", "anonymous"), "credentials"),
+            restore_targets=read.optional("MIRROR_RESTORE_TARGETS", _hosts, ()),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
             telemetry_seconds=read.optional("MIRROR_TELEMETRY_SECONDS", _seconds, 15.0),
             # Not checked here: the app has to run without its telemetry.
@@ -159,6 +161,10 @@ def _host(text: str) -> str:
     if len(host) > 255 or not _HOST.fullmatch(host):
         raise ValueError(f"is {shown(text)}, and has to be a login server such as demo.azurecr.io, without https://")
     return host
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_host(part.strip()) for part in text.split(",") if part.strip()))
 
 
 def _endpoint(text: str) -> str:

@@ -53,6 +53,15 @@ What happens (Ctrl-C ends it all):
 """
 
 
+TARGET = """\
+  target      {target}   user {target_username}, password {target_password}
+
+All that the mirror has is restored into it by:
+
+  {python} -m acrmirror.cli restore '*' --to {target} --wait
+"""
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py up", description="Runs the whole stack until Ctrl-C or SIGTERM.")
     parser.add_argument("--json", action="store_true", help="print one line of JSON when it is ready, and nothing else")
@@ -67,6 +76,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--event-schema", choices=("eventgrid", "cloudevents"), default="eventgrid")
     parser.add_argument("--func", action="store_true", help="run the app in Azure Functions Core Tools (func)")
+    parser.add_argument("--restore-target", action="store_true", help="run a second registry, to restore into")
     parser.add_argument("--registry-port", type=int, default=0, help="ports are free ones unless given")
     parser.add_argument("--data-port", type=int, default=0, help="of the host that the registry redirects to")
     parser.add_argument("--functions-port", type=int, default=0)
@@ -91,6 +101,8 @@ def main() -> int:
             else:
                 logs = " ".join(str(log) for log in stack.logs.values())
                 print(PAGE.format(**ready, logs=logs, python=sys.executable), flush=True)
+                if options.restore_target:
+                    print(TARGET.format(**ready, python=sys.executable), flush=True)
                 tell(stack, stop)
                 print("\nStopping.", flush=True)
     except ServiceFailed as error:
@@ -113,6 +125,7 @@ def make_stack(options: argparse.Namespace) -> Stack:
         data_port=options.data_port,
         functions_port=options.functions_port,
         func=options.func,
+        target=options.restore_target,
     )
 
 

@@ -18,7 +18,8 @@ class Options:
     `lease` is how long a queue message of a killed worker stays invisible, in seconds. `settings` are app settings
     that replace those of the profile. `app` is a folder to run in place of the profile's. A port of 0 is any free one.
     With `func` the host is Azure's Core Tools; without `functions` there is none, and events are dropped. With a
-    `policy`, storage and registry refuse the app what its roles don't grant.
+    `policy`, storage and registry refuse the app what its roles don't grant. With `target` there is a second registry,
+    for what the app pushes; its events go nowhere.
     """
 
     workers: int = 1
@@ -33,3 +34,4 @@ class Options:
     functions: bool = True
     func: bool = False
     policy: Policy | None = None
+    target: bool = False

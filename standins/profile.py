@@ -29,6 +29,8 @@ class Services:
     table: str
     ca: Path
     client_id: str = field(repr=False)
+    target: str | None = None
+    """The second registry, if there is one."""
 
 
 class Profile(ABC):

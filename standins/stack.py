@@ -51,6 +51,7 @@ class Stack:
         self.folder: Path
         self.account: Account
         self.registry: RegistryControl
+        self.target: RegistryControl
         self.functions: FunctionsControl
         self.policy: PolicyControl
         self._foundation: Foundation
@@ -134,6 +135,7 @@ class Stack:
             "registry": self.registry.host,
             "username": self.registry.username,
             "password": self.registry.password,
+            **self._target_ready(),
             "functions": self.functions.url,
             "functions_key": self.functions.function_key,
             "blob": self.blob_endpoint,
@@ -145,6 +147,12 @@ class Stack:
             "identity_header": self.identity_header,
             "client_id": self.client_id,
         }
+
+    def _target_ready(self) -> dict[str, str]:
+        if not self.options.target:
+            return {}
+        target = self.target
+        return {"target": target.host, "target_username": target.username, "target_password": target.password}
 
     def set_policy(self, policy: Policy) -> None:
         """What the app may do from now on, in a stack that was started with a policy. Tokens and keys that it has by
@@ -174,11 +182,15 @@ class Stack:
             ends.callback(foundation.stop)
         ends.callback(self._stop_services)
         self._foundation = foundation
-        registry = self._start_registry(foundation)
+        ports = ["--port", str(self.options.registry_port), "--data-port", str(self.options.data_port)]
+        registry = self._start_registry(foundation, "registry", ports)
+        target = self._start_registry(foundation, "target", []) if self.options.target else None
         if self._given_foundation is None:
             foundation.ready()
         self.account = foundation.account()
         self.registry = registry.control(str(self._services["registry"].ready()["registry"]))
+        if target is not None:
+            self.target = target.control(str(self._services["target"].ready()["registry"]))
         if self.options.policy is not None:
             self.policy = self._start_policy(foundation)
             self.set_policy(self.options.policy)
@@ -204,22 +216,18 @@ class Stack:
     def _deploy(self) -> None:
         self.account.deploy(self.profile.resources(self.app_environment()))
 
-    def _start_registry(self, foundation: Foundation) -> _RegistrySecrets:
+    def _start_registry(self, foundation: Foundation, name: str, ports: list[str]) -> _RegistrySecrets:
         secret = _RegistrySecrets(foundation.certificates.ca)
-        options = self.options
-        arguments = ["--cert", str(foundation.certificates.server), "--identity-key", str(foundation.key)]
-        arguments += ["--port", str(options.registry_port), "--data-port", str(options.data_port)]
+        arguments = ["--cert", str(foundation.certificates.server), "--identity-key", str(foundation.key), *ports]
         arguments += ["--username", USERNAME, "--resource-id", RESOURCE_ID, "--root", str(self.folder)]
-        if options.anonymous:
+        if self.options.anonymous and name == "registry":
             arguments.append("--anonymous")
         environment = {
             **os.environ,
             "STANDINS_REGISTRY_PASSWORD": secret.password,
             guard.VARIABLE: secret.token,
         }
-        self._services["registry"] = Service.module(
-            "standins.registry", arguments, self.folder / "registry.log", environment
-        )
+        self._services[name] = Service.module("standins.registry", arguments, self.folder / f"{name}.log", environment)
         return secret
 
     def _start_policy(self, foundation: Foundation) -> PolicyControl:
@@ -245,6 +253,7 @@ class Stack:
             table=storage.table_endpoint,
             ca=self.account.ca,
             client_id=self.client_id,
+            target=self.target.host if self.options.target else None,
         )
 
     def _start_functions(self) -> Service:

@@ -44,6 +44,7 @@ class MirrorProfile(Profile):
             "MIRROR_TRUST_BUNDLE": str(services.ca),
             # A test that runs at full ten minutes would else find its registry compared and copied.
             "MIRROR_COMPARE_HOURS": "0",
+            **({"MIRROR_RESTORE_TARGETS": services.target} if services.target else {}),
         }
 
     def resources(self, settings: Mapping[str, str]) -> Resources:

@@ -44,6 +44,7 @@ from acrmirror.cli.output import (
 )
 from acrmirror.cli.pointing import mirror_config
 from acrmirror.cli.rebuilding import rebuild_tags
+from acrmirror.cli.restoring import restore
 from acrmirror.cli.settings import Connection
 from acrmirror.errors import MirrorError
 
@@ -243,6 +244,7 @@ app.command("mirror-config")(mirror_config)
 
 app.command()(archive)
 app.command("rebuild-tags")(rebuild_tags)
+app.command("restore")(restore)
 
 
 @app.command("export")

@@ -149,6 +149,24 @@ class Client:
     def rebuild(self, identity: str) -> dict[str, Any]:
         return self._call("GET", f"rebuilds/{_quoted(identity)}")
 
+    def request_restore(
+        self,
+        patterns: Sequence[str],
+        *,
+        target: str | None = None,
+        at: str | None = None,
+        prefix: str = "",
+        overwrite: bool = False,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Has images of the mirror copied into a registry."""
+        asked = {"patterns": list(patterns), "prefix": prefix, "overwrite": overwrite, "dry_run": dry_run}
+        named = {name: value for name, value in (("target", target), ("at", at)) if value is not None}
+        return self._call("POST", "restores", body=asked | named)
+
+    def restore(self, identity: str) -> dict[str, Any]:
+        return self._call("GET", f"restores/{_quoted(identity)}")
+
     # the app
 
     def health(self) -> dict[str, Any]:

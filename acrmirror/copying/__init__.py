@@ -9,6 +9,7 @@ from acrmirror.copying.lagging import ask_again
 from acrmirror.copying.platforms import copy_platforms
 from acrmirror.copying.ports import Source, Target
 from acrmirror.copying.progress import LayerProgress, Progress
+from acrmirror.copying.restoring import Restored, restore_image
 
 __all__ = [
     "Cancel",
@@ -16,10 +17,12 @@ __all__ = [
     "Copied",
     "LayerProgress",
     "Progress",
+    "Restored",
     "Source",
     "Target",
     "ask_again",
     "copy_image",
     "copy_platforms",
     "move_blobs",
+    "restore_image",
 ]

@@ -19,6 +19,8 @@ class Context:
     """`threads` copy blocks at once, each with one buffer: memory is bounded by their product. `claim_wait` is for how
     many seconds a run stays with nothing but other workers' blobs.
 
+    `claims_all`: also blobs of one block are claimed, since a target's own limits make it worth the claim.
+
     `force` looks at everything again, whatever links promise, and hashes anew what the mirror has; `resume` is off
     after a digest mismatch. `identity` names the job in history, `at` is the registry's time of what the job is about.
     `event` is the push that the job has news of, if it has; `about` is one that is in history already, which the
@@ -31,6 +33,7 @@ class Context:
     at: Moment
     threads: int = 11
     claims: Claims | None = None
+    claims_all: bool = False
     force: bool = False
     resume: bool = True
     claim_wait: float = 60.0

@@ -69,7 +69,9 @@ class Opener:
             if ingest is not None:
                 return self._copy(wanted, ingest, None, closing, buffer)
             if self._context.claims is not None and self._is_worth_a_claim(descriptor):
-                if not self._context.force and self._target.has(descriptor):
+                # Where all are claimed, a claim is cheaper than the question, which is asked once it is held.
+                eager = not self._context.force and not self._context.claims_all
+                if eager and self._target.has(descriptor):
                     return self._found(descriptor)
                 claim = self._context.claims.acquire(descriptor.digest)
                 if claim is None:
@@ -91,7 +93,9 @@ class Opener:
 
     def _is_worth_a_claim(self, descriptor: Descriptor) -> bool:
         """A blob of one block is read twice at worst, which costs less than the claim's requests (rule W2)."""
-        return descriptor.data is None and self._target.blocks(descriptor) > 1
+        if descriptor.data is not None or descriptor.is_empty:
+            return False
+        return self._context.claims_all or self._target.blocks(descriptor) > 1
 
     def link(self, descriptor: Descriptor) -> None:
         """Links a blob that is in the mirror, and that the registry has in this repository."""

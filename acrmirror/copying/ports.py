@@ -273,6 +273,23 @@ class ContentTarget(Protocol):
     def referrers(self) -> ListedReferrers: ...
 
 
+class PlainTags(Protocol):
+    """A registry's tags, which have no compare-and-swap."""
+
+    def where(self, repository: str, tag: str) -> Digest | None:
+        """None where there is no such tag."""
+
+    def set(self, repository: str, tag: str, manifest: Manifest) -> None:
+        """Sets the tag to a manifest that is there."""
+
+
+class PushTarget(ContentTarget, Protocol):
+    """A registry that images are pushed to."""
+
+    @property
+    def tags(self) -> PlainTags: ...
+
+
 class Target(ContentTarget, Protocol):
     """A mirror."""
 

@@ -14,6 +14,7 @@ from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.moments import Moment, end_of
+from acrmirror.restore.restores import Restores
 from acrmirror.serve.archives.requests import Archives
 from acrmirror.serve.credentials import PullCredentials
 from acrmirror.serve.images import Images
@@ -55,6 +56,8 @@ class Parts(Protocol):
     def rebuilds(self) -> Rebuilds: ...
     @property
     def credentials(self) -> PullCredentials: ...
+    @property
+    def restores(self) -> Restores: ...
     @property
     def health(self) -> HealthChecks: ...
 

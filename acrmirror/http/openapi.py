@@ -65,6 +65,7 @@ _SECONDS: _Schema = {"type": "integer", "minimum": 1}
 _PULL = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/pulls/[0-9a-f-]+$"})
 _ARCHIVE = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/archives/[0-9a-f-]+$"})
 _REBUILD = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/rebuilds/[0-9a-f-]+$"})
+_RESTORE = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/restores/[0-9a-f-]+$"})
 _LATER = _Header("Retry-After", "Seconds after which to look again.", _SECONDS)
 _MORE = _Header("Link", 'The next page (`rel="next"`), if there is one.', {"type": "string"}, always=False)
 _UNKEPT = _Header(
@@ -255,6 +256,36 @@ OPERATIONS = (
         {200: models.PullCredential},
         (400, 404, 503),
         parameters=_CREDENTIAL,
+    ),
+    _Operation(
+        "post",
+        "/restores",
+        "requestRestore",
+        "Copy images of the mirror into a registry that settings name",
+        {202: models.Restore},
+        (400, 503),
+        bodies=(models.RestoreRequest,),
+        headers={202: (_RESTORE, _LATER)},
+    ),
+    _Operation(
+        "get",
+        "/restores/{id}",
+        "showRestore",
+        "One restore: how far it is, and what was refused and why",
+        {200: models.Restore},
+        (400, 404, 503),
+        parameters=_ID,
+        headers={200: (_RESTORE, _UNDER_WAY)},
+    ),
+    _Operation(
+        "delete",
+        "/restores/{id}",
+        "cancelRestore",
+        "Cancel a restore, and its images that are not done",
+        {200: models.Restore, 202: models.Restore},
+        (400, 404, 409, 503),
+        parameters=_ID,
+        headers={200: (_RESTORE,), 202: (_RESTORE, _LATER)},
     ),
     _Operation(
         "get",

@@ -1,4 +1,4 @@
-"""Calls that request what a task does, and follow it: archives, rebuilds of tags."""
+"""Calls that request what a task does, and follow it: archives, rebuilds of tags, restores."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,6 +6,7 @@ from datetime import timedelta
 from acrmirror.http import models
 from acrmirror.http.calls import Parts, answered, body_of, json_of, moment_of, query_of
 from acrmirror.http.values import Answer, Request
+from acrmirror.restore.restores import Report
 from acrmirror.work import FINAL_STATES, Record
 
 
@@ -52,8 +53,37 @@ class TaskCalls:
         record = self._app().rebuilds.get(request.route["id"])
         return _told(models.Rebuild.of(record), record, "rebuilds", 200)
 
+    @answered
+    def request_restore(self, request: Request) -> Answer:
+        query_of(request, models.NoQuery)
+        asked = body_of(request, models.RestoreRequest)
+        restores = self._app().restores
+        record = restores.request(
+            asked.patterns,
+            target=asked.target,
+            at=asked.at,
+            prefix=asked.prefix,
+            overwrite=asked.overwrite,
+            dry_run=asked.dry_run,
+        )
+        return _told(models.Restore.of(Report(record)), record, "restores", 202)
 
-def _told(model: models.Archive | models.Rebuild, record: Record, where: str, status: int) -> Answer:
+    @answered
+    def show_restore(self, request: Request) -> Answer:
+        query_of(request, models.NoQuery)
+        report = self._app().restores.report(request.route["id"])
+        return _told(models.Restore.of(report), report.record, "restores", 200)
+
+    @answered
+    def cancel_restore(self, request: Request) -> Answer:
+        query_of(request, models.NoQuery)
+        app = self._app()
+        record = app.restores.cancel(request.route["id"], app.pulls.cancel)
+        status = 200 if record.state in FINAL_STATES else 202
+        return _told(models.Restore.of(app.restores.report(record.id)), record, "restores", status)
+
+
+def _told(model: models.Archive | models.Rebuild | models.Restore, record: Record, where: str, status: int) -> Answer:
     # An archive has a link that lets anyone in who has it.
     headers = {"Location": f"/api/{where}/{record.id}", "Cache-Control": "no-store"}
     if record.state not in FINAL_STATES:

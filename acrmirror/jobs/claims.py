@@ -55,16 +55,23 @@ class TableClaims:
 
     A claim is taken over, by If-Match, by a later run of the job that it names at once; by others as soon as that job's
     record says that the run is over, or when the claim is stale: when its ETag has not moved for `stale_seconds` of
-    this process's own monotonic clock (rule W2).
+    this process's own monotonic clock (rule W2). Claims of another `scope` are others.
     """
 
-    def __init__(self, table: Table, stale_seconds: float = 60.0, records: JobRecords | None = None) -> None:
+    def __init__(
+        self, table: Table, stale_seconds: float = 60.0, records: JobRecords | None = None, scope: str = ""
+    ) -> None:
+        self._scope = scope
         self._table = table
         self._stale = stale_seconds
         self._records = records
         self._seen: dict[str, tuple[str, float]] = {}
         self._without_until = 0.0
         self._lock = threading.Lock()
+
+    def key(self, digest: Digest) -> str:
+        """The row of a claim."""
+        return f"{self._scope}{digest.algorithm}-{digest.encoded}"
 
     def of(self, holder: Holder, before: Callable[[], None] = lambda: None) -> "HeldClaims":
         """The claims as one run of a job asks for them. `before` is called before the first: by then the record of the
@@ -112,7 +119,7 @@ class TableClaims:
         """The claim, or None while another holds it."""
         if time.monotonic() < self._without_until:
             return TableClaim(None, "", {}, "", self._stale)
-        key = _key(digest)
+        key = self.key(digest)
         fields: dict[str, object] = {"holder": uuid4().hex, "done": 0}
         if holder is not None:
             fields |= {"job": holder.job, "run": holder.run, "turn": holder.turn}
@@ -195,7 +202,7 @@ class HeldClaims:
         self._left: set[str] = set()
 
     def acquire(self, digest: Digest) -> "TableClaim | None":
-        key = _key(digest)
+        key = self._claims.key(digest)
         with self._first:
             before, self._before = self._before, lambda: None
             before()
@@ -238,7 +245,3 @@ def _insist(delete: Callable[[], None], problem: str) -> bool:
 def _ended(record: Record, held: Entity) -> bool:
     """Whether the run that holds a claim is over, as far as its job's record knows."""
     return record.state != "running" or record.fields["run"] != held.fields.get("run")
-
-
-def _key(digest: Digest) -> str:
-    return f"{digest.algorithm}-{digest.encoded}"

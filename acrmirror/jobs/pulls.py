@@ -23,10 +23,12 @@ from acrmirror.work import (
     BackfillTask,
     Copy,
     Deletion,
+    ImageRestore,
     Job,
     Rebuild,
     Record,
     RecordFields,
+    Restore,
     Sweep,
     Task,
 )
@@ -234,6 +236,10 @@ def task_of(record: Record) -> Task:
             at = nine_digits(fields["at"])
             patterns = tuple(fields["patterns"])
             return Rebuild(record.id, patterns, at, fields["dry_run"], fields["force"], record.retries)
+        case "restore":
+            return Restore.of_record(record.id, fields, record.retries)
+        case "restore-image":
+            return ImageRestore.of_record(record.id, fields, record.retries)
     return job_of(record)
 
 

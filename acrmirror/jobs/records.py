@@ -82,6 +82,14 @@ class JobRecords:
                 counts[state] = counts.get(state, 0) + 1
         return counts
 
+    def children(self, identity: str, select: list[str]) -> Iterator[Record]:
+        """The jobs that a task of many requested, with the properties that are selected."""
+        moment = JobId(identity).hour
+        where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
+        parameters = {"partition": _partition(moment), "first": f"{moment}-", "last": f"{moment}.", "parent": identity}
+        for entity in self.table.query(where, parameters, f"list what {identity} requested", select=select):
+            yield _record(entity)
+
     def unfinished(self, since: datetime) -> Iterator[Record]:
         """Records of jobs requested since then that have not ended, with the properties that say what they copy and
         when they were last heard of. It reads what it passes over, too: about a day's records share a partition."""

@@ -46,6 +46,22 @@ class RequestCounts:
         return {"requests": sum(by_kind.values()), "requests_by_kind": by_kind, "requests_by_status": by_status}
 
 
+def figures_of(progress: Progress) -> RecordFields:
+    """How far a copy is, as its record has it."""
+    layers = progress.snapshot()
+    return {
+        "bytes_total": sum(it.size for it in layers.values()),
+        "bytes_done": sum(it.done for it in layers.values()),
+        "bytes_read": progress.bytes_read,
+        "bytes_written": progress.bytes_written,
+        "layers_total": len(layers),
+        "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
+        "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
+        "manifests": progress.manifests,
+        "layers": {key: LayerFigures(it.size, it.done, it.state) for key, it in list(layers.items())[:LAYERS_SHOWN]},
+    }
+
+
 class Run:
     """One run of a job: its record, its progress, what it asked of the registry."""
 
@@ -80,22 +96,8 @@ class Run:
 
     def figures(self) -> RecordFields:
         """How far it is, as the record has it. Bytes are those of layers and configs."""
-        layers = self.progress.snapshot()
-        self._warn(layers)
-        return {
-            "bytes_total": sum(it.size for it in layers.values()),
-            "bytes_done": sum(it.done for it in layers.values()),
-            "bytes_read": self.progress.bytes_read,
-            "bytes_written": self.progress.bytes_written,
-            "layers_total": len(layers),
-            "layers_done": sum(it.state in ("done", "skipped") for it in layers.values()),
-            "layers_skipped": sum(it.state == "skipped" for it in layers.values()),
-            "manifests": self.progress.manifests,
-            "layers": {
-                key: LayerFigures(it.size, it.done, it.state) for key, it in list(layers.items())[:LAYERS_SHOWN]
-            },
-            **self.requests.fields(),
-        }
+        self._warn(self.progress.snapshot())
+        return figures_of(self.progress) | self.requests.fields()
 
     def _warn(self, layers: dict[str, LayerProgress]) -> None:
         """Of a layer that takes longer than a run may last: what is read is lost when it is cut (rule W4)."""

@@ -46,6 +46,10 @@ class TaskRunner(ABC, Generic[_T]):
     def _work(self, task: _T, cancel: Cancel) -> Work:
         """What a run of the task does, until `cancel` ends it. Raises MirrorError for a task that can't be done."""
 
+    def _begin(self, task: _T, cancel: Cancel, run: str) -> Work:  # noqa: ARG002
+        """As `_work`, for a task that holds something in the name of its `run`."""
+        return self._work(task, cancel)
+
     def _done(self, task: _T, begun: datetime) -> None:
         """Of a run that did all, before its record says so: if this raises, the task is run again."""
 
@@ -67,7 +71,8 @@ class TaskRunner(ABC, Generic[_T]):
         record = self._records.get(task.id)
         if record is not None and record.state in FINAL_STATES and record.retries >= task.retries:
             return None
-        recorder = Recorder(self._records, task, uuid4().hex, deliveries)
+        run = uuid4().hex
+        recorder = Recorder(self._records, task, run, deliveries)
         recorder.begin()
         if recorder.superseded:
             return None
@@ -75,7 +80,7 @@ class TaskRunner(ABC, Generic[_T]):
         if recorder.cancel_requested:
             cancel.set("a person asked to cancel it")
         try:
-            work = self._work(task, cancel)
+            work = self._begin(task, cancel, run)
         except MirrorError as error:
             self._end(task, recorder, "failed", error, {})
             return None

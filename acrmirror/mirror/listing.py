@@ -40,6 +40,17 @@ class TagEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedRevision:
+    """A manifest whose whole closure is in its repository, as its link's metadata have it; `subject` is what it refers
+    to, None for most."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    subject: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
 class TagPage:
     """Some tags in the order of their names; `cursor` asks for those behind them, None if there are none."""
 
@@ -133,6 +144,16 @@ class Listing:
             if digest is not None and (refers is not None or not subject):
                 found[digest] = refers
         return found
+
+    def revisions(self, repository: str) -> Iterator[ListedRevision]:
+        """As `manifests`, with what their links say of each."""
+        folder = f"{self._layout.revisions(repository)}/"
+        asked = f"list the manifests of {repository} in the mirror"
+        for item in self._container.list(folder, asked, metadata=True):
+            digest, subject = linked_digest(item.name.removeprefix(folder)), item.metadata.get("subject")
+            media_type, size = item.metadata.get("media_type", ""), item.metadata.get("size", "")
+            if digest is not None and media_type and size.isdecimal():
+                yield ListedRevision(digest, media_type, int(size), parsed(subject) if subject else None)
 
     def _without_referrers_tags(self, repository: str, entries: list[TagEntry]) -> list[TagEntry]:
         doubtful = [it for it in entries if it.media_type == OCI_INDEX and is_referrers_tag(it.name)]

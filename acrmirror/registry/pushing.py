@@ -47,14 +47,19 @@ class PushedRevision:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Requests whose refusals for haste are waited out for a while."""
+    """Requests whose refusals for haste are waited out for a while. Repositories are behind `prefix` there."""
 
     session: Session
     on_request: OnRequest | None
+    prefix: str = ""
 
     @property
     def host(self) -> str:
         return self.session.host
+
+    def named(self, repository: str) -> str:
+        """What the repository is called at the registry."""
+        return f"{self.prefix}/{repository}" if self.prefix else repository
 
     def send(
         self, method: str, path: str, accept: str = "*/*", body: bytes | None = None, media_type: str = ""
@@ -86,7 +91,8 @@ class PushedManifests:
 
     def find(self, repository: str, wanted: str | Digest) -> Descriptor | None:
         """What a tag or a digest names, or None: one HEAD."""
-        asked = Reference(repository, None, wanted) if isinstance(wanted, Digest) else Reference(repository, wanted)
+        name = self._wire.named(repository)
+        asked = Reference(name, None, wanted) if isinstance(wanted, Digest) else Reference(name, wanted)
         patience = Patience(self._wire.session.limits.patience)
         while True:
             try:
@@ -121,8 +127,8 @@ class PushedManifests:
 
     def push(self, repository: str, name: str, manifest: Manifest) -> None:
         """Pushes a manifest under a tag or its digest. Raises SoftDeleted."""
-        host = self._wire.host
-        asked = f"push {host}/{repository}{'@' if ':' in name else ':'}{name}"
+        repository = self._wire.named(repository)
+        asked = f"push {self._wire.host}/{repository}{'@' if ':' in name else ':'}{name}"
         try:
             answer = self._wire.send(
                 "PUT", f"/v2/{repository}/manifests/{name}", body=manifest.raw, media_type=manifest.media_type
@@ -143,7 +149,7 @@ class PushedManifests:
             self.unlisted.add(manifest.digest)
 
     def read(self, repository: str, descriptor: Descriptor) -> Manifest:
-        served = self._registry.manifest(repository, descriptor.digest)
+        served = self._registry.manifest(self._wire.named(repository), descriptor.digest)
         return parse_manifest(served.raw, served.media_type, descriptor.digest)
 
     def _refused(self, repository: str, manifest: Manifest, asked: str, error: MirrorError) -> MirrorError:

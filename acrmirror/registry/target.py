@@ -33,7 +33,8 @@ class RegistryTarget:
     """One repository of a registry, to be written into. Thread-safe. Its session must have been opened with `pushes`.
 
     `on_request` is told of every answer but 401. `elsewhere` says from where a blob may be mounted, and `arrived` is
-    told of each that the repository has now. A blob goes out in chunks of `chunk` bytes.
+    told of each that the repository has now. A blob goes out in chunks of `chunk` bytes. Every repository's name is put
+    behind `prefix` at the registry; only `elsewhere` gives names as they are there.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class RegistryTarget:
         elsewhere: Elsewhere = nowhere,
         arrived: Callable[[Descriptor], None] = untold,
         chunk: int = CHUNK,
+        prefix: str = "",
     ) -> None:
-        wire = Wire(session, on_request)
+        wire = Wire(session, on_request, prefix)
         self.repository = repository
         self.blobs = RegistryBlobs(wire, repository, elsewhere, arrived, chunk)
         self.manifests = PushedManifests(wire)
@@ -125,7 +127,7 @@ class RegistryBlobs:
         return length
 
     def _length(self, digest: Digest, repository: str) -> int | None:
-        path = f"/v2/{repository}/blobs/{digest}"
+        path = f"/v2/{self._wire.named(repository)}/blobs/{digest}"
         try:
             answer = self._wire.send("HEAD", path)
         except NotFound:
@@ -134,12 +136,12 @@ class RegistryBlobs:
         return int(length) if length.isascii() and length.isdecimal() else -1
 
     def _begin(self, query: str = "") -> HttpResponse:
-        return self._wire.send("POST", f"/v2/{self._repository}/blobs/uploads/{query}")
+        return self._wire.send("POST", f"/v2/{self._wire.named(self._repository)}/blobs/uploads/{query}")
 
     def _mounted(self, descriptor: Descriptor) -> HttpResponse | None:
         """The answer of the first repository that the blob may be mounted from: 201 where it was, 202 where an upload
         was begun instead; None where there is none, or this identity may not, which says nothing of an upload."""
-        others = (it for it in self._elsewhere(descriptor) if it != self._repository)
+        others = (it for it in self._elsewhere(descriptor) if it != self._wire.named(self._repository))
         for other in islice(others, MOUNTS_TRIED):
             try:
                 return self._begin("?" + urlencode({"mount": str(descriptor.digest), "from": other}))
@@ -149,4 +151,4 @@ class RegistryBlobs:
 
     def _upload(self, descriptor: Descriptor, begun: HttpResponse) -> Upload:
         wire = self._wire
-        return Upload(wire.session, wire.on_request, self._repository, descriptor.digest, begun)
+        return Upload(wire.session, wire.on_request, wire.named(self._repository), descriptor.digest, begun)

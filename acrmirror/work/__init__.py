@@ -8,6 +8,7 @@ from acrmirror.work.ids import JobId
 from acrmirror.work.queues import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE
 from acrmirror.work.rebuild import Rebuild
 from acrmirror.work.record import LayerFigures, Record, RecordFields
+from acrmirror.work.restore import ImageRestore, Into, Restore
 from acrmirror.work.state import FINAL_STATES, LayerState, State
 from acrmirror.work.sweep import Sweep
 from acrmirror.work.task import BackfillTask, Job, Task, read_task
@@ -23,6 +24,8 @@ __all__ = [
     "BackfillTask",
     "Copy",
     "Deletion",
+    "ImageRestore",
+    "Into",
     "Job",
     "JobId",
     "LayerFigures",
@@ -30,6 +33,7 @@ __all__ = [
     "Rebuild",
     "Record",
     "RecordFields",
+    "Restore",
     "State",
     "Sweep",
     "Task",

@@ -59,6 +59,15 @@ class RecordFields(TypedDict, total=False):
     rebuild_looked_at: int
     rebuild_set: int
 
+    target: str
+    prefix: str
+    overwrite: bool
+    outcome: Literal["restored", "present", ""]
+    restore_bytes: int
+    restore_requests: int
+    restore_present: int
+    restore_refused: int
+
     run: str
     deliveries: int
     attempt: int
@@ -107,7 +116,7 @@ class RecordFields(TypedDict, total=False):
 
 
 FIELD_TYPES: dict[str, type] = {
-    name: str if name in ("state", "check_state") else get_origin(kind) or kind
+    name: str if name in ("state", "check_state", "outcome") else get_origin(kind) or kind
     for name, kind in get_type_hints(RecordFields).items()
 }
 """The type of each field's value: str, int, bool, list or dict."""

@@ -9,12 +9,13 @@ from acrmirror.work.audit import Audit
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
 from acrmirror.work.rebuild import Rebuild
+from acrmirror.work.restore import ImageRestore, Restore
 from acrmirror.work.sweep import Sweep
 
 Job = Copy | Deletion
 """What is about one reference."""
-BackfillTask = Sweep | Archive | Rebuild
-"""What goes through the queue of sweeps, and is about many images."""
+BackfillTask = Sweep | Archive | Rebuild | Restore | ImageRestore
+"""What goes through the queue of sweeps, and is no copy into the mirror."""
 Task = Job | BackfillTask
 
 
@@ -33,6 +34,10 @@ def read_task(message: str) -> Task | Audit:
                 return Rebuild.of_fields(fields)
             case "deletion":
                 return Deletion.of_fields(fields)
+            case "restore":
+                return Restore.of_fields(fields)
+            case "restore-image":
+                return ImageRestore.of_fields(fields)
             case "audit":
                 return Audit.of_fields(fields)
         return Copy.of_fields(fields)

@@ -1,4 +1,4 @@
-"""The app in processes that kill themselves at a given write to storage, before it is sent.
+"""The app in processes that kill themselves at a given write to storage, or to a registry, before it is sent.
 
 Run as a program it loads the app once, and forks for each order that it reads: a crash costs no start of Python.
 """
@@ -58,7 +58,7 @@ class Crashing:
 class _Killer:
     def __init__(self, settings: Settings, at: int) -> None:
         endpoints = (settings.blob_endpoint, settings.queue_endpoint, settings.table_endpoint)
-        self._storage = {urlsplit(it).netloc for it in endpoints}
+        self._storage = {urlsplit(it).netloc for it in endpoints} | set(settings.restore_targets)
         self._at = at
         self._lock = threading.Lock()
         self.writes = 0

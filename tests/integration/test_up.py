@@ -80,9 +80,12 @@ def mirrors_a_push(ready: dict[str, str]) -> bool:
 
 
 def test_json_is_one_line_and_all_that_a_stranger_needs_to_push_and_read(tmp_path: Path) -> None:
-    with up(tmp_path, "--json", "--workers", "2", "--lease", "20") as process:
+    with up(tmp_path, "--json", "--workers", "2", "--lease", "20", "--restore-target") as process:
         ready = json.loads(read_until(process, "}"))
-        assert set(ready) == READY | {"mirror_registry", "mirror_username", "mirror_password"}
+        served = {"mirror_registry", "mirror_username", "mirror_password"}
+        assert set(ready) == READY | served | {"target", "target_username", "target_password"}
+        with Pusher(ready["target"], ready["target_username"], ready["target_password"], Path(ready["ca"])) as pusher:
+            assert not pusher.has_manifest("up/app", "latest")
         assert mirrors_a_push(ready)
         mirror = MirrorRegistry(ready["mirror_registry"], ready["mirror_username"], ready["mirror_password"])
         assert Puller(mirror, Path(ready["ca"])).pull("up/app", "latest") == oci_image("up").root.digest

@@ -44,7 +44,7 @@ class Shell:
 
     def type(self, script: str, identity: str = "") -> str:
         """What it prints. Every command of it has to succeed. Address, key and ids are put in: of that pull, and of an
-        archive and a rebuild."""
+        archive, a rebuild and a restore."""
         ready = self.stack.ready()
         for address in ADDRESSES:
             script = script.replace(address, ready["functions"])
@@ -54,6 +54,9 @@ class Shell:
         if "REBUILD=…" in script:
             asked = Caller.of(self.stack)("POST", "rebuilds", {"match": ["nothing/at/all"]})
             script = script.replace("REBUILD=…", f"REBUILD={asked.json['id']}")
+        if "RESTORE=…" in script:
+            script = script.replace("RESTORE=…", f"RESTORE={cancelled_restore(self.stack)}")
+        script = script.replace("spare.azurecr.io", ready["target"])
         script = script.replace("<function key>", ready["functions_key"])
         assert "…" not in script, script
         environment = {
@@ -77,7 +80,7 @@ class Shell:
 @pytest.fixture(scope="module")
 def stack(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What `dev.py up` starts, on a slow link, and in its registry what the examples name."""
-    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("up")) as started:
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("up"), target=True) as started:
         started.registry.set_event_manner(hold=True)
         started.registry.set_faults([{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 0.5}}])
         push(started, "team/app", multi_arch("app", 2, tag="1.2"))
@@ -136,6 +139,18 @@ def cancelled_archive(stack: Stack) -> str:
         if ended and call("GET", f"archives/{identity}").json["state"] == "cancelled":
             return identity
     raise AssertionError("each archive was done before it could be cancelled")
+
+
+def cancelled_restore(stack: Stack) -> str:
+    """The id of a restore that was cancelled before it was begun."""
+    call = Caller.of(stack)
+    for _ in range(10):
+        identity = str(call("POST", "restores", {"patterns": ["nothing/at/all"]}).json["id"])
+        call("DELETE", f"restores/{identity}")
+        ended = wait_for(lambda it=identity: call("GET", f"restores/{it}").json["state"] in ("cancelled", "done"), 30)  # type: ignore[misc]
+        if ended and call("GET", f"restores/{identity}").json["state"] == "cancelled":
+            return identity
+    raise AssertionError("each restore was done before it could be cancelled")
 
 
 def test_every_call_of_the_http_api_is_answered(shell: Shell) -> None:

@@ -12,7 +12,7 @@ HTTP, CLI = "docs/http-api.md", "docs/cli.md"
 NOT_DESCRIBED = {("GET", "/api/openapi.json"), ("GET", "/api/status")}
 """Calls that the OpenAPI document does not describe."""
 PLACES = {
-    "{id}": r"\$(?:ID|ARCHIVE|REBUILD)",
+    "{id}": r"\$(?:ID|ARCHIVE|REBUILD|RESTORE)",
     "{repository}": "[a-z/]+",
     "{reference}": r"[a-z0-9.]+",
     "{name}": "[a-z/]+",

@@ -34,9 +34,10 @@ from acrmirror.http.models.requests import (
     PullsQuery,
     RebuildRequest,
     RepositoriesQuery,
+    RestoreRequest,
     TagsQuery,
 )
-from acrmirror.http.models.tasks import Archive, ArchiveLink, Rebuild
+from acrmirror.http.models.tasks import Archive, ArchiveLink, Rebuild, Restore, RestoreFailure
 
 __all__ = [
     "Archive",
@@ -83,6 +84,9 @@ __all__ = [
     "RefusedEvent",
     "RepositoriesQuery",
     "RepositoryPage",
+    "Restore",
+    "RestoreFailure",
+    "RestoreRequest",
     "Seen",
     "Tag",
     "TagPage",

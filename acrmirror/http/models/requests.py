@@ -127,6 +127,25 @@ class RebuildRequest(Given):
     ] = False
 
 
+class RestoreRequest(Given):
+    """Images of the mirror to copy into another registry."""
+
+    patterns: Annotated[
+        list[_Pattern],
+        Field(min_length=1, max_length=50, description="As of a pull of many.", examples=[["team/*", "!team/tmp-*"]]),
+    ]
+    target: Annotated[
+        str | None,
+        Field(max_length=255, description="One of MIRROR_RESTORE_TARGETS; the only one there is if left out."),
+    ] = None
+    at: Annotated[str | None, Field(max_length=64, description="Tags as they were then; now if left out.")] = None
+    prefix: Annotated[
+        str, Field(max_length=200, description="Put before each repository's name at the target, with a slash.")
+    ] = ""
+    overwrite: Annotated[bool, Field(description="Also set tags that the target has elsewhere.")] = False
+    dry_run: Annotated[bool, Field(description="Only say what would be sent.")] = False
+
+
 class PullsQuery(Model):
     state: Annotated[State | None, Field(description="Only those in this state.")] = None
     repository: Annotated[str | None, Field(max_length=255, description="Only those of this repository.")] = None

@@ -1,4 +1,4 @@
-"""Archives that storage puts together, and rebuilds of tags."""
+"""Archives that storage puts together, rebuilds of tags, and restores."""
 
 from datetime import UTC
 from typing import Annotated, Self
@@ -7,6 +7,7 @@ from pydantic import Field
 
 from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
+from acrmirror.restore.restores import Report
 from acrmirror.storage import SignedUrl
 from acrmirror.work import Record, RecordFields, State
 
@@ -112,6 +113,87 @@ class Rebuild(Model):
             set=fields["rebuild_set"],
             tags=fields["rebuilt"],
             notes=fields["notes"],
+            error=_error(fields),
+        )
+
+
+class RestoreFailure(Model):
+    """An image that was not restored, or not with all that refers to it."""
+
+    id: str
+    image: str
+    state: State
+    error: ErrorDetails | None
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        fields = record.fields
+        tag = f":{fields['tag']}" if fields["tag"] else ""
+        image = f"{fields['repository']}{tag}@{fields['digest']}"
+        return cls(id=record.id, image=image, state=record.state, error=_error(fields))
+
+
+class Restore(Model):
+    """A restore and how far it is. Its own state is `done` once all of its images are requested: `jobs` says how these
+    are, by state."""
+
+    id: str
+    state: State
+    target: str
+    patterns: list[str]
+    prefix: str
+    overwrite: bool
+    dry_run: bool
+    at: Annotated[str | None, Field(description="The moment in the past that tags are restored from.")]
+    requested: str
+    started: str | None
+    finished: str | None
+    next_attempt: str | None
+    repositories: Count
+    listed: Annotated[Count, Field(description="Images that the patterns choose.")]
+    asked: Annotated[Count, Field(description="Of these, requested; with `dry_run`, those that would be.")]
+    sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
+    jobs: dict[str, Count]
+    restored: Annotated[Count, Field(description="Images of which something was written.")]
+    present: Annotated[Count, Field(description="Images that the target had already.")]
+    refused: Annotated[Count, Field(description="Of a dry run: those that would be refused; `notes` names them.")]
+    bytes: Annotated[Count, Field(description="That were sent; with `dry_run`, that would be.")]
+    requests: Annotated[Count, Field(description="Of a dry run: of the target, roughly.")]
+    failures: Annotated[list[RestoreFailure], Field(description="At most 300.")]
+    notes: list[str]
+    cancel_requested: bool
+    error: ErrorDetails | None
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        record, fields = report.record, report.record.fields
+        dry = fields["dry_run"]
+        return cls(
+            id=record.id,
+            state=record.state,
+            target=fields["target"],
+            patterns=fields["patterns"],
+            prefix=fields["prefix"],
+            overwrite=fields["overwrite"],
+            dry_run=dry,
+            at=fields["moment"] or None,
+            requested=fields["at"],
+            started=fields["first_started"] or None,
+            finished=_finished(record),
+            next_attempt=record.next_attempt,
+            repositories=fields["match_repositories"],
+            listed=fields["match_listed"],
+            asked=fields["match_requested"],
+            sample=fields["match_sample"],
+            jobs=report.jobs,
+            restored=report.restored,
+            present=fields["restore_present"] if dry else report.present,
+            refused=fields["restore_refused"],
+            bytes=fields["restore_bytes"] if dry else report.bytes_sent,
+            requests=fields["restore_requests"],
+            failures=[RestoreFailure.of(it) for it in report.failures],
+            notes=fields["notes"],
+            cancel_requested=fields["cancel_requested"],
             error=_error(fields),
         )
 

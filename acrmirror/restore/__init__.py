@@ -1,0 +1,1 @@
+"""Giving it back: restores of what is in the mirror, into registries that settings name."""
