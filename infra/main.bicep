@@ -125,6 +125,9 @@ param recheckSeconds string = '60,600,1800'
 @maxValue(720)
 param compareHours int = 24
 
+@description('ARM id of a registry that images of the mirror may be restored into; its identity gets the role to push there. Empty for none.')
+param restoreTargetId string = ''
+
 @description('Name of the system topic that the registry already has; a registry can have only one. Empty makes it.')
 param existingTopicName string = ''
 
@@ -232,6 +235,8 @@ var registryParts = split(registryId, '/')
 var registrySubscription = registryParts[2]
 var registryResourceGroup = registryParts[4]
 var registryName = registryParts[8]
+var restores = !empty(restoreTargetId)
+var targetParts = split(restores ? restoreTargetId : registryId, '/')
 var ownsMirror = empty(existingMirrorAccountId)
 var mirrorParts = split(existingMirrorAccountId, '/')
 var mirrorSubscription = ownsMirror ? subscription().subscriptionId : mirrorParts[2]
@@ -282,6 +287,24 @@ module registryRoles 'modules/registry-roles.bicep' = if (registryAuth == 'ident
   params: {
     registryName: registryName
     abac: registry.outputs.abac
+    principalId: identity.outputs.principalId
+  }
+}
+
+module restoreTarget 'modules/registry.bicep' = if (restores) {
+  name: 'restore-target-${token}'
+  scope: resourceGroup(targetParts[2], targetParts[4])
+  params: {
+    registryName: targetParts[8]
+  }
+}
+
+module restoreRole 'modules/restore-role.bicep' = if (restores) {
+  name: 'restore-role-${token}'
+  scope: resourceGroup(targetParts[2], targetParts[4])
+  params: {
+    registryName: targetParts[8]
+    abac: restoreTarget.?outputs.abac ?? false
     principalId: identity.outputs.principalId
   }
 }
@@ -397,6 +420,7 @@ module functions 'modules/functions.bicep' = {
     recheckSeconds: recheckSeconds
     compareHours: compareHours
     mirrorServe: mirrorServe
+    restoreTargets: restoreTarget.?outputs.loginServer ?? ''
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyEvents: alwaysReadyEvents
@@ -407,7 +431,7 @@ module functions 'modules/functions.bicep' = {
     isAskedWhetherItLives: liveSeconds > 0
     tags: allTags
   }
-  dependsOn: [mirrorRoles, registryRoles]
+  dependsOn: [mirrorRoles, registryRoles, restoreRole]
 }
 
 module events 'modules/events.bicep' = {

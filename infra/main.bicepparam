@@ -34,6 +34,7 @@ param retrySeconds = int(text(readEnvironmentVariable('MIRROR_RETRY_SECONDS', ''
 param recheckSeconds = text(readEnvironmentVariable('MIRROR_RECHECK_SECONDS', ''), '60,600,1800')
 param mirrorServe = json('"${text(readEnvironmentVariable('MIRROR_SERVE', ''), 'credentials')}"')
 param compareHours = int(text(readEnvironmentVariable('MIRROR_COMPARE_HOURS', ''), '24'))
+param restoreTargetId = readEnvironmentVariable('MIRROR_RESTORE_TARGET_ID', '')
 param existingTopicName = readEnvironmentVariable('MIRROR_EXISTING_TOPIC_NAME', '')
 param existingTopicResourceGroup = readEnvironmentVariable('MIRROR_EXISTING_TOPIC_RESOURCE_GROUP', '')
 param repositoryPrefixes = json(text(readEnvironmentVariable('MIRROR_REPOSITORY_PREFIXES', ''), '[]'))

@@ -10,16 +10,24 @@ from functools import cache
 
 from devtools.deployment import ROLE, ROOT
 from devtools.deployment.roles import BY_ID, ROLES
-from devtools.deployment.scenarios import REGISTRY, SCENARIOS, predicted, run
+from devtools.deployment.scenarios import REGISTRY, RESTORING, SCENARIOS, SPARE, predicted, run
 from standins.policy import ALL, Grant, Operation, Places, Policy
 
 _TRACK = Operation("telemetry", "Send telemetry", (frozenset({"Microsoft.Insights/Telemetry/Write"}),))
-OPERATIONS = {**ALL, _TRACK.name: _TRACK}
+_ACR = "Microsoft.ContainerRegistry/registries"
+_PUSH = Operation("target", "Push", (frozenset({f"{_ACR}/pull/read", f"{_ACR}/push/write"}),))
+_ABAC_PUSH = Operation(
+    "target",
+    "Push (ABAC)",
+    (frozenset({f"{_ACR}/repositories/content/read", f"{_ACR}/repositories/content/write"}),),
+)
+OPERATIONS = {**ALL, **{it.name: it for it in (_TRACK, _PUSH, _ABAC_PUSH)}}
 
 APP, TOPIC, SERVER = "the app", "the topic", "the serving registry"
 RUN, SERVED = "in a run", "with a stock registry"
 NO_HOST = "no: the local host has no account of its own"
 NO_TOPIC = "no: the local registry keeps dead letters itself"
+NO_TARGET = "no: the second registry of a local stack has grants, and knows no roles"
 NO_TELEMETRY = "no: what takes telemetry locally asks who sends it, and not for roles"
 
 
@@ -87,6 +95,8 @@ PERMISSIONS = (
     Permission(APP, "the host: keep leases, keys and timers", ("Put Blob", "Lease Blob"), "host", NO_HOST),
     Permission(APP, "the host: make its table of diagnostic events", ("Create Table",), "host", NO_HOST),
     Permission(APP, "send telemetry", ("Send telemetry",), "insights", NO_TELEMETRY),
+    Permission(APP, "push what is restored", (_PUSH.name,), "target", NO_TARGET, abac=False),
+    Permission(APP, "push what is restored (ABAC mode)", (_ABAC_PUSH.name,), "target", NO_TARGET, abac=True),
     Permission(TOPIC, "write dead letters", ("Put Blob",), "host/dead-letters", NO_TOPIC),
     Permission(SERVER, "read manifests, links and layers", _READ[:2] + _READ[3:], "mirror/mirror", SERVED),
     Permission(SERVER, "redirect to signed links", ("Get User Delegation Key",), "mirror", SERVED),
@@ -106,7 +116,7 @@ class Assignment:
 def assignments() -> list[Assignment]:
     """Of the deployments that between them switch everything on."""
     found: dict[Assignment, None] = {}
-    for scenario in SCENARIOS[:2]:
+    for scenario in (*SCENARIOS[:2], RESTORING):
         declared = {item.key: item for item in predicted(scenario).resources}
         for item in run(scenario).of(ROLE):
             properties = item.body["properties"]
@@ -151,6 +161,8 @@ def scope(permission: Permission) -> str:
     service = permission.all[0].service
     if service == "telemetry":
         return next(item.scope for item in assignments() if "/components/" in item.scope)
+    if service == "target":
+        return SPARE
     known = places()
     if account == "host":
         # The mirror's containers are in an account of their own; the host's are with its queues.

@@ -28,6 +28,21 @@ ROLES = {
         "b93aa761-3e63-49ed-ac28-beffa264f7ac",
         (f"{_REGISTRY}/repositories/content/read", f"{_REGISTRY}/repositories/metadata/read"),
     ),
+    "acrPush": Role(
+        "AcrPush",
+        "8311e382-0749-4cb8-b61a-304f252e45ec",
+        (f"{_REGISTRY}/pull/read", f"{_REGISTRY}/push/write"),
+    ),
+    "repositoryWriter": Role(
+        "Container Registry Repository Writer",
+        "2a1e307c-b015-4ebd-883e-5b7698a07328",
+        (
+            f"{_REGISTRY}/repositories/content/read",
+            f"{_REGISTRY}/repositories/content/write",
+            f"{_REGISTRY}/repositories/metadata/read",
+            f"{_REGISTRY}/repositories/metadata/write",
+        ),
+    ),
     "catalogLister": Role(
         "Container Registry Repository Catalog Lister",
         "bfdb9389-c9a5-478a-bb2f-ba9ca092c3c7",

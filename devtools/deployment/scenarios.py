@@ -21,6 +21,7 @@ from devtools.deployment import INFRA
 HERE = "11111111-1111-1111-1111-111111111111"
 ELSEWHERE = "22222222-2222-2222-2222-222222222222"
 REGISTRY = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-images/providers/Microsoft.ContainerRegistry/registries/demo"
+SPARE = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-spare/providers/Microsoft.ContainerRegistry/registries/spare"
 OTHER_MIRROR = (
     f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-mirrors/providers/Microsoft.Storage/storageAccounts/stother"
 )
@@ -43,10 +44,12 @@ class Scenario:
         return {**_given(SNAPSHOTS / f"{self.file or 'plain'}.bicepparam"), **self.parameters}
 
 
+RESTORING = Scenario("a registry to restore into", {"restoreTargetId": SPARE})
 SCENARIOS = (
     Scenario("as it comes", file="plain"),
     Scenario("everything", mode="AbacRepositoryPermissions", file="everything"),
     Scenario("what is there already", file="shared"),
+    RESTORING,
     # The network is there, and what reads storage stays out of it.
     Scenario(
         "only the registry is private",
@@ -98,7 +101,9 @@ def run(scenario: Scenario) -> Whole:
     facts: dict[str, Any] = {"properties.loginServer": "demo.azurecr.io", "location": "germanywestcentral"}
     facts["properties.roleAssignmentMode"] = scenario.mode
     other = {"location": "francecentral", "sku.name": "Standard_ZRS"}
-    return settle(predicted(scenario).form(), Place({REGISTRY: facts, OTHER_MIRROR: other}, scenario.given))
+    spare = facts | {"properties.loginServer": "spare.azurecr.io"}
+    known = {REGISTRY: facts, OTHER_MIRROR: other, SPARE: spare}
+    return settle(predicted(scenario).form(), Place(known, scenario.given))
 
 
 def subscription_parameters(outputs: Mapping[str, Any]) -> dict[str, Any]:

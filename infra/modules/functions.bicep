@@ -84,6 +84,9 @@ param compareHours int
 @description('Who may pull through the app: off, credentials or anonymous.')
 param mirrorServe string
 
+@description('Login server of the registry that may be restored into; empty for none.')
+param restoreTargets string
+
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
@@ -263,6 +266,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_RECHECK_SECONDS', value: recheckSeconds }
         { name: 'MIRROR_COMPARE_HOURS', value: string(compareHours) }
         { name: 'MIRROR_SERVE', value: mirrorServe }
+        { name: 'MIRROR_RESTORE_TARGETS', value: restoreTargets }
         { name: 'MIRROR_TELEMETRY_SECONDS', value: '15' }
       ]
     }

@@ -47,6 +47,10 @@ def expected_roles(view: View) -> Iterator[tuple[str, str, str]]:
             yield ROLES["catalogLister"].name, app, REGISTRY
         else:
             yield ROLES["acrPull"].name, app, REGISTRY
+    target = view.option("restoreTargetId", "")
+    if target:
+        abac = view.scenario.mode == "AbacRepositoryPermissions"
+        yield ROLES["repositoryWriter" if abac else "acrPush"].name, app, target
     host = view.host.id
     yield ROLES["storageBlobDataOwner"].name, app, host
     yield ROLES["storageTableDataContributor"].name, app, host
