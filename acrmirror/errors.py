@@ -30,6 +30,7 @@ The classes of this file; other rooms add a few for what only they can meet:
                 AnotherRegistry
                 Untimely
             UnkeptName
+            TagKept
             Misconfigured
             Incomplete
             DeadJobs
@@ -187,6 +188,12 @@ class Untimely(Refused):
 
 class UnkeptName(Permanent):
     """Storage would keep something under another name than the one it is given."""
+
+
+class TagKept(Permanent):
+    """A registry that is restored into has the tag elsewhere, and nobody asked to overwrite it (rule T6)."""
+
+    code = "tag-kept"
 
 
 class Misconfigured(Permanent):

@@ -14,7 +14,7 @@ from acrmirror.errors import (
     Denied,
     Malformed,
     MirrorError,
-    Permanent,
+    TagKept,
     Throttled,
     Unavailable,
 )
@@ -23,12 +23,6 @@ from acrmirror.reference import Digest, Reference
 
 SHARED = (Cancelled, ClaimedElsewhere, Denied, Throttled, Unavailable)
 """What the next referrer would meet, too."""
-
-
-class TagKept(Permanent):
-    """The target has the tag elsewhere, and nobody asked to overwrite it (rule T6)."""
-
-    code = "tag-kept"
 
 
 @dataclass(slots=True)

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from acrmirror.copying import Context, Restored, restore_image
-from acrmirror.copying.restoring import TagKept
-from acrmirror.errors import Denied, DigestMismatch, NotFound
+from acrmirror.errors import Denied, DigestMismatch, NotFound, TagKept
 from acrmirror.oci import Manifest
 from acrmirror.reference import Digest, Reference
 from tests.in_memory import AT, Mirror, Registry
