@@ -43,9 +43,7 @@ class MirrorRegistry:
         """Makes a pull credential for all repositories."""
         with Client(stack.functions.url, stack.functions.function_key) as client:
             made = client.create_credential(USERNAME)
-        # Storage is at 127.0.0.1: a client that is redirected there takes it for another host than this name, and keeps
-        # the credential to itself.
-        host = f"localhost:{urlsplit(stack.functions.url).port}"
+        host = urlsplit(stack.functions.url).netloc
         return cls(host, made["name"], made["password"])
 
     def ready(self) -> dict[str, str]:
