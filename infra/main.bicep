@@ -40,6 +40,13 @@ param existingMirrorAccountId string = ''
 @description('Keeps the mirror\'s resource group from being deleted: by azd down, by mistake, by a script. Takes the right to make locks (Owner or User Access Administrator). Switching it off does not take a lock away that is there.')
 param lockMirror bool = true
 
+@description('Gives the app a role of its own at the mirror, which writes and can\'t delete, instead of Storage Blob Data Contributor. Takes the right to define roles.')
+param writeOnlyRole bool = false
+
+@description('Which calls to the mirror\'s storage the workspace keeps: none, deletes, or reads as well.')
+@allowed(['none', 'deletes', 'reads'])
+param mirrorLogs string = 'deletes'
+
 @description('Container of the mirror.')
 @minLength(3)
 @maxLength(63)
@@ -352,6 +359,7 @@ module mirrorRoles 'modules/mirror-roles.bicep' = {
     accountName: mirrorAccount
     containerName: mirrorContainer
     archivesContainer: archivesContainer
+    writeOnly: writeOnlyRole
     principalId: identity.outputs.principalId
   }
   dependsOn: [mirrorStorage]
@@ -447,6 +455,27 @@ module events 'modules/events.bicep' = {
     deadLetterContainer: hostStorage.outputs.deadLetterContainer
     tags: allTags
   }
+}
+
+module topicLogs 'modules/topic-logs.bicep' = if (ownsTopic) {
+  name: 'topic-logs-${token}'
+  scope: resourceGroup(registrySubscription, topicResourceGroup)
+  params: {
+    topicName: topicName
+    workspaceId: telemetry.outputs.workspaceId
+  }
+  dependsOn: [events]
+}
+
+module logsOfMirror 'modules/mirror-logs.bicep' = if (ownsMirror && mirrorLogs != 'none') {
+  name: 'mirror-logs-${token}'
+  scope: resourceGroup(mirrorResourceGroup)
+  params: {
+    accountName: mirrorAccount
+    kept: mirrorLogs == 'reads' ? 'reads' : 'deletes'
+    workspaceId: telemetry.outputs.workspaceId
+  }
+  dependsOn: [mirrorStorage]
 }
 
 module alerts 'modules/alerts.bicep' = {

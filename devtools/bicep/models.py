@@ -84,6 +84,19 @@ _BY_HAND = {
         ),
         "2020-05-01",
     ),
+    "Microsoft.Insights/diagnosticSettings": (
+        _fields(
+            properties=Kind(
+                "model",
+                shape=_fields(
+                    workspaceId=_TEXT,
+                    logAnalyticsDestinationType=Kind("string", frozenset({"Dedicated", "AzureDiagnostics"})),
+                    logs=Kind("array", item=Kind("model", shape=_fields(category=_TEXT, enabled=Kind("bool")))),
+                ),
+            )
+        ),
+        "2021-05-01-preview",
+    ),
 }
 
 

@@ -64,7 +64,13 @@ SCENARIOS = (
     ),
     Scenario(
         "only storage is private",
-        {"privateNetworking": True, "coldAfterDays": 1, "mirrorLocation": "northeurope"},
+        {
+            "writeOnlyRole": True,
+            "mirrorLogs": "none",
+            "privateNetworking": True,
+            "coldAfterDays": 1,
+            "mirrorLocation": "northeurope",
+        },
         mode=None,
     ),
     Scenario(

@@ -75,6 +75,8 @@ VARIABLES: dict[str, Kind] = {
         ("Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_GZRS", "Standard_RAGRS", "Standard_RAGZRS")
     ),
     "MIRROR_LOCK": SWITCH,
+    "MIRROR_WRITE_ONLY_ROLE": SWITCH,
+    "MIRROR_LOGS": OneOf(("none", "deletes", "reads")),
     "MIRROR_SOFT_DELETE_DAYS": Number(1, 365),
     "MIRROR_IMMUTABILITY_DAYS": Number(0, 36500),
     "MIRROR_COOL_AFTER_DAYS": Number(0, 3650),

@@ -10,6 +10,9 @@ param containerName string
 @description('Container for archives that are requested.')
 param archivesContainer string
 
+@description('Whether the role at the mirror writes and can\'t delete.')
+param writeOnly bool
+
 @description('Principal of the app\'s identity.')
 param principalId string
 
@@ -30,14 +33,41 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   name: containerName
 }
 
+// Without deleting: of a blob, of a version, of the container. Overwriting is left, which makes a version.
+var writerName = guid(account.id, 'mirror-writer')
+var writeRole = writeOnly ? writerName : storageBlobDataContributor
+
+resource writer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (writeOnly) {
+  name: writerName
+  properties: {
+    roleName: 'Mirror writer of ${accountName}'
+    description: 'Reads and writes blobs, and can\'t delete any.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: ['Microsoft.Storage/storageAccounts/blobServices/containers/read']
+        notActions: []
+        dataActions: [
+          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'
+          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'
+          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/add/action'
+        ]
+        notDataActions: []
+      }
+    ]
+  }
+}
+
 resource write 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(container.id, principalId, storageBlobDataContributor)
+  name: guid(container.id, principalId, writeRole)
   scope: container
   properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataContributor)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', writeRole)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }
+  dependsOn: [writer]
 }
 
 resource archives 'Microsoft.Storage/storageAccounts/blobServices/containers@2026-04-01' = {

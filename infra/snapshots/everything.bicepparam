@@ -8,6 +8,7 @@ param registryAudience = 'https://registry.example'
 param mirrorLocation = 'northeurope'
 param mirrorRedundancy = 'Standard_GRS'
 param lockMirror = false
+param mirrorLogs = 'reads'
 param mirrorPrefix = 'demo'
 param softDeleteDays = 14
 param immutabilityDays = 90

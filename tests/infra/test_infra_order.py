@@ -33,7 +33,11 @@ def named(item: Resource, made: set[str]) -> set[str]:
     """The ids of what is made here that a resource names, or is a part of."""
     parent = item.key.rpartition("/")[0].rpartition("/")[0]
     group = item.key.partition("/providers/")[0]
-    return ({*texts(item.form()), parent, group} & made) - {item.key}
+    extended = item.key.rpartition("/providers/")[0]
+    found = {*texts(item.form())}
+    # An assignment names a role by its subscription, wherever it was defined.
+    defined = {key for key in made if "/roleDefinitions/" in key and key.rpartition("/")[2] in " ".join(found)}
+    return (({*found, parent, group, extended} & made) | defined) - {item.key}
 
 
 def too_early(resources: list[Resource]) -> list[str]:
@@ -50,7 +54,21 @@ def too_early(resources: list[Resource]) -> list[str]:
         # Refused while the blob service is still being set.
         elif item.type == f"{ACCOUNT}/managementPolicies":
             wanted[item.key].add(item.key.replace("managementPolicies", "blobServices"))
-    return [f"{item.symbol} before {need}" for item in resources for need in wanted[item.key] - item.needs]
+    earlier = before({item.key: item.needs for item in resources})
+    return [f"{item.symbol} before {need}" for item in resources for need in wanted[item.key] - earlier[item.key]]
+
+
+def before(needs: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """All that is deployed before each, not only what it waits for itself."""
+    found = {key: set(direct) for key, direct in needs.items()}
+    changed = True
+    while changed:
+        changed = False
+        for known in found.values():
+            more = set().union(*(found.get(key, set()) for key in known)) - known
+            known |= more
+            changed = changed or bool(more)
+    return found
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

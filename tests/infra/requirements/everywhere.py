@@ -81,6 +81,8 @@ _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = {
     "Microsoft.Resources/resourceGroups": "rg-check(-mirror)?",
     "Microsoft.Authorization/locks": "keep-the-mirror",
+    "Microsoft.Authorization/roleDefinitions": _GUID,
+    "Microsoft.Insights/diagnosticSettings": "mirror",
     "Microsoft.ManagedIdentity/userAssignedIdentities": f"id-(mirror|serve)-{_UNIQUE}",
     ACCOUNT: f"st(host|mirror){_UNIQUE}",
     f"{ACCOUNT}/blobServices": "default",

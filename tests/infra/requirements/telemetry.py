@@ -28,6 +28,7 @@ def telemetry(view: View) -> None:
         ("DisableLocalAuth", True),
     ):
         view.is_(component, f"properties/{path}", wanted, "into the workspace, by identity only")
+    _logs(view, workspace)
     people = view.one("Microsoft.Insights/actionGroups")
     receivers = [
         {"name": f"person-{index}", "emailAddress": address, "useCommonAlertSchema": True}
@@ -117,6 +118,24 @@ def telemetry(view: View) -> None:
     view.is_(book, "kind", "shared", "everybody sees it")
     view.is_(book, "properties/displayName", "Mirror of demo", "it says of what")
     view.holds(json.loads(at(book.body, "properties/serializedData"))["items"], "it shows something")
+
+
+def _logs(view: View, workspace: Settled) -> None:
+    """Deletions in the mirror and events that could not be delivered can be looked up, in tables of their own."""
+    wanted: dict[str, list[str]] = {}
+    asked = view.option("mirrorLogs", "deletes")
+    if view.owns_mirror and asked != "none":
+        mirror = f"{view.mirror_account}/blobServices/default"
+        wanted[mirror] = ["StorageDelete", *(["StorageRead"] if asked == "reads" else [])]
+    if not view.option("existingTopicName", ""):
+        wanted[view.topic] = ["DeliveryFailures"]
+    settings = view.deployment.of("Microsoft.Insights/diagnosticSettings")
+    view.holds({str(item.on) for item in settings} == set(wanted), "logs of these, and of nothing else")
+    for item in settings:
+        logs = [{"category": name, "enabled": True} for name in wanted.get(str(item.on), [])]
+        view.is_(item, "properties/logs", logs, "as asked for")
+        view.is_(item, "properties/workspaceId", workspace.id, "where the rest of telemetry is")
+        view.is_(item, "properties/logAnalyticsDestinationType", "Dedicated", "tables of their own")
 
 
 def _availability(view: View, component: Settled, people: Settled, rule: Settled | None) -> None:
