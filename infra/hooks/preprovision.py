@@ -22,6 +22,7 @@ from infra.hooks.variables import wrong_variables
 
 TOPIC_VERSION = "2025-02-15"
 PERMISSIONS_VERSION = "2022-04-01"
+LOCATIONS_VERSION = "2022-12-01"
 SKUS_VERSION = "2024-01-01"
 SUBSCRIPTIONS_LOOKED_AT = 20
 IDENTITY_TRIES, IDENTITY_PAUSE = 12, 5.0
@@ -154,7 +155,7 @@ def choose_mirror_location(
         return ""
     if chosen := environment.get("MIRROR_LOCATION"):
         return region(chosen)
-    listed = azure.json("account", "list-locations", "--subscription", subscription)
+    listed = azure.get(f"/subscriptions/{subscription}/locations", LOCATIONS_VERSION)["value"]
     physical = {region(item["name"]): item for item in listed if item["metadata"]["regionType"] == "Physical"}
     here = physical.get(region(of_registry), {"metadata": {}})
     paired = [region(item["name"]) for item in here["metadata"].get("pairedRegion") or ()]

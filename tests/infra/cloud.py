@@ -27,7 +27,6 @@ EVERYWHERE = ("--output", "--only-show-errors", "--subscription", "--query")
 COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("", ""),
     "account show": ("", ""),
-    "account list-locations": ("", ""),
     "account list": ("", "--all"),
     "acr list": ("", "--resource-group"),
     "acr show": ("--name", "--resource-group"),
@@ -263,6 +262,8 @@ def _rest(state: dict[str, Any], given: dict[str, str]) -> Any:
     if path.endswith("/providers/Microsoft.Authorization/permissions"):
         scope = path.removesuffix("/providers/Microsoft.Authorization/permissions")
         return {"value": state["permissions"].get(scope, OWNER)}
+    if path.endswith("/locations"):
+        return {"value": [place(*item) for item in state["pairs"].items()]}
     if path.endswith("/providers/Microsoft.Storage/skus"):
         return {
             "value": [
@@ -282,7 +283,6 @@ def _rest(state: dict[str, Any], given: dict[str, str]) -> Any:
 ANSWERS: dict[str, Callable[[dict[str, Any], dict[str, str]], Any]] = {
     "version": lambda state, _: {"azure-cli": state["versions"]["az"], "extensions": {}},
     "account show": _account,
-    "account list-locations": lambda state, _: [place(*item) for item in state["pairs"].items()],
     "account list": lambda state, _: state["accounts"],
     "acr list": _registries,
     "acr show": _registry,
