@@ -168,6 +168,7 @@ class App:
                 health=HealthChecks(
                     registry,
                     store,
+                    archives,
                     queue,
                     records,
                     refusals,

@@ -14,6 +14,7 @@ from acrmirror.mirror import MirrorStore
 from acrmirror.package import other_python
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
+from acrmirror.storage import Container
 from acrmirror.sync.comparisons import Compared, Comparisons
 from acrmirror.sync.timer import check_compared
 from acrmirror.threads import Threads
@@ -28,6 +29,7 @@ WITHIN = 10.0
 ASKED = {
     "registry": "MIRROR_REGISTRY",
     "mirror": "MIRROR_BLOB_ENDPOINT",
+    "archives": "MIRROR_BLOB_ENDPOINT",
     "links": "MIRROR_BLOB_ENDPOINT",
     "queue": "MIRROR_QUEUE__queueServiceUri",
     "dead-jobs": "MIRROR_QUEUE__queueServiceUri",
@@ -75,13 +77,14 @@ class Health:
 
 
 class HealthChecks:
-    """Tries the registry, the mirror's container, signed URLs, queues and the table, and looks for refused events: all
-    at once, within about ten seconds (`WITHIN`)."""
+    """Tries the registry, the mirror's container and that of archives, signed URLs, queues and the table, and looks for
+    refused events: all at once, within about ten seconds (`WITHIN`)."""
 
     def __init__(
         self,
         registry: Registry,
         store: MirrorStore,
+        archives: Container,
         queue: JobQueue,
         records: JobRecords,
         refusals: Refusals,
@@ -91,6 +94,7 @@ class HealthChecks:
     ) -> None:
         self._registry = registry
         self._store = store
+        self._archives = archives
         self._queue = queue
         self._records = records
         self._refusals = refusals
@@ -125,6 +129,7 @@ class HealthChecks:
             {
                 "registry": self._list_registry,
                 "mirror": lambda: self._store.listing.has_repository("health"),
+                "archives": lambda: self._archives.head("health", "look into the container of archives"),
                 "links": lambda: self._store.signed_urls.blob(Digest.of(b"")),
                 "queue": lambda: look(JOB_QUEUE),
                 "dead-jobs": lambda: look_at_dead(DEAD_QUEUE),

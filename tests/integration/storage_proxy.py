@@ -35,7 +35,8 @@ class StorageProxy:
     request does not happen.
     """
 
-    def __init__(self, ca: Path, certificate: Path) -> None:
+    def __init__(self, ca: Path, certificate: Path, root: str = "/account") -> None:
+        """`root` is the account's path: what is signed for one has to have the account's own name."""
         self._lock = threading.Lock()
         self.staged = 0
         self.blocks = 0
@@ -44,7 +45,7 @@ class StorageProxy:
         self.allows: Callable[[int], bool] = lambda number: True
         self.alter: Callable[[str, str, bytes], tuple[str, bytes]] = lambda method, path, body: (path, body)
         self.refuses: Callable[[str, str], Answer | None] = lambda method, path: None
-        self._relay = Relay(ca, certificate)
+        self._relay = Relay(ca, certificate, root=root)
         self._relay.ask = self._ask
         self._relay.heard = self._count
         self.endpoint = self._relay.endpoint

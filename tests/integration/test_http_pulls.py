@@ -186,6 +186,7 @@ def test_health_tells_what_is_tried(call: Caller) -> None:
         "python",
         "registry",
         "mirror",
+        "archives",
         "links",
         "queue",
         "dead-jobs",

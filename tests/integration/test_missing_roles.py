@@ -7,6 +7,7 @@ import pytest
 
 from acrmirror.app import App
 from acrmirror.errors import Denied
+from acrmirror.jobs.pulls import task_of
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Reference
 from acrmirror.settings import Settings
@@ -15,7 +16,7 @@ from devtools.deployment.permissions import APP, PERMISSIONS, RUN, Assignment, g
 from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import oci_image
-from testkit.stack import mirror_stack
+from testkit.stack import ARCHIVES, mirror_stack
 from tests.integration.mirroring import Mirroring, mirroring
 
 ROLES = sorted(
@@ -77,6 +78,17 @@ def asked_for_all(_: Mirroring, app: App) -> str:
     return error_says(lambda: app.sweeps.ask(["*"], dry_run=True))
 
 
+def archive_says(mirror: Mirroring, app: App) -> str:
+    """Puts an archive together, and reads the remedy in its record."""
+    record = app.archives.request([str(IMAGE)], "oci")
+    task = task_of(record)
+    app.dispatch.run(task.to_json(), 1)
+    found = mirror.records.get(record.id)
+    assert found is not None
+    assert (found.state, found.fields["error_code"]) == ("waiting", "denied")
+    return found.fields["error_remedy"]
+
+
 RUNS: dict[str, Callable[[Mirroring, App], str]] = {
     "AcrPull": record_says,
     "Container Registry Repository Reader": record_says,
@@ -108,5 +120,7 @@ def test_the_one_that_is_missing_is_named(mirror: Mirroring, role: Assignment) -
         assert "/queues/" not in role.scope or failed.asked.endswith(f" {at}")
         if at == JOB_QUEUE:
             assert role.role in error_says(lambda: app.pulls.ask(str(IMAGE)))
+        elif at == ARCHIVES:
+            assert role.role in archive_says(mirror, app)
         elif role.role in RUNS and at not in (DEAD_QUEUE, DEAD_BACKFILL_QUEUE):
             assert role.role in RUNS[role.role](mirror, app)

@@ -16,7 +16,7 @@ from tests.integration.mirroring import Mirroring
 from tests.integration.running import app_of, sent
 
 SETTINGS = {
-    "MIRROR_BLOB_ENDPOINT": {"mirror", "links"},
+    "MIRROR_BLOB_ENDPOINT": {"mirror", "archives", "links"},
     "MIRROR_QUEUE__queueServiceUri": {"queue", "dead-jobs", "backfill-queue", "dead-backfill-jobs"},
     "MIRROR_TABLE_ENDPOINT": {"records"},
 }

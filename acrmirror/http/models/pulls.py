@@ -156,8 +156,7 @@ class Pull(Model):
             id=record.id,
             kind=fields["kind"] or "unreadable",
             state=record.state,
-            image=f"{repository}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}"
-            or _several(fields["images"]),
+            image=f"{repository}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}" or _many(fields),
             repository=repository,
             tag=tag or None,
             digest=digest or None,
@@ -194,9 +193,12 @@ class PullPage(Model):
         return cls(pulls=[Pull.of(record) for record in records], last=last)
 
 
-def _several(images: list[str]) -> str:
-    """What an archive of several images is shown as."""
-    return f"{images[0]} and {len(images) - 1} more" if images else ""
+def _many(fields: RecordFields) -> str:
+    """What an archive of several images, or a rebuild of tags, is shown as."""
+    images = fields["images"]
+    if images:
+        return f"{images[0]} and {len(images) - 1} more"
+    return " ".join(fields["patterns"]) if fields["kind"] == "rebuild" else ""
 
 
 def _error(code: str, asked: str, answered: str, remedy: str) -> ErrorDetails | None:

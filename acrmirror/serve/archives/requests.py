@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from acrmirror.errors import MirrorError, NotHere
 from acrmirror.jobs import JobQueue, JobRecords
+from acrmirror.jobs.properties import fitting
 from acrmirror.jobs.records import first_record
 from acrmirror.moments import Moment
 from acrmirror.platforms import parse_platform
@@ -37,13 +38,14 @@ class Archives:
         self, names: Sequence[str], form: Form, platform: str | None = None, at: Moment | None = None
     ) -> Record:
         """Of what the names mean now, or meant at the moment `at`: tags that move later change nothing. Raises NotHere,
-        InvalidReference, Refused, Malformed. The message, then the record (rule W6)."""
+        InvalidReference, Refused, Malformed, TooLarge. The message, then the record (rule W6)."""
         wanted = str(parse_platform(platform)) if platform is not None else None
         references = list(dict.fromkeys(Reference.parse(it, self._images.registry) for it in names))
         with Threads(THREADS, "resolve") as pool:
             digests = list(pool.map(lambda it: self._images.digest_of(it, at), references))
         images = tuple(replace(it, digest=digest) for it, digest in zip(references, digests, strict=True))
         archive = Archive.now(images, form, wanted, at, uuid4().hex)
+        fitting(archive.asked)  # before its message: what no record can have could not be run
         self._queue.send_task(archive)
         _log.info("Enqueued %s archive of %d images", archive.id, len(images))
         try:
