@@ -14,7 +14,7 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azure.data.tables import TableServiceClient
-from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
+from azure.storage.blob import BlobBlock, BlobSasPermissions, BlobServiceClient, generate_blob_sas
 from azure.storage.queue import QueueServiceClient
 
 from standins.azurite import VARIABLE, NoTools, Tools
@@ -35,7 +35,7 @@ def test_what_the_deployment_makes_is_there_and_works_with_tokens(account: Accou
         tables.get_table_client(TABLE).create_entity({"PartitionKey": "p", "RowKey": "r"})
 
 
-def test_a_user_delegation_sas_is_signed_without_any_account_key(account: Account) -> None:
+def test_a_user_delegation_sas_is_signed_without_any_account_key_and_copied_from(account: Account) -> None:
     now = datetime.datetime.now(datetime.UTC)
     end = now + datetime.timedelta(minutes=5)
     with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
@@ -50,6 +50,10 @@ def test_a_user_delegation_sas_is_signed_without_any_account_key(account: Accoun
             expiry=end,
         )
         url = f"{blobs.get_blob_client(CONTAINER, 'signed').url}?{signature}"
+        copy = blobs.get_blob_client(CONTAINER, "copied")
+        copy.stage_block_from_url("block", url, 1, 3)
+        copy.commit_block_list([BlobBlock("block")])
+        assert copy.download_blob().readall() == b"ont"
     with urlopen(url, context=ssl.create_default_context(cafile=account.ca)) as response:
         assert response.read() == b"content"
 

@@ -69,6 +69,8 @@ def test_a_header_makes_another_operation_of_the_same_request() -> None:
     assert asked(f"table PATCH {entity}", headers(if_match="*")) == ("Merge Entity", "jobs")
     assert asked(f"table PUT {entity}", headers(if_match='W/"1"')) == ("Update Entity", "jobs")
     assert asked("blob PUT /content/a", headers(x_ms_copy_source="https://x")) == ("Copy Blob", "content")
+    from_url = asked("blob PUT /content/a?comp=block", headers(x_ms_copy_source="https://x"))
+    assert from_url == ("Put Block From URL", "content")
 
 
 @pytest.mark.parametrize(

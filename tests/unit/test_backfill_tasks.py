@@ -21,7 +21,7 @@ IMAGES = (
     Reference("docker.io/library/os", None, Digest.of(b"os")),
 )
 FAILING = (Failing("unavailable", AT, 3, AT),)
-TASKS = [
+TASKS: list[Archive | Rebuild] = [
     Archive(ID, IMAGES, "docker", AT, "linux/arm64", AT, 2, 1, FAILING),
     Archive(ID, IMAGES[:1], "oci", AT),
     Rebuild(ID, ("team/*", "!team/tmp-*"), AT, True, True, 2, 1, FAILING),
