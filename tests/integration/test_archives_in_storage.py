@@ -106,7 +106,7 @@ def test_an_archive_of_the_past_has_what_the_tag_named_then(mirror: Mirroring, c
         ({"images": ["never/mirrored:1"]}, 404, "not-found"),
         ({"images": []}, 400, "invalid-request"),
         ({"images": ["a:1"] * 101}, 400, "invalid-request"),
-        ({"images": ["example.org/a:1"]}, 400, "refused"),
+        ({"images": ["example.org/a:1"]}, 404, "not-found"),
         ({"images": ["A:1"]}, 400, "invalid-reference"),
         ({"images": ["a:1"], "form": "zip"}, 400, "invalid-request"),
         ({"images": ["a:1"], "platform": "a/b/c/d"}, 400, "malformed"),
