@@ -104,7 +104,7 @@ class Known:
             "name": repository,
         }
         for name in case.path_parameters or {}:
-            if choice.random() < 0.5:
+            if name in there and choice.random() < 0.5:
                 case.path_parameters[name] = there[name]
         body = case.body
         if isinstance(body, dict):
