@@ -120,7 +120,10 @@ def on_dead_backfill_job(message: func.QueueMessage) -> None:
 @app.function_name("compare_when_due")
 @app.timer_trigger(arg_name="timer", schedule=LOOKS)
 def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by this name
-    mirror_app().timer.tick()
+    try:
+        mirror_app().timer.tick()
+    finally:
+        mirror_app().audit_timer.tick()
 
 
 @app.function_name("ask_pull")
@@ -151,6 +154,24 @@ def cancel_pull(request: func.HttpRequest) -> func.HttpResponse:
 @app.route("api/pulls/{id}/retry", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
 def retry_pull(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(api().retry_pull(request_of(request)), request)
+
+
+@app.function_name("ask_audit")
+@app.route("api/audits", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+def ask_audit(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().ask_audit(request_of(request)), request)
+
+
+@app.function_name("list_audits")
+@app.route("api/audits", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def list_audits(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().list_audits(request_of(request)), request)
+
+
+@app.function_name("show_audit")
+@app.route("api/audits/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
+def show_audit(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(api().show_audit(request_of(request)), request)
 
 
 @app.function_name("list_repositories")

@@ -16,9 +16,10 @@ from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.jobs.runner import Manner, Runner
 from acrmirror.mirror import Layout, MirrorStore
-from acrmirror.proof.audits import Audits
+from acrmirror.proof.audits import Audits, AuditTimer
 from acrmirror.proof.ledger import Ledger
 from acrmirror.proof.mending import Pulls as MendingPulls
+from acrmirror.proof.proofs import Proofs
 from acrmirror.proof.runner import AuditRunner
 from acrmirror.registry import Redirects, Registry, Session
 from acrmirror.restore.images import Manner as SendingManner
@@ -56,6 +57,8 @@ class App:
     timer: Timer
     audits: Audits
     restores: Restores
+    audit_timer: AuditTimer
+    proofs: Proofs
     images: Images
     archives: Archives
     rebuilds: Rebuilds
@@ -144,6 +147,7 @@ class App:
                 RestoreLists(settings.registry, store, targets, queue, records, policy, telemetry),
                 RestoredImages(store, targets, queue, records, policy, sending, telemetry),
             )
+            audits = Audits(ledger, queue)
             sweeps = Sweeps(settings.registry, queue, records)
             images = Images(settings, store)
             host = settings.registry
@@ -158,9 +162,11 @@ class App:
                 pulls=Pulls(settings, registry, queue, records),
                 sweeps=sweeps,
                 timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
-                audits=Audits(ledger, queue),
                 restores=Restores(settings.registry, targets, queue, records),
+                audits=audits,
+                audit_timer=AuditTimer(settings.audit_days, audits, ledger, telemetry),
                 images=images,
+                proofs=Proofs(store.container, layout, ledger),
                 archives=Archives(images, archives, queue, records),
                 rebuilds=Rebuilds(host, queue, records),
                 distribution=Distribution(settings.registry, store, _guard(settings, credentials)),
@@ -174,6 +180,8 @@ class App:
                     refusals,
                     comparisons,
                     settings.compare_hours,
+                    ledger,
+                    settings.audit_days,
                     risks(settings.registry_region, settings.region, settings.redundancy),
                 ),
                 telemetry=telemetry,

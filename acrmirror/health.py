@@ -12,6 +12,8 @@ from acrmirror.errors import DeadJobs, InvalidReference, MirrorError, NotFound, 
 from acrmirror.jobs import Depth, JobQueue, JobRecords, Refusal, Refusals
 from acrmirror.mirror import MirrorStore
 from acrmirror.package import other_python
+from acrmirror.proof.audits import check_proven
+from acrmirror.proof.ledger import Known, Ledger
 from acrmirror.reference import Digest
 from acrmirror.registry import Registry
 from acrmirror.storage import Container
@@ -38,6 +40,7 @@ ASKED = {
     "records": "MIRROR_TABLE_ENDPOINT",
     "events": "MIRROR_TABLE_ENDPOINT",
     "comparison": "MIRROR_TABLE_ENDPOINT",
+    "audit": "MIRROR_TABLE_ENDPOINT",
 }
 """The setting that names what each check asks."""
 EMPTIED_BY = {DEAD_QUEUE: "on_dead_job", DEAD_BACKFILL_QUEUE: "on_dead_backfill_job"}
@@ -62,6 +65,7 @@ class Health:
     compared: Compared | None = None
     warnings: tuple[str, ...] = ()
     """What works, and is a risk that the owner may not know of."""
+    audited: Known | None = None
 
     @property
     def ok(self) -> bool:
@@ -90,6 +94,8 @@ class HealthChecks:
         refusals: Refusals,
         comparisons: Comparisons,
         hours: float,
+        ledger: Ledger,
+        days: float,
         warnings: tuple[str, ...] = (),
     ) -> None:
         self._registry = registry
@@ -101,6 +107,8 @@ class HealthChecks:
         self._comparisons = comparisons
         self._hours = hours
         self._warnings = warnings
+        self._ledger = ledger
+        self._days = days
 
     def run(self) -> Health:
         depths: dict[str, Depth] = {}
@@ -125,6 +133,13 @@ class HealthChecks:
                 compared.append(self._comparisons.read())
             check_compared(compared[0] if compared else None, self._hours, datetime.now(UTC))
 
+        audited: list[Known | None] = []
+
+        def look_at_audit() -> None:
+            with suppress(MirrorError):
+                audited.append(self._ledger.read())
+            check_proven(audited[0] if audited else None, self._days, datetime.now(UTC))
+
         checks = tried(
             {
                 "registry": self._list_registry,
@@ -138,11 +153,12 @@ class HealthChecks:
                 "records": lambda: next(self._records.newest(), None),
                 "events": look_at_refused,
                 "comparison": look_at_comparison,
+                "audit": look_at_audit,
             }
         )
         all_checks = (Check("settings"), Check("python", other_python()), *checks)
-        whole = compared[0] if compared else None
-        return Health(all_checks, dict(depths), tuple(refused), whole, self._warnings)
+        whole, seen = compared[0] if compared else None, audited[0] if audited else None
+        return Health(all_checks, dict(depths), tuple(refused), whole, self._warnings, seen)
 
     def _list_registry(self) -> None:
         """The catalogue, and the tags of one repository: a registry that uses ABAC has a role for each. A name that is

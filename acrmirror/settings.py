@@ -68,6 +68,7 @@ class Settings:
     serve: str = "credentials"
     """Who may pull from the mirror: nobody (`off`), who signs in (`credentials`), everybody (`anonymous`)."""
     restore_targets: tuple[str, ...] = ()
+    audit_days: float = 30.0
     trust_bundle: Path | None = None
     telemetry_seconds: float = 15.0
     telemetry: str | None = None
@@ -111,6 +112,7 @@ class Settings:
             compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),
             serve=read.optional("MIRROR_SERVE", _one_of("off", "credentials", "anonymous"), "credentials"),
             restore_targets=read.optional("MIRROR_RESTORE_TARGETS", _hosts, ()),
+            audit_days=read.optional("MIRROR_AUDIT_DAYS", _days, 30.0),
             trust_bundle=read.optional("MIRROR_TRUST_BUNDLE", _file, None),
             telemetry_seconds=read.optional("MIRROR_TELEMETRY_SECONDS", _seconds, 15.0),
             # Not checked here: the app has to run without its telemetry.
@@ -253,6 +255,12 @@ def _seconds(text: str) -> float:
 def _hours(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?", text, re.ASCII) or float(text) > 720:
         raise ValueError(f"is {shown(text)}, and has to be 0 (never) to 720 hours")
+    return float(text)
+
+
+def _days(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?", text, re.ASCII) or float(text) > 365:
+        raise ValueError(f"is {shown(text)}, and has to be 0 (never) to 365 days")
     return float(text)
 
 

@@ -135,6 +135,11 @@ param compareHours int = 24
 @description('ARM id of a registry that images of the mirror may be restored into; its identity gets the role to push there. Empty for none.')
 param restoreTargetId string = ''
 
+@description('Days between two audits, which read again all that is in the mirror; 0 is never.')
+@minValue(0)
+@maxValue(365)
+param auditDays int = 30
+
 @description('Name of the system topic that the registry already has; a registry can have only one. Empty makes it.')
 param existingTopicName string = ''
 
@@ -429,6 +434,7 @@ module functions 'modules/functions.bicep' = {
     compareHours: compareHours
     mirrorServe: mirrorServe
     restoreTargets: restoreTarget.?outputs.loginServer ?? ''
+    auditDays: auditDays
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyEvents: alwaysReadyEvents
@@ -502,6 +508,7 @@ module alerts 'modules/alerts.bicep' = {
       deliveryFailures: deliveryFailures
     }
     compareHours: compareHours
+    auditDays: auditDays
     tags: allTags
   }
   dependsOn: [events]

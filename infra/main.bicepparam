@@ -37,6 +37,7 @@ param recheckSeconds = text(readEnvironmentVariable('MIRROR_RECHECK_SECONDS', ''
 param mirrorServe = json('"${text(readEnvironmentVariable('MIRROR_SERVE', ''), 'credentials')}"')
 param compareHours = int(text(readEnvironmentVariable('MIRROR_COMPARE_HOURS', ''), '24'))
 param restoreTargetId = readEnvironmentVariable('MIRROR_RESTORE_TARGET_ID', '')
+param auditDays = int(text(readEnvironmentVariable('MIRROR_AUDIT_DAYS', ''), '30'))
 param existingTopicName = readEnvironmentVariable('MIRROR_EXISTING_TOPIC_NAME', '')
 param existingTopicResourceGroup = readEnvironmentVariable('MIRROR_EXISTING_TOPIC_RESOURCE_GROUP', '')
 param repositoryPrefixes = json(text(readEnvironmentVariable('MIRROR_REPOSITORY_PREFIXES', ''), '[]'))

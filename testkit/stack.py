@@ -45,6 +45,7 @@ class MirrorProfile(Profile):
             # A test that runs at full ten minutes would else find its registry compared and copied.
             "MIRROR_COMPARE_HOURS": "0",
             **({"MIRROR_RESTORE_TARGETS": services.target} if services.target else {}),
+            "MIRROR_AUDIT_DAYS": "0",
         }
 
     def resources(self, settings: Mapping[str, str]) -> Resources:

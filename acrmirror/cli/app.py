@@ -8,6 +8,7 @@ import typer
 
 from acrmirror.cli import exits
 from acrmirror.cli.archives import Form, Hours, archive, export_in_storage, tell
+from acrmirror.cli.audits import audits
 from acrmirror.cli.credentials import credentials
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
@@ -62,6 +63,9 @@ def connect(
     context: typer.Context, url: Url = None, key: Key = None, ca: Authority = None, config: ConfigFile = CONFIG
 ) -> None:
     context.obj = Connection(url, key, ca, config)
+
+
+app.add_typer(audits, name="audit")
 
 
 def _each(identities: list[str], call: Callable[[str], dict[str, Any]], output: Output) -> tuple[list[Any], int]:
@@ -216,6 +220,10 @@ def inspect(context: typer.Context, image: Image, at: At = None, output: OutputO
         return
     named = f"{found['repository']}{':' + found['tag'] if found['tag'] else ''}"
     console.print(f"[bold]{safe(named)}[/bold]\n{safe(found['digest'])}\n{safe(found['media_type'])}", soft_wrap=True)
+    # Older function apps do not tell of it.
+    if proof := found.get("proof"):
+        told = f"proven at {at_second(proof['at'])}" if proof["proven"] else f"not proven: {'; '.join(proof['wrong'])}"
+        console.print(safe(told), soft_wrap=True)
     for variant in found["images"]:
         # Older function apps do not tell artifacts' types.
         platform = safe(variant["platform"] or variant.get("artifact_type") or "no platform")

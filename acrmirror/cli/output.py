@@ -124,6 +124,9 @@ def print_queues(health: dict[str, Any]) -> None:
         console.print(f"warning: {safe(warning)}", soft_wrap=True)
     if health.get("compared"):
         console.print(f"everything was compared at {safe(at_second(health['compared']))}", soft_wrap=True)
+    if health.get("audited"):
+        left = f", {health['faults_left']} faults left" if health.get("faults_left") else ""
+        console.print(f"the mirror was audited at {safe(at_second(health['audited']))}{safe(left)}", soft_wrap=True)
 
 
 JOB_COLUMNS = ("ID", "STATE", "KIND", "IMAGE", "BYTES", "ASKED")

@@ -169,6 +169,26 @@ class Client:
 
     # the app
 
+    # audits
+
+    def audit(self) -> dict[str, Any]:
+        """Requests an audit, or gives the one that is under way."""
+        return self._call("POST", "audits")
+
+    def audits(self) -> Iterator[dict[str, Any]]:
+        """Newest first, without their faults."""
+        return self._pages("audits", "audits", {})
+
+    def show_audit(self, identity: str) -> dict[str, Any]:
+        return self._call("GET", f"audits/{_quoted(identity)}")
+
+    def audit_chain(self) -> list[str]:
+        """What is wrong with the chain of reports; empty if nothing is."""
+        found = self._call("GET", "audits", {"n": "1"}).get("chain")
+        if not isinstance(found, list):
+            raise _malformed("list the audits", "its answer has no chain")
+        return [str(it) for it in found]
+
     def health(self) -> dict[str, Any]:
         """Also of an app that is not well: see `ok`."""
         return self._call("GET", "health", hoped=(200, 503))

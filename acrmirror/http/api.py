@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from acrmirror.errors import MirrorError, Misconfigured
 from acrmirror.health import misconfigured
 from acrmirror.http import models
+from acrmirror.http.audits import AuditCalls
 from acrmirror.http.calls import answered
 from acrmirror.http.calls import body_of as _body
 from acrmirror.http.calls import json_of as _json
@@ -27,7 +28,7 @@ FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0
 
 
-class Api(TaskCalls):
+class Api(TaskCalls, AuditCalls):
     """Over a way to get the app, which is not opened before the first call that needs it."""
 
     # pulls
@@ -103,7 +104,11 @@ class Api(TaskCalls):
             return _page(f"/api/images/{path}", page, {"at": query.at, "n": str(query.n), "last": found.cursor})
         if not place.content:
             at = _moment(_query(request, models.ImageQuery).at)
-            return _json(200, models.Image.of(images.registry, images.image(place.reference, at)))
+            found_image = images.image(place.reference, at)
+            tag = place.reference.tag if at is None else None
+            manifests = (found_image.root, *(it.manifest for it in found_image.variants))
+            proof = self._app().proofs.of(place.repository, tag, manifests)
+            return _json(200, models.Image.of(images.registry, found_image, proof))
         wanted = _query(request, models.ContentQuery)
         platform = parse_platform(wanted.platform) if wanted.platform is not None else None
         after = Digest.parse(wanted.last) if wanted.last is not None else None

@@ -14,6 +14,8 @@ from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.moments import Moment, end_of
+from acrmirror.proof.audits import Audits
+from acrmirror.proof.proofs import Proofs
 from acrmirror.restore.restores import Restores
 from acrmirror.serve.archives.requests import Archives
 from acrmirror.serve.credentials import PullCredentials
@@ -48,6 +50,10 @@ class Parts(Protocol):
     def pulls(self) -> Pulls: ...
     @property
     def sweeps(self) -> Sweeps: ...
+    @property
+    def audits(self) -> Audits: ...
+    @property
+    def proofs(self) -> Proofs: ...
     @property
     def images(self) -> Images: ...
     @property

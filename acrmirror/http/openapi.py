@@ -55,6 +55,7 @@ class _Operation:
 
 
 _ID = {"id": ("The id that its record has.", _text(ID_GRAMMAR))}
+_AUDIT_ID = {"id": ("The id of an audit.", _text(ID_GRAMMAR))}
 _NAME = {"repository": (_REPOSITORY, _text(REPOSITORY_GRAMMAR) | {"maxLength": REPOSITORY_LIMIT})}
 _IMAGE = _NAME | {"reference": ("A tag or a digest.", _text(f"{TAG_GRAMMAR}|{DIGEST_GRAMMAR}"))}
 
@@ -66,6 +67,7 @@ _PULL = _Header("Location", "Where to follow it.", {"type": "string", "pattern":
 _ARCHIVE = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/archives/[0-9a-f-]+$"})
 _REBUILD = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/rebuilds/[0-9a-f-]+$"})
 _RESTORE = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/restores/[0-9a-f-]+$"})
+_AUDIT = _Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/audits/[0-9a-f-]+$"})
 _LATER = _Header("Retry-After", "Seconds after which to look again.", _SECONDS)
 _MORE = _Header("Link", 'The next page (`rel="next"`), if there is one.', {"type": "string"}, always=False)
 _UNKEPT = _Header(
@@ -125,6 +127,35 @@ OPERATIONS = (
         (400, 404, 409, 503),
         parameters=_ID,
         headers={202: (_PULL, _LATER)},
+    ),
+    _Operation(
+        "post",
+        "/audits",
+        "askAudit",
+        "Read again what is in the mirror; or the audit that does it already",
+        {202: models.Audit},
+        (400, 503),
+        headers={202: (_AUDIT, _LATER)},
+    ),
+    _Operation(
+        "get",
+        "/audits",
+        "listAudits",
+        "Audits, newest first, and whether each report is there as it was written",
+        {200: models.AuditPage},
+        (400, 503),
+        query=models.AuditsQuery,
+        headers={200: (_MORE,)},
+    ),
+    _Operation(
+        "get",
+        "/audits/{id}",
+        "showAudit",
+        "One audit, and what it found",
+        {200: models.Audit},
+        (400, 404, 503),
+        parameters=_AUDIT_ID,
+        headers={200: (_AUDIT, _UNDER_WAY)},
     ),
     _Operation(
         "get",

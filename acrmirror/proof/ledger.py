@@ -164,9 +164,9 @@ class Ledger:
 
     # what the table has
 
-    def read(self) -> Known | None:
-        """None before anything was asked for."""
-        entity = self._table.get(PARTITION, ROW, _ASKED)
+    def read(self, within: float | None = None) -> Known | None:
+        """None before anything was requested; `within` as of `Table`."""
+        entity = self._table.get(PARTITION, ROW, _ASKED, within=within)
         if entity is None:
             return None
         fields = entity.fields

@@ -31,6 +31,9 @@ param limits limitsOf
 @description('Hours between two comparisons of everything; 0 is never, and then nobody is told of their age.')
 param compareHours int
 
+@description('Days between two audits; 0 is never, and then nobody is told of their age.')
+param auditDays int
+
 @description('Tags.')
 param tags tagsOf
 
@@ -154,6 +157,17 @@ var logAlerts = [
     window: 'P2D'
   }
   {
+    name: 'not-proven'
+    displayName: 'What is in the mirror is damaged, or was not audited for too long'
+    description: 'Something in the mirror is damaged or missing, could not be read, or was not read again in time. docs/operate.md#not-proven says what to do.'
+    query: replace(loadTextContent('../alerts/not-proven.kql'), '{days}', string(2 * auditDays + 1))
+    column: ''
+    threshold: 0
+    severity: 1
+    every: 'PT1H'
+    window: 'P2D'
+  }
+  {
     name: 'backlog'
     displayName: 'Jobs wait for too long'
     description: 'The next message of a queue is not taken; an alert for each queue. docs/operate.md#jobs-pile-up says what to do.'
@@ -194,7 +208,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       displayName: alert.displayName
       description: alert.description
       severity: alert.severity
-      enabled: alert.name != 'not-compared' || compareHours > 0
+      enabled: alert.name == 'not-compared' ? compareHours > 0 : alert.name == 'not-proven' ? auditDays > 0 : true
       scopes: [workspaceId]
       evaluationFrequency: alert.every
       windowSize: alert.window == 'P2D' ? alert.every : alert.window

@@ -87,6 +87,9 @@ param mirrorServe string
 @description('Login server of the registry that may be restored into; empty for none.')
 param restoreTargets string
 
+@description('Days between two audits of all that is in the mirror; 0 is never.')
+param auditDays int
+
 @description('Memory of an instance in MB.')
 param instanceMemoryMB int
 
@@ -267,6 +270,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_COMPARE_HOURS', value: string(compareHours) }
         { name: 'MIRROR_SERVE', value: mirrorServe }
         { name: 'MIRROR_RESTORE_TARGETS', value: restoreTargets }
+        { name: 'MIRROR_AUDIT_DAYS', value: string(auditDays) }
         { name: 'MIRROR_TELEMETRY_SECONDS', value: '15' }
       ]
     }

@@ -28,6 +28,7 @@ param recheckSeconds = '80,81'
 param compareHours = 6
 param mirrorServe = 'anonymous'
 param restoreTargetId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-spare/providers/Microsoft.ContainerRegistry/registries/spare'
+param auditDays = 7
 param repositoryPrefixes = ['team/', 'base/']
 param privateNetworking = true
 param networkPrefix = '10.9.8.0/24'

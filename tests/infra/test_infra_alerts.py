@@ -65,6 +65,10 @@ def compared(hours: float, minutes: float = 5) -> list[Given]:
     return measured(lambda telemetry: telemetry.compared(hours * 3600), minutes)
 
 
+def proven(days: float, left: int, minutes: float = 5) -> list[Given]:
+    return measured(lambda telemetry: telemetry.audited(days * 86400, left), minutes)
+
+
 CASES: list[Case] = [
     *(("dead-job", recorded(kind, host), YES) for kind in POISONED for host in HOSTS),
     ("dead-job", recorded("queue-message-not-base64", "new"), YES),
@@ -115,6 +119,12 @@ CASES: list[Case] = [
     ("not-compared", [*compared(50, minutes=15), *compared(0.1, minutes=5)], NO),
     ("not-compared", [*compared(0.1, minutes=15), *compared(50, minutes=5)], YES),
     ("not-compared", [], YES),
+    ("not-proven", proven(62, 0), YES),
+    ("not-proven", proven(60, 0), NO),
+    ("not-proven", proven(1, 1), YES),
+    ("not-proven", [*proven(40, 3, minutes=15), *proven(0, 0, minutes=5)], NO),
+    ("not-proven", [*proven(40, 0, minutes=15), *proven(0, 2, minutes=5)], YES),
+    ("not-proven", [], YES),
     ("backlog", waiting("mirror-jobs", (4, 9, 4000), (14, 9, 3700)), {"mirror-jobs"}),
     ("backlog", waiting("mirror-jobs-poison", (4, 1, 4000), (14, 1, 3700)), {"mirror-jobs-poison"}),
     ("backlog", waiting("mirror-jobs", (4, 9, 3500), (14, 9, 3500)), NO),
@@ -150,7 +160,7 @@ def test_another_app_and_another_metric_raise_none(name: str, given: list[Given]
     assert causes == nothing or raised(name, given + changed(given, AppRoleName="another")) == causes
 
 
-@pytest.mark.parametrize("name", sorted(alerts().keys() - {"not-compared"}))
+@pytest.mark.parametrize("name", sorted(alerts().keys() - {"not-compared", "not-proven"}))
 def test_where_nothing_happens_nobody_is_told(name: str) -> None:
     assert raised(name, []) == NO
 
@@ -161,6 +171,7 @@ def test_a_day_on_which_all_is_well_raises_none(name: str) -> None:
     day = [row for host in HOSTS for kind in ALL_IS_WELL for row in recorded(kind, host, times=50)]
     day += [row for minutes in range(0, 1440, 10) for row in compared(minutes / 60, minutes)]
     day += [row for minutes in range(0, 1440, 10) for row in waiting("mirror-jobs", (minutes, 1, 2))]
+    day += [row for minutes in range(0, 1440, 10) for row in proven(30 + minutes / 1440, 0, minutes)]
     day += events(range(0, 1440, 10)) + late(1)
     assert raised(name, day) == NO
 
@@ -180,6 +191,8 @@ def test_thresholds_are_parameters() -> None:
     assert raised("backfill", waiting("mirror-backfill", (4, 72, 9), (14, 72, 9)), scenario=1) == YES
     assert raised("not-compared", compared(71), scenario=1) == NO
     assert raised("not-compared", compared(73), scenario=1) == YES
+    assert raised("not-proven", proven(15, 0), scenario=1) == NO
+    assert raised("not-proven", proven(16, 0), scenario=1) == YES
     assert raised("lost-pushes", measured(ended("failed", DENIED)) * 73, scenario=1) == NO
     assert raised("lost-pushes", measured(ended("failed", DENIED)) * 74, scenario=1) == {"denied"}
     assert raised("failing-runs", recorded("event-fails", "new", times=74), scenario=1) == NO

@@ -26,6 +26,7 @@ def act(telemetry: Telemetry) -> None:
     telemetry.event_taken("deletion")
     telemetry.event_refused("malformed")
     telemetry.compared(7200)
+    telemetry.audited(2 * 86400, 3)
     telemetry.waiting("mirror-jobs", 3, 120)
     telemetry.waiting("mirror-jobs", 5, 60)
 
@@ -39,6 +40,7 @@ METRICS: dict[str, list[tuple[object, ...]]] = {
     "events": [("event", BIN, 1.0), ("deletion", BIN, 1.0)],
     "lag": [(BIN, 15.411476 / 4, 4.955284)],
     "compared": [(BIN, 2.0)],
+    "audited": [("acrmirror.audit.age", BIN, 2.0), ("acrmirror.audit.left", BIN, 3.0)],
     "queues": [("mirror-jobs", BIN, 5.0)],
     "waiting": [("mirror-jobs", BIN, 2.0)],
     "jobs": [("done", BIN, 5.0), ("failed", BIN, 2.0), ("gone", BIN, 1.0)],

@@ -70,6 +70,7 @@ def test_head_answers_as_get_does_without_the_body(mirror: Mirroring, call: Call
         "pulls?n=1",
         f"history/{repository}?n=1",
         f"pulls/{done['id']}",
+        "audits?n=1",
         "images?n=1",
         f"images/{repository}",
         image,

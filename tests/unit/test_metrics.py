@@ -46,6 +46,7 @@ def counted(
     refused: tuple[str, ...] = (),
     taken: tuple[str, ...] = (),
     waiting: tuple[tuple[str, int, float | None], ...] = (),
+    audited: tuple[float, int] | None = None,
 ) -> Points:
     """Of these runs, of events that were refused by these codes or taken for these kinds of jobs, and of queues with so
     many messages and so old a next one: (metric, its attributes) and the sum."""
@@ -54,6 +55,8 @@ def counted(
         telemetry.run_ended(record)
     if age is not None:
         telemetry.compared(age)
+    if audited is not None:
+        telemetry.audited(*audited)
     for code in refused:
         telemetry.event_refused(code)
     for kind in taken:
@@ -143,6 +146,11 @@ def test_how_old_the_last_comparison_is_is_told_in_seconds(reader: InMemoryMetri
     assert counted(reader, age=7200.0) == {("acrmirror.comparison.age", ()): 7200.0}
 
 
+def test_how_old_the_last_audit_is_is_told_and_what_it_left(reader: InMemoryMetricReader) -> None:
+    told = {("acrmirror.audit.age", ()): 3600.0, ("acrmirror.audit.left", ()): 2.0}
+    assert counted(reader, audited=(3600.0, 2)) == told
+
+
 @pytest.mark.parametrize("kind", ["pull", "deletion", "match", "check"])
 def test_only_a_push_has_a_lag(reader: InMemoryMetricReader, kind: str) -> None:
     assert "acrmirror.push.lag" not in {name for name, _ in counted(reader, PUSHED | {"kind": kind})}
@@ -204,7 +212,9 @@ def test_queries_and_docs_name_what_is_measured(reader: InMemoryMetricReader) ->
     waiting = failed | {"state": "waiting"}
     queues = (("mirror-jobs", 1, 1.0),)
     runs = (PUSHED, failed, gone, waiting)
-    points = counted(reader, *runs, age=60.0, refused=("malformed",), taken=("event",), waiting=queues)
+    points = counted(
+        reader, *runs, age=60.0, refused=("malformed",), taken=("event",), waiting=queues, audited=(1.0, 1)
+    )
     metrics, attributes = {name for name, _ in points}, {key for _, pairs in points for key, _ in pairs}
     workbook = json.loads((INFRA / "workbook" / "mirror.json").read_text(encoding="utf-8"))
     shown = "\n".join(item["content"].get("query", "") for item in workbook["items"])

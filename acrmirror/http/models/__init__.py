@@ -1,6 +1,7 @@
 """What the API takes and gives. The OpenAPI document is generated from these models, and they are what validates."""
 
 from acrmirror.http.models.app import CheckResult, HealthReport, Live, RefusedEvent
+from acrmirror.http.models.audits import Audit, AuditFault, AuditPage, AuditReport
 from acrmirror.http.models.base import Model
 from acrmirror.http.models.credentials import CredentialList, CredentialRequest, NewCredential, PullCredential
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
@@ -13,6 +14,7 @@ from acrmirror.http.models.images import (
     LinkedBlob,
     ManifestText,
     Moved,
+    Proof,
     Referrer,
     RepositoryPage,
     Seen,
@@ -23,6 +25,7 @@ from acrmirror.http.models.pulls import Check, Layer, Match, Progress, Pull, Pul
 from acrmirror.http.models.requests import (
     ArchiveQuery,
     ArchiveRequest,
+    AuditsQuery,
     ContentQuery,
     Given,
     HistoryQuery,
@@ -44,6 +47,11 @@ __all__ = [
     "ArchiveLink",
     "ArchiveQuery",
     "ArchiveRequest",
+    "Audit",
+    "AuditFault",
+    "AuditPage",
+    "AuditReport",
+    "AuditsQuery",
     "BlobEntry",
     "Check",
     "CheckResult",
@@ -73,6 +81,7 @@ __all__ = [
     "PageQuery",
     "Problem",
     "Progress",
+    "Proof",
     "Pull",
     "PullCredential",
     "PullPage",

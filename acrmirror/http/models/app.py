@@ -54,6 +54,13 @@ class HealthReport(Model):
         str | None,
         Field(description="When the last complete comparison of everything began; null if there was none."),
     ]
+    audited: Annotated[
+        str | None,
+        Field(description="When the last audit began that has a report; null if there was none."),
+    ]
+    faults_left: Annotated[
+        int | None, Field(description="What that audit found, and could not mend or read; null if there was none.")
+    ]
 
     warnings: Annotated[
         list[str], Field(description="What works, and is a risk: a mirror in its registry's region, for one.")
@@ -78,6 +85,8 @@ class HealthReport(Model):
             refused_events=[RefusedEvent(**asdict(it)) for it in health.refused],
             warnings=list(health.warnings),
             compared=from_datetime(whole) if (whole := health.compared and health.compared.whole) else None,
+            audited=from_datetime(begun) if (begun := health.audited and health.audited.begun) else None,
+            faults_left=health.audited.left if health.audited is not None and health.audited.last is not None else None,
         )
 
 

@@ -11,6 +11,7 @@ from acrmirror.http.models.base import Count, Model
 from acrmirror.mirror.listing import TagEntry
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.platforms import normal
+from acrmirror.proof.proofs import ImageProof
 from acrmirror.serve.images import Content, MirroredImage, Variant
 from acrmirror.serve.past import Move
 
@@ -136,6 +137,19 @@ class HistoryPage(Model):
     last: str | None
 
 
+class Proof(Model):
+    """What the last audit that looked at an image found."""
+
+    audit: Annotated[str, Field(description="Its id.")]
+    at: Annotated[str, Field(description="When it began.")]
+    proven: Annotated[bool, Field(description="All of the image was read, and is as it has to be.")]
+    wrong: Annotated[list[str], Field(description="What was found, and not mended; at most 10.")]
+
+    @classmethod
+    def of(cls, proof: ImageProof) -> Self:
+        return cls(audit=proof.audit, at=proof.at, proven=not proof.wrong, wrong=list(proof.wrong))
+
+
 class Image(Model):
     registry: str
     repository: str
@@ -146,9 +160,10 @@ class Image(Model):
     images: list[ImageVariant]
     referrers: list[Referrer]
     history: Annotated[list[Seen], Field(description="Newest first, at most 100.")]
+    proof: Annotated[Proof | None, Field(description="Null where no audit has looked at it since it was written.")]
 
     @classmethod
-    def of(cls, registry: str, image: MirroredImage) -> Self:
+    def of(cls, registry: str, image: MirroredImage, proof: ImageProof | None = None) -> Self:
         root = image.root
         return cls(
             registry=registry,
@@ -169,6 +184,7 @@ class Image(Model):
                 for it in image.referrers
             ],
             history=[Seen.of(it) for it in image.history],
+            proof=Proof.of(proof) if proof is not None else None,
         )
 
 

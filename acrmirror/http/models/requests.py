@@ -155,6 +155,13 @@ class PullsQuery(Model):
     ] = None
 
 
+class AuditsQuery(Model):
+    n: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20
+    last: Annotated[
+        str | None, Field(pattern=f"^{ID_GRAMMAR}$", description="Those behind this one, as the page before said.")
+    ] = None
+
+
 class PageQuery(Model):
     n: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="At most so many; there may be fewer.")] = 100
     last: Annotated[

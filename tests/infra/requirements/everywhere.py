@@ -74,7 +74,7 @@ _NEED_PLACE = {*_TAGGED, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"
 
 _LOG_ALERTS = (
     "dead-job|failing-runs|late-pushes|failed-jobs|lost-pushes|refused-events|retries|quiet|not-compared"
-    "|backlog|backfill"
+    "|not-proven|backlog|backfill"
 )
 _UNIQUE = "[a-z2-7]{13}"
 _GUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -88,6 +88,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_COMPARE_HOURS": str(view.option("compareHours", DEFAULTS["compare_hours"])),
         "MIRROR_SERVE": view.option("mirrorServe", DEFAULTS["serve"]),
         "MIRROR_RESTORE_TARGETS": "spare.azurecr.io" if view.option("restoreTargetId", "") else "",
+        "MIRROR_AUDIT_DAYS": str(view.option("auditDays", int(DEFAULTS["audit_days"]))),
         "MIRROR_RECHECK_SECONDS": view.option(
             "recheckSeconds", ",".join(str(int(item)) for item in DEFAULTS["recheck_seconds"])
         ),

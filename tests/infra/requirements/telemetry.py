@@ -182,7 +182,7 @@ def _availability(view: View, component: Settled, people: Settled, rule: Settled
         _common(view, rule.body["properties"])
 
 
-_LOOKS_BACK = {"quiet": "P2D", "not-compared": "P2D"}
+_LOOKS_BACK = {"quiet": "P2D", "not-compared": "P2D", "not-proven": "P2D"}
 _WINDOWS = {"backlog": "PT30M", "backfill": "PT2H"}
 # A threshold that is a text is a parameter.
 _QUERIES: dict[str, tuple[str, int, str, int | str, str]] = {
@@ -195,6 +195,7 @@ _QUERIES: dict[str, tuple[str, int, str, int | str, str]] = {
     "refused-events": ("refused-events.kql", 1, "PT15M", 0, "events"),
     "quiet": ("quiet.kql", 3, "PT1H", 0, ""),
     "not-compared": ("not-compared.kql", 2, "PT1H", 0, ""),
+    "not-proven": ("not-proven.kql", 1, "PT1H", 0, ""),
     "backlog": ("backlog.kql", 2, "PT15M", 0, "looks"),
     "backfill": ("backfill.kql", 3, "PT1H", 0, ""),
 }
@@ -223,6 +224,7 @@ def _query(view: View, file: str) -> str:
     minutes = limits["waitMinutes" if file == "backlog.kql" else "lagMinutes"]
     compared = limits["comparedHours"] or 2 * view.option("compareHours", 24) + 1
     text = text.replace("{minutes}", str(minutes)).replace("{messages}", str(limits["backfillMessages"]))
+    text = text.replace("{days}", str(2 * view.option("auditDays", 30) + 1))
     return text.replace("{hours}", str(limits["quietHours"])).replace("{limit}", str(compared))
 
 

@@ -18,6 +18,7 @@ const MEANING = {
   records: "The table of records can be read",
   events: "No event was refused",
   comparison: "Everything was compared with the registry in good time",
+  audit: "The last audit left nothing damaged, and is not too long ago",
 };
 
 export function health({ signal, say }) {
@@ -58,6 +59,8 @@ function shown(report) {
       ["Sweeps and their jobs in the queue", number(report.backfill_messages)],
       ["The oldest of these", age(report.oldest_backfill_seconds)],
       ["Everything was compared", report.compared ? moment(report.compared) : "not yet"],
+      ["The mirror was audited", report.audited ? moment(report.audited) : "not yet"],
+      ["Damaged, missing or not readable then", report.faults_left ? number(report.faults_left) : null],
       ["Dead, and not in a record yet", dead ? number(dead) : null],
     ]),
     h(

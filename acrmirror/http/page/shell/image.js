@@ -59,6 +59,7 @@ function parts(it) {
       ["Kind", h("span", { title: it.media_type }, mediaName(it.media_type))],
       ["Artifact type", it.artifact_type && h("code", {}, it.artifact_type)],
       ["At the registry", `${it.registry}/${it.repository}`],
+      ["Proven", proven(it.proof)],
       ["Export", h("code", { class: "whole" }, `acrmirror export ${name} -o image.tar`)],
     ]),
     h(
@@ -80,6 +81,12 @@ function parts(it) {
       it.history.length ? history(it) : h("p", { class: "empty" }, "Nothing was seen of it."),
     ),
   ];
+}
+
+function proven(proof) {
+  if (!proof) return "not yet: no audit has looked at it since it was written";
+  if (proof.proven) return moment(proof.at);
+  return h("ul", { class: "wrong" }, proof.wrong.map((it) => h("li", {}, it)));
 }
 
 function variant(it, index, all) {
