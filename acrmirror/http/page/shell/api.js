@@ -21,6 +21,8 @@ export const tags = (repository, query, signal) =>
 /** `reference` has been through `parseReference`: it has a tag or a digest, and nothing that would need quoting. */
 export const image = (reference, signal) => call("GET", `images/${reference}`, { signal });
 export const health = (signal) => call("GET", "health", { signal, reports: 503 });
+export const audits = (signal) => call("GET", "audits", { signal });
+export const audit = (id, signal) => call("GET", `audits/${encodeURIComponent(id)}`, { signal });
 /** The cheapest call that only a right key gets an answer to. */
 export const knock = () => call("GET", "pulls", { query: { n: 1 } });
 

@@ -5,6 +5,7 @@ import { glyph, h, slot } from "./dom.js";
 import { duration } from "./format.js";
 import { alertBox, facts, moment, title, trouble } from "./parts.js";
 import { poll } from "./poll.js";
+import { route } from "./routes.js";
 
 const SECONDS = 30;
 const MEANING = {
@@ -59,7 +60,10 @@ function shown(report) {
       ["Sweeps and their jobs in the queue", number(report.backfill_messages)],
       ["The oldest of these", age(report.oldest_backfill_seconds)],
       ["Everything was compared", report.compared ? moment(report.compared) : "not yet"],
-      ["The mirror was audited", report.audited ? moment(report.audited) : "not yet"],
+      [
+        "The mirror was audited",
+        h("a", { href: route("audits") }, report.audited ? moment(report.audited) : "not yet"),
+      ],
       ["Damaged, missing or not readable then", report.faults_left ? number(report.faults_left) : null],
       ["Dead, and not in a record yet", dead ? number(dead) : null],
     ]),

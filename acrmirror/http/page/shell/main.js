@@ -1,5 +1,6 @@
 /** Shows the view that the address names; without a key, the gate alone. */
 
+import { audits } from "./audits.js";
 import { gate } from "./gate.js";
 import { health } from "./health.js";
 import { h } from "./dom.js";
@@ -12,8 +13,8 @@ import { title } from "./parts.js";
 import { pull } from "./pull.js";
 import { readHash, route } from "./routes.js";
 
-const VIEWS = { "": jobs, job, images, image, pull, health };
-const PAGE_OF = { job: "", image: "images" };
+const VIEWS = { "": jobs, job, images, image, pull, health, audits };
+const PAGE_OF = { job: "", image: "images", audits: "health" };
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
