@@ -10,6 +10,7 @@ from acrmirror.cli import exits
 from acrmirror.cli.archives import Form, Hours, archive, export_in_storage, tell
 from acrmirror.cli.audits import audits
 from acrmirror.cli.credentials import credentials
+from acrmirror.cli.drill import drill
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
@@ -247,6 +248,7 @@ def inspect(context: typer.Context, image: Image, at: At = None, output: OutputO
 
 app.command()(history)
 app.add_typer(credentials, name="credentials")
+app.command()(drill)
 app.command("mirror-config")(mirror_config)
 
 

@@ -29,8 +29,13 @@ class Connection:
                 "there is no URL",
                 f'Give --url, set ACRMIRROR_URL, or write url = "https://…" into {self.config}.',
             )
-        ca = self.ca or (Path(told["ca"]).expanduser() if "ca" in told else None)
-        return Client(url, self.key or told.get("key"), ca=ca)
+        return Client(url, self.key or told.get("key"), ca=self.authority)
+
+    @property
+    def authority(self) -> Path | None:
+        """The PEM file of an authority to trust, too. Raises Misconfigured."""
+        told = read_config(self.config)
+        return self.ca or (Path(told["ca"]).expanduser() if "ca" in told else None)
 
 
 def read_config(path: Path) -> dict[str, str]:

@@ -80,7 +80,8 @@ class Shell:
 @pytest.fixture(scope="module")
 def stack(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """What `dev.py up` starts, on a slow link, and in its registry what the examples name."""
-    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("up"), target=True) as started:
+    folder, settings = tmp_path_factory.mktemp("up"), {"MIRROR_SERVE": "anonymous"}
+    with mirror_stack(foundation=foundation, folder=folder, settings=settings, target=True) as started:
         started.registry.set_event_manner(hold=True)
         started.registry.set_faults([{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 0.5}}])
         push(started, "team/app", multi_arch("app", 2, tag="1.2"))

@@ -1,0 +1,177 @@
+"""`acrmirror drill`: images are pulled back as on the day they are needed, and it is written down how that went."""
+
+import hashlib
+import json
+import os
+import random
+import sys
+import tarfile
+import tempfile
+import time
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from acrmirror.cli import exits
+from acrmirror.cli.exporting import ALL, export
+from acrmirror.cli.failures import CannotWrite, Usage
+from acrmirror.cli.options import OutputOption, client_of
+from acrmirror.cli.output import Output, console, in_bytes, print_json, safe
+from acrmirror.cli.settings import Connection
+from acrmirror.client import Client
+from acrmirror.client.pulling import Puller
+from acrmirror.errors import DigestMismatch, MirrorError
+from acrmirror.reference import Digest, Reference
+
+TAGS_LIMIT = 50_000
+"""Tags from which the sample is taken."""
+GB = 1_000_000_000
+
+
+def drill(
+    context: typer.Context,
+    images: Annotated[list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Instead of a sample.")] = None,
+    sample: Annotated[int, typer.Option(min=1, max=1000, help="How many images, chosen at random.")] = 5,
+    username: Annotated[
+        str | None, typer.Option(envvar="ACRMIRROR_USERNAME", help="Name of the pull credential, if one is needed.")
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read its password from standard input; else ACRMIRROR_PASSWORD.")
+    ] = False,
+    evidence: Annotated[
+        Path | None, typer.Option("-o", help="The file that is written; drill-<time>.json if left out.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Pull images back through the mirror's registry, hash all, and write down how long that took."""
+    begun = datetime.now(UTC)
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else os.environ.get("ACRMIRROR_PASSWORD", "")
+    with client_of(context, output) as client:
+        chosen = [_tagged(it) for it in images] if images else _sampled(client, sample)
+        if not chosen:
+            raise Usage("pull images back", "the mirror has no tags", "Pull an image first.")
+        connection: Connection = context.obj
+        with Puller(client.url, username, password, connection.authority) as puller:
+            found = [_pulled(puller, it) for it in chosen]
+        good = [it for it in found if it["error"] is None]
+        archive = _archived(client, good[0]["image"]) if good else None
+        told = _told(begun, client.url, found, archive)
+        place = evidence or Path(f"drill-{begun:%Y%m%dT%H%M%SZ}.json")
+        try:
+            place.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise CannotWrite(f"write {place}", error.strerror or str(error), "Give another file: -o FILE.") from error
+    _print(told, place, output)
+    raise typer.Exit(exits.DONE if told["ok"] else exits.FAILED)
+
+
+def _tagged(text: str) -> Reference:
+    reference = Reference.parse(text)
+    if reference.tag is None:
+        raise Usage(f"pull {text} back", "it has no tag", "Name a tag: a digest proves itself.")
+    return reference
+
+
+def _sampled(client: Client, count: int) -> list[Reference]:
+    tags = (Reference(name, tag["tag"]) for name in client.repositories() for tag in client.tags(name))
+    known = list(islice(tags, TAGS_LIMIT))
+    return random.sample(known, min(count, len(known)))
+
+
+def _pulled(puller: Puller, reference: Reference) -> dict[str, Any]:
+    """How one pull went; what fails is told, and the others are pulled."""
+    found: dict[str, Any] = {"image": str(reference), "error": None}
+    try:
+        pulled = puller.pull(reference.repository, reference.tag or "")
+    except MirrorError as error:
+        return found | {"error": {"code": error.code, "asked": error.asked, "answered": error.answered}}
+    figures = {"digest": pulled.digest, "manifests": pulled.manifests, "blobs": pulled.blobs, "bytes": pulled.bytes}
+    return found | figures | {"seconds": round(pulled.seconds, 3)}
+
+
+def _archived(client: Client, image: str) -> dict[str, Any]:
+    """One image as an archive, which is read again as a loader would."""
+    begun = time.monotonic()
+    found: dict[str, Any] = {"image": image, "error": None}
+    try:
+        with tempfile.TemporaryDirectory(prefix="acrmirror-drill-") as folder:
+            path = Path(folder) / "image.tar"
+            export(client, image, str(path), ALL, 8, False)
+            files = check_archive(path)
+            size = path.stat().st_size
+    except MirrorError as error:
+        return found | {"error": {"code": error.code, "asked": error.asked, "answered": error.answered}}
+    return found | {"files": files, "bytes": size, "seconds": round(time.monotonic() - begun, 3)}
+
+
+def check_archive(path: Path) -> int:
+    """How many files an archive has. Raises DigestMismatch where one is not what its name says, or something is
+    missing that its index leads to."""
+    asked = f"load the archive {path.name}"
+    with tarfile.open(path) as archive:
+        names = {it.name: it for it in archive.getmembers()}
+        small: dict[str, bytes] = {}
+        for name, member in names.items():
+            stream = archive.extractfile(member)
+            if stream is None:
+                continue
+            algorithm = name.split("/")[1] if name.startswith("blobs/") else "sha256"
+            hasher = hashlib.new(algorithm)
+            kept = bytearray()
+            while piece := stream.read(1024 * 1024):
+                hasher.update(piece)
+                if member.size <= 4 * 1024 * 1024:
+                    kept += piece
+            if name.startswith("blobs/") and hasher.hexdigest() != name.rpartition("/")[2]:
+                raise DigestMismatch(asked, f"{name} has another digest", "Export the image again.")
+            small[name] = bytes(kept)
+    rest = ["index.json"]
+    seen = set(rest)
+    while rest:
+        document = json.loads(small.get(rest.pop(), b"{}") or b"{}")
+        entries = [document.get("config"), *document.get("layers", ()), *document.get("manifests", ())]
+        for entry in entries:
+            if not isinstance(entry, dict):
+                continue
+            digest = Digest.parse(str(entry["digest"]))
+            name = f"blobs/{digest.algorithm}/{digest.encoded}"
+            if name not in names or names[name].size != entry["size"]:
+                raise DigestMismatch(asked, f"{digest} is missing, or of another size", "Export the image again.")
+            if name not in seen and ("manifest" in entry["mediaType"] or "index" in entry["mediaType"]):
+                seen.add(name)
+                rest.append(name)
+    return len(names)
+
+
+def _told(begun: datetime, url: str, found: list[dict[str, Any]], archive: dict[str, Any] | None) -> dict[str, Any]:
+    good = [it for it in found if it["error"] is None]
+    size, seconds = sum(it["bytes"] for it in good), sum(it["seconds"] for it in good)
+    return {
+        "version": 1,
+        "url": url,
+        "begun": f"{begun:%Y-%m-%dT%H:%M:%SZ}",
+        "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "ok": len(good) == len(found) and archive is not None and archive["error"] is None,
+        "images": found,
+        "archive": archive,
+        "bytes": size,
+        "seconds": round(seconds, 3),
+        "seconds_per_gb": round(seconds * GB / size, 1) if size else None,
+    }
+
+
+def _print(told: dict[str, Any], place: Path, output: Output) -> None:
+    if output is Output.JSON:
+        print_json(told)
+        return
+    archive = told["archive"]
+    pulls = [*told["images"], *([archive | {"image": f"archive of {archive['image']}"}] if archive else [])]
+    for it in pulls:
+        error = it["error"]
+        what = f"{error['asked']}: {error['answered']}" if error else f"{in_bytes(it['bytes'])} in {it['seconds']} s"
+        console.print(safe(f"{'failed' if error else 'whole'}  {it['image']}  {what}"), soft_wrap=True)
+    if told["seconds_per_gb"] is not None:
+        console.print(safe(f"{told['seconds_per_gb']} s for a GB; evidence in {place}"), soft_wrap=True)
