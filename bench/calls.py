@@ -121,8 +121,17 @@ def counting(stack: Stack, certificate: Path, quiet: float = QUIET) -> Iterator[
         yield pushed, levels
 
 
-def run(folder: Path) -> list[Pushed]:
-    """The pushes of the table in docs/benchmarks.md."""
+def run(folder: Path, more: int) -> tuple[list[Pushed], float]:
+    """The pushes of the table in docs/benchmarks.md; and CPU seconds of this process for each of `more` small ones,
+    with nothing between it and Azurite."""
+    with mirror_stack(folder=folder, functions=False) as stack:
+        with counting(stack, folder / "server.pem") as (app, levels):
+            told = _count(app, levels)
+        with pushing(stack) as app:
+            return told, _cpu(app, more)
+
+
+def _count(app: Pushing, levels: Levels) -> list[Pushed]:
     first, next_one = oci_image("small", layers=SMALL), oci_image("small", layers=(*SMALL, 4096))
     pushes = [
         ("A small push: a config, a layer, one tag", first),
@@ -130,29 +139,24 @@ def run(folder: Path) -> list[Pushed]:
         ("The same image with one more layer, and the same tag", next_one),
     ]
     told: list[Pushed] = []
-    with mirror_stack(folder=folder, functions=False) as stack:
-        with counting(stack, folder / "server.pem") as (app, levels):
-            app.mirror_anew("bench/warm", oci_image("warm", layers=SMALL))
-            for title, image in pushes:
-                app.push("bench/small", image)
-                levels.reset()
-                app.mirror("bench/small", image)
-                told.append(Pushed(title, list(levels.calls), levels.depth))
+    app.mirror_anew("bench/warm", oci_image("warm", layers=SMALL))
+    for title, image in pushes:
+        app.push("bench/small", image)
+        levels.reset()
+        app.mirror("bench/small", image)
+        told.append(Pushed(title, list(levels.calls), levels.depth))
     return told
 
 
-def cpu(folder: Path, pushes: int = 30) -> float:
-    """CPU seconds of this process for each of so many small pushes, nothing between it and Azurite."""
-    folder.mkdir()
-    with mirror_stack(folder=folder, functions=False) as stack, pushing(stack) as app:
-        images = [oci_image(f"cpu {number}", layers=SMALL) for number in range(pushes + 1)]
-        for number, image in enumerate(images):
-            app.push(f"bench/cpu-{number}", image)
-        app.mirror("bench/cpu-0", images[0])
-        before = time.process_time()
-        for number, image in enumerate(images[1:], 1):
-            app.mirror(f"bench/cpu-{number}", image)
-        return (time.process_time() - before) / pushes
+def _cpu(app: Pushing, count: int) -> float:
+    images = [(f"bench/cpu-{number}", oci_image(f"cpu {number}", layers=SMALL)) for number in range(count)]
+    for repository, image in images:
+        app.push(repository, image)
+    app.mirror_anew("bench/warm", oci_image("warm too", layers=SMALL))
+    before = time.process_time()
+    for repository, image in images:
+        app.mirror(repository, image)
+    return (time.process_time() - before) / count
 
 
 def told(call: Call) -> str:

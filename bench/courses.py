@@ -166,10 +166,9 @@ class Bench:
         """What each of a few pushes calls storage for, and what a small one takes of the worker's processor."""
         folder = self._folder / "calls"
         folder.mkdir()
-        pushes = calls.run(folder)
+        pushes, cpu = calls.run(folder, 10 * self._rounds)
         for pushed in pushes:
             print(pushed.told(), flush=True)
-        cpu = calls.cpu(folder / "cpu")
         print(f"CPU of the worker for a small push, roughly: {cpu * 1000:.0f} ms\n", flush=True)
         self._calls = {it.title: {"calls": len(it.calls), "depth": it.depth} for it in pushes} | {"cpu": cpu}
 

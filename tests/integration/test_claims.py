@@ -50,6 +50,22 @@ def test_a_later_run_of_the_same_job_takes_its_claim_at_once(records: JobRecords
     assert rows(records) == []
 
 
+def test_the_record_says_that_a_run_is_at_it_before_its_first_claim(records: JobRecords) -> None:
+    """Else any other would take the claim over, as that of a run that is over."""
+    records.add(JOB)
+    recorder = Recorder(records, JOB, "first", 1)
+    recorder.open()
+    claims = TableClaims(records.table, records=records)
+    held = claims.of(Holder.of(JOB, "first", 1), recorder.begin)
+    assert held.acquire(LAYER)
+    record = records.get(JOB.id)
+    assert record is not None
+    assert (record.state, record.fields["run"]) == ("running", "first")
+    assert claims.of(Holder.of(OTHER, "other", 1)).acquire(LAYER) is None
+    held.close()
+    assert rows(records) == []
+
+
 def test_the_next_run_of_a_job_that_was_handed_back_takes_a_claim_that_was_not_released(records: JobRecords) -> None:
     """Its message has the same count of everything, and its record says that another run is at it."""
     Recorder(records, JOB, "first", 1).begin()

@@ -154,6 +154,54 @@ def test_a_run_whose_message_was_delivered_again_meanwhile_does_not_take_the_rec
     assert not second.superseded
 
 
+def test_a_short_run_writes_its_record_once_with_all_that_a_run_has(records: JobRecords) -> None:
+    records.add(job(1))
+    recorder = Recorder(records, job(1), "first", 1)
+    recorder.open()
+    queued = records.get(job(1).id)
+    assert queued is not None
+    assert (queued.state, queued.fields["run"]) == ("queued", "")
+    recorder.write({"state": "done"})
+    record = records.get(job(1).id)
+    assert record is not None
+    fields = record.fields
+    assert (record.state, fields["run"], fields["deliveries"]) == ("done", "first", 1)
+    assert fields["first_started"] == fields["started"] <= fields["heartbeat"]
+
+
+def test_what_others_wrote_since_a_run_read_its_record_counts_at_its_end(records: JobRecords) -> None:
+    """Two messages of one job at the same moment, and a person who cancels: neither run has taken the record yet."""
+    records.add(job(1))
+    first, second = Recorder(records, job(1), "first", 1), Recorder(records, job(1), "second", 1)
+    for recorder in (first, second):
+        recorder.open()
+    first.write({"state": "done"})
+    second.write({"state": "failed"}, told=lambda fields: {"state": "done"} if second.was_done else fields)
+    record = records.get(job(1).id)
+    assert record is not None
+    assert (record.state, second.was_done, first.was_done) == ("done", True, False)
+    third = Recorder(records, job(2), "third", 1)
+    third.open()
+    records.add(job(2))
+    records.change(job(2).id, {"cancel_requested": True})
+    third.write({"state": "done"}, if_cancelled={"state": "cancelled"})
+    record = records.get(job(2).id)
+    assert record is not None
+    assert record.state == "cancelled"
+
+
+def test_a_run_that_is_taking_the_record_keeps_it_from_a_second_message(records: JobRecords) -> None:
+    first, second = Recorder(records, job(1), "first", 1), Recorder(records, job(1), "second", 1)
+    for recorder in (first, second):
+        recorder.open()
+    first.write({"bytes_done": 1})
+    second.write({"state": "failed"})
+    assert second.superseded
+    record = records.get(job(1).id)
+    assert record is not None
+    assert (record.state, record.fields["run"]) == ("running", "first")
+
+
 def test_a_run_that_went_silent_is_taken_over_whatever_its_delivery(records: JobRecords) -> None:
     Recorder(records, job(1), "second", 2).begin()
     long_ago = from_datetime(datetime.now(UTC) - timedelta(minutes=5))
