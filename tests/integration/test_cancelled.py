@@ -211,11 +211,13 @@ def test_what_a_job_comes_to_after_it_was_cancelled_is_cancelled(mirror: Mirrori
     image = mirror.push(repository, oci_image(repository))
     job = Copy.of_pull(Reference(repository, image.tag, image.root.digest), "cancelled")
     status = {"status": 503} if outcome == "failed" else {}
-    mirror.stack.registry.set_faults([{"match": {"kind": "referrers"}, "do": {"latency_ms": 600} | status}])
+    mirror.stack.registry.set_faults([{"match": {"kind": "referrers"}, "do": {"latency_ms": 900} | status}])
+    mirror.records.add(job)
     with app_of(mirror) as app:
         run = threading.Thread(target=app.dispatch.run, args=(job.to_json(), 1))
         run.start()
-        mirror.wait(lambda: running(mirror, job), 60)
+        # What refers to it is asked about behind that.
+        mirror.wait(lambda: mirror.tagged(repository, "latest") is not None, 60)
         mirror.records.change(job.id, {"cancel_requested": True})
         run.join(30)
     record = record_of(mirror, job)
