@@ -92,8 +92,13 @@ class Azd:
         self.is_there = installed and bool(name)
 
     def version(self) -> str:
-        answered = json.loads(self._run(["azd", "version", "--output", "json"]).out)
-        return str(answered["azd"]["version"])
+        """Raises Problem."""
+        words = ["azd", "version", "--output", "json"]
+        ended = self._run(words)
+        try:
+            return str(json.loads(ended.out)["azd"]["version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CommandFailed(words, ended) from error
 
     def set(self, values: Mapping[str, str]) -> None:
         """`NAME=value` in one word each: an empty word would be lost on its way through older shells."""

@@ -130,6 +130,8 @@ def run(state: dict[str, Any], words: Sequence[str]) -> tuple[int, str, str]:
 
 def azd(state: dict[str, Any], words: list[str]) -> Any:
     if words == ["version", "--output", "json"]:
+        if state["versions"]["azd"] is None:
+            raise Refused(1, "azd was not installed right")
         return {"azd": {"version": state["versions"]["azd"], "commit": "0"}}
     if words[:2] != ["env", "set"] or words[-2] != "--environment" or not words[-1]:
         raise Refused(1, f"unknown command {words}")

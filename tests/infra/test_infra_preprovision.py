@@ -248,6 +248,10 @@ def test_what_would_be_refused_later_is_told_before(
     assert said in refused({**RIGHT, **variables}, **state)
 
 
+def test_an_azd_that_does_not_say_its_version_is_shown() -> None:
+    assert "`azd version --output json` failed" in refused(RIGHT, versions={"az": "2.91.0", "azd": None})
+
+
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     said = refused({**RIGHT, "MIRROR_SERVE": "yes", "MIRROR_THREADS": "0"}, versions={"az": "2.1.0", "azd": "1.1.0"})
     assert [line[:4] for line in said.splitlines()] == ["- az", "- az", "- MI", "- MI"]
