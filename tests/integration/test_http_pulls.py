@@ -195,6 +195,7 @@ def test_health_tells_what_is_tried(call: Caller) -> None:
         "records",
         "events",
         "comparison",
+        "audit",
     ]
     assert got["refused_events"] == []
     assert got["queue_messages"] >= 0
