@@ -16,6 +16,15 @@ from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
 from acrmirror.cli.group import Commands
 from acrmirror.cli.history import history
+from acrmirror.cli.listing import list_
+from acrmirror.cli.messages import (
+    all_plain,
+    check_ids,
+    check_state,
+    image_or_tags,
+    nothing_matched,
+    with_way_out,
+)
 from acrmirror.cli.options import (
     CONFIG,
     At,
@@ -48,7 +57,8 @@ from acrmirror.cli.pointing import mirror_config
 from acrmirror.cli.rebuilding import rebuild_tags
 from acrmirror.cli.restoring import restore
 from acrmirror.cli.settings import Connection
-from acrmirror.errors import MirrorError
+from acrmirror.errors import MirrorError, NotFound
+from acrmirror.version import VERSION
 
 app = typer.Typer(
     name="acrmirror",
@@ -56,12 +66,26 @@ app = typer.Typer(
     help="Asks a mirror of a container registry for images, follows them, and takes them out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        console.print(f"acrmirror {VERSION}")
+        raise typer.Exit
 
 
 @app.callback()
 def connect(
-    context: typer.Context, url: Url = None, key: Key = None, ca: Authority = None, config: ConfigFile = CONFIG
+    context: typer.Context,
+    url: Url = None,
+    key: Key = None,
+    ca: Authority = None,
+    config: ConfigFile = CONFIG,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
 ) -> None:
     context.obj = Connection(url, key, ca, config)
 
@@ -94,7 +118,11 @@ def pull(
     context: typer.Context,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Repositories with tags or digests, or patterns such as 'team/*'."),
+        typer.Argument(
+            metavar="IMAGE...",
+            callback=all_plain,
+            help="Repositories with tags or digests, or patterns such as 'team/*'.",
+        ),
     ],
     platform: Annotated[list[str] | None, typer.Option(help="Only this platform of a multi-arch image.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Look at all again, even what is in the mirror.")] = False,
@@ -112,11 +140,18 @@ def pull(
             found, code = [client.match(images, dry_run=dry_run)], exits.DONE
             wait = wait or dry_run
         else:
-            found, code = _each(images, lambda it: client.pull(it, platforms=platform or (), force=force), output)
+            ask = with_way_out(lambda it: client.pull(it, platforms=platform or (), force=force))
+            found, code = _each(images, ask, output)
         if wait:
             found = follow(client, found, timeout, output is Output.TABLE)
             code = code or exits.of_states([outcome(it) for it in found])
         _print_jobs(found, output)
+        if many and nothing_matched(found, images):
+            raise NotFound(
+                f"pull {' '.join(images)}",
+                "the registry has nothing that matches",
+                "Look at the names, and at the quotes.",
+            )
     raise typer.Exit(code)
 
 
@@ -128,7 +163,7 @@ def status(
     ] = None,
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     repository: Annotated[str | None, typer.Option(help="Only those of this repository.")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, help="At most so many.")] = 20,
+    count: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     wait: Wait = False,
     timeout: Timeout = None,
     output: OutputOption = Output.TABLE,
@@ -136,6 +171,8 @@ def status(
     """Show how pulls are going."""
     code = exits.DONE
     with client_of(context, output) as client:
+        check_ids("status", identities or ())
+        check_state(state)
         if identities:
             found, code = _each(identities, client.show, output)
             if wait:
@@ -159,6 +196,7 @@ def cancel(
 ) -> None:
     """Cancel pulls; what is staged is used when they are requested again."""
     with client_of(context, output) as client:
+        check_ids("cancel", identities)
         found, code = _each(identities, client.cancel, output)
         _print_jobs(found, output)
     raise typer.Exit(code)
@@ -174,6 +212,7 @@ def retry(
 ) -> None:
     """Try failed pulls again."""
     with client_of(context, output) as client:
+        check_ids("retry", identities)
         found, code = _each(identities, client.retry, output)
         if wait:
             found = follow(client, found, timeout, output is Output.TABLE)
@@ -182,40 +221,14 @@ def retry(
     raise typer.Exit(code)
 
 
-@app.command("ls")
-def list_(
-    context: typer.Context,
-    repository: Annotated[str | None, typer.Argument(help="List its tags; all repositories if left out.")] = None,
-    at: At = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List what is in the mirror, or was in a repository of it."""
-    with client_of(context, output) as client:
-        if repository is None:
-            if at is not None:
-                raise Usage("list repositories", "--at goes with the tags of one repository", "Name a repository.")
-            names = client.repositories()
-            if output is Output.JSON:
-                print_json(list(names))
-            else:
-                print_table(("REPOSITORY",), ((name,) for name in names))
-            return
-        tags = client.tags(repository, at)
-        if output is Output.JSON:
-            print_json(list(tags))
-        else:
-            rows = (
-                (it["tag"], it["digest"], "" if it["size"] is None else in_bytes(it["size"]), at_second(it["time"]))
-                for it in tags
-            )
-            print_table(("TAG", "DIGEST", "SIZE", "TIME"), rows, right=("SIZE",))
+app.command("ls")(list_)
 
 
 @app.command()
 def inspect(context: typer.Context, image: Image, at: At = None, output: OutputOption = Output.TABLE) -> None:
     """Show one image: platforms, layers, referrers, the tag's history."""
     with client_of(context, output) as client:
-        found = client.image(image, at)
+        found = image_or_tags(client, image, at)
     if output is Output.JSON:
         print_json(found)
         return
@@ -261,10 +274,13 @@ app.command("restore")(restore)
 def export_(
     context: typer.Context,
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE...", help="Repository with a tag or a digest; several --in-storage.")
+        list[str],
+        typer.Argument(
+            metavar="IMAGE...", callback=all_plain, help="Repository with a tag or a digest; several --in-storage."
+        ),
     ],
     to: Annotated[
-        str | None, typer.Option("-o", help="A file; a folder (one that is there, or with a / at its end); - .")
+        str | None, typer.Option("--to", help="A file; a folder (one that is there, or with a / at its end); - .")
     ] = None,
     platform: Annotated[
         str | None, typer.Option(help=f"Such as linux/arm64; `{ALL}` for all. This machine's if left out.")
@@ -285,13 +301,15 @@ def export_(
     with client_of(context, output) as client:
         if in_storage:
             if to is not None:
-                raise Usage("export in storage", "-o is for archives that are written here", "Leave -o out.")
+                raise Usage("export in storage", "--to is for archives that are written here", "Leave --to out.")
             shown = output is Output.TABLE
             found = export_in_storage(client, images, form, platform, at, timeout, hours, shown)
             tell(found, output)
             raise typer.Exit(exits.of_states([found["state"]]))
         if to is None or len(images) != 1 or form is not Form.DOCKER:
-            raise Usage("export here", "that takes one image and -o, and no --form", "Give -o FILE, or --in-storage.")
+            raise Usage(
+                "export here", "that takes one image and --to, and no --form", "Give --to FILE, or --in-storage."
+            )
         written = export(client, images[0], to, platform, threads, output is Output.TABLE, at)
     if output is Output.JSON and to != "-":
         print_json(written)

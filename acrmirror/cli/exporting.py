@@ -53,10 +53,10 @@ def export(
 ) -> dict[str, Any]:
     """What was written, in figures. Raises Usage, CannotWrite and ReaderGone besides what the client does."""
     if output == "-" and sys.stdout.isatty():
-        raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give -o FILE.")
+        raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give --to FILE.")
     if output != "-" and (place := Path(output)).exists() and not (place.is_file() or place.is_dir()):
         # A pipe or a device would be replaced by a file.
-        raise Usage(f"write the archive to {output}", "it is neither a file nor a folder", f"Give -o - > {output}.")
+        raise Usage(f"write the archive to {output}", "it is neither a file nor a folder", f"Give --to - > {output}.")
     chosen = here() if wanted is None else _platform(wanted) if wanted != ALL else None
     asked = str(chosen) if chosen is not None else None
     content, asked = _content(client, image, asked, at, named=wanted is not None)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from acrmirror.cli import exits
+from acrmirror.cli.messages import plain
 from acrmirror.cli.output import Output, errors, print_error
 from acrmirror.cli.settings import Connection
 from acrmirror.client import Client
@@ -21,7 +22,7 @@ Authority = Annotated[
     Path | None, typer.Option("--ca", envvar="ACRMIRROR_CA", help="A PEM file of an authority to trust, too.")
 ]
 ConfigFile = Annotated[Path, typer.Option(envvar="ACRMIRROR_CONFIG", help="A TOML file with url, key and ca.")]
-OutputOption = Annotated[Output, typer.Option("--output", help="A table for people, JSON for scripts.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="A table for people, JSON for scripts.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow it to its end.")]
 Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds after which to stop following.")]
 
@@ -41,7 +42,7 @@ At = Annotated[
         help="As it was then: a day (its end in UTC), or a time such as 2026-11-01T12:00:00Z.",
     ),
 ]
-Image = Annotated[str, typer.Argument(help="Repository with a tag or a digest, such as team/app:1.2.")]
+Image = Annotated[str, typer.Argument(callback=plain, help="Repository with a tag or a digest, such as team/app:1.2.")]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from acrmirror.cli.messages import told
 from acrmirror.errors import MirrorError
 
 
@@ -64,10 +65,11 @@ def _json(value: object, indent: int | None = None) -> str:
 def print_error(error: MirrorError, output: Output) -> None:
     if output is Output.JSON:
         code = getattr(error, "problem_code", error.code)
-        told = {"code": code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
-        sys.stderr.write(_json({"error": told}) + "\n")
+        parts = {"code": code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
+        sys.stderr.write(_json({"error": parts}) + "\n")
         return
-    errors.print(f"[red]{safe(error.asked)}: {safe(error.answered)}.[/red] {safe(error.remedy)}", soft_wrap=True)
+    asked, answered, remedy = told(error)
+    errors.print(f"[red]{safe(asked)}: {safe(answered)}.[/red] {safe(remedy)}", soft_wrap=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> None:
@@ -136,7 +138,7 @@ def print_job(pull: dict[str, Any]) -> None:
     """One job in words."""
     console.print(f"{safe(pull['id'])}  [bold]{safe(pull['state'])}[/bold]  {safe(_named(pull))}", soft_wrap=True)
     match = pull["match"]
-    if match is not None:
+    if match is not None and (match["listed"] or pull["state"] not in ("queued", "running")):
         # Older function apps have other names for these.
         mirrored = match["mirrored"] if "mirrored" in match else match["standing"]
         requested = match["requested"] if "requested" in match else match["asked"]

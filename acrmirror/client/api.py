@@ -311,7 +311,20 @@ def _unreached(asked: str, error: Exception, remedy: str) -> Misconfigured | Una
         return Misconfigured(
             asked, "its certificate is not trusted", "Give a PEM file of the authority that signed it with --ca."
         )
-    return Unavailable(asked, f"it could not be reached ({type(error).__name__})", remedy)
+    return Unavailable(asked, f"it could not be reached: {_why(cause)}", remedy)
+
+
+def _why(cause: Exception | None) -> str:
+    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+        return "its name is not known"
+    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        refused = cause.__cause__ or cause.__context__
+        return (refused.strerror if isinstance(refused, OSError) else None) or "nobody takes the connection"
+    if isinstance(cause, urllib3.exceptions.ConnectTimeoutError):
+        return "it does not answer"
+    if isinstance(cause, urllib3.exceptions.TimeoutError):
+        return "it took too long to answer"
+    return type(cause).__name__
 
 
 def _malformed(asked: str, answered: str) -> Malformed:

@@ -53,7 +53,7 @@ def _readings(path: str, registry: str) -> Iterator[Place]:
     host, _, rest = path.partition("/")
     segments = (rest if rest and host.lower() == registry.lower() else path).split("/")
     if re.search("%2f", segments[0], re.IGNORECASE):
-        yield _split(unquote(segments[0]), segments[1:])
+        yield _split(_without_host(unquote(segments[0]), registry), segments[1:])
         return
     content = segments[-1] == CONTENT and len(segments) > 1
     named = segments[:-1] if content else segments
@@ -69,6 +69,11 @@ def _readings(path: str, registry: str) -> Iterator[Place]:
     if not possible:
         check_repository("/".join(segments))
     yield from possible
+
+
+def _without_host(name: str, registry: str) -> str:
+    host, _, rest = name.partition("/")
+    return rest if host.lower() == registry.lower() else name
 
 
 def _one_reading(named: list[str], content: bool, registry: str) -> Place:

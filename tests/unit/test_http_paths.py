@@ -70,6 +70,11 @@ def test_a_host_that_no_repository_begins_with_is_refused() -> None:
         read("example.org:443/team/app:1")
 
 
+def test_the_registrys_own_host_is_left_out_however_it_is_written() -> None:
+    assert read("demo.azurecr.io%2Fteam%2Fapp") == ("team/app", None, False)
+    assert read("DEMO.azurecr.io%2Fteam%2Fapp/1.2") == ("team/app", "team/app:1.2", False)
+
+
 @pytest.mark.parametrize("path", ["docker.io/library/nginx:1", "demo.azurecr.io/docker.io/library/nginx:1"])
 def test_a_repository_may_begin_like_a_host(path: str) -> None:
     assert read(path) == ("docker.io/library/nginx", "docker.io/library/nginx:1", False)

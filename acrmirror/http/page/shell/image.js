@@ -60,7 +60,7 @@ function parts(it) {
       ["Artifact type", it.artifact_type && h("code", {}, it.artifact_type)],
       ["At the registry", `${it.registry}/${it.repository}`],
       ["Proven", proven(it.proof)],
-      ["Export", h("code", { class: "whole" }, `acrmirror export ${name} -o image.tar`)],
+      ["Export", h("code", { class: "whole" }, `acrmirror export ${name} --to image.tar`)],
     ]),
     h(
       "section",
