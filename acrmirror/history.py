@@ -10,6 +10,8 @@ from acrmirror.reference import Digest
 
 Clock = Literal["registry", "mirror"]
 
+_WHOLE = ".000000000Z"
+
 LAG_WINDOW = timedelta(minutes=30)
 """How long after a push a replica of the registry may still answer with what was there before."""
 
@@ -54,6 +56,18 @@ class Observation:
     ) -> Self:
         kind = "resolve"
         return cls(at, descriptor.digest, job, kind, descriptor.media_type, descriptor.size, sequence, clock)
+
+    @property
+    def latest(self) -> Moment:
+        """The last moment at which it can have been seen. The registry's `Date` is cut to the second: what that says
+        may have been answered until the second's end, and after a push of the same second."""
+        if self.kind != "resolve" or self.clock != "registry" or not self.at.endswith(_WHOLE):
+            return self.at
+        return Moment(self.at.removesuffix(_WHOLE) + ".999999999Z")
+
+    def was_by(self, moment: Moment) -> bool:
+        """Whether it had been seen by that moment, or is of that very time, as lists of what moved give it."""
+        return self.latest <= moment or self.at == moment
 
     @property
     def event(self) -> TagEvent:

@@ -37,10 +37,11 @@ def since_when(history: History, repository: str, digest: Digest) -> Moment | No
 
 def believed(history: list[Observation], window: timedelta) -> list[Observation]:
     """Those that contradict no event before them that was too young then for every replica to know it (rule L3). Such
-    ones are marked, or were given before anybody here had heard of that event. `history` is oldest first."""
+    ones are marked, or were given before anybody here knew of that event. They come oldest first, an answer of the
+    registry behind the pushes of its second."""
     found: list[Observation] = []
     event: TagEvent | None = None
-    for seen in history:
+    for seen in sorted(history, key=lambda it: (it.latest, it.sequence)):
         if seen.kind == "event":
             event = TagEvent.newest(event, seen.event)
         elif seen.provisional or (event is not None and event.digest != seen.digest and _age(event, seen) < window):
@@ -50,7 +51,7 @@ def believed(history: list[Observation], window: timedelta) -> list[Observation]
 
 
 def _last(observations: Iterable[Observation], at: Moment, window: timedelta) -> Observation | None:
-    known = [it for it in observations if it.at <= at]
+    known = [it for it in observations if it.was_by(at)]
     trusted = believed(known, window) or known
     return trusted[-1] if trusted else None
 

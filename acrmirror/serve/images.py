@@ -139,7 +139,7 @@ class Images:
             observed = self._store.history.of_tag(reference.repository, reference.tag)
         else:
             observed = self._store.history.of_digest(reference.repository, root.digest)
-        newest = deque((it for it in observed if at is None or it.at <= at), maxlen=HISTORY_SHOWN)
+        newest = deque((it for it in observed if at is None or it.was_by(at)), maxlen=HISTORY_SHOWN)
         referrers = self._store.referrers.of(reference.repository, root.digest)
         if at is not None:
             referrers = self.past.by_then(reference.repository, referrers, at)

@@ -116,7 +116,7 @@ class Past:
             named = f"{repository}:{tag}" if tag is not None else repository
             raise NotHere(f"look for {named} in history", "nothing was seen of it", "Pull it: POST /api/pulls.")
         wanted = self._deletions(repository, tag, moved) if deleted else iter(moved)
-        chosen = (it for it in wanted if (at is None or it.seen.at <= at) and (before is None or it.key < before))
+        chosen = (it for it in wanted if (at is None or it.seen.was_by(at)) and (before is None or it.key < before))
         found = heapq.nlargest(count + 1, chosen, key=lambda it: it.key)
         more = found[count - 1].key if len(found) > count else None
         return Moves(self._looked_at(repository, found[:count]), more)
@@ -145,10 +145,7 @@ def _moves(tag: str, observed: list[Observation]) -> Iterator[Move]:
     """Where the tag came to be somewhere else than before, by the observations that are believed, if any is."""
     before: Digest | None = None
     for digest, those in groupby(believed(observed, LAG_WINDOW) or observed, lambda it: it.digest):
-        first, *more = those
-        # The registry's answers have no fraction of a second: one may seem to be older than the push that it tells of.
-        event = next((it for it in more if it.kind == "event" and it.at[:19] == first.at[:19]), first)
-        yield Move(event, (tag,), before)
+        yield Move(next(those), (tag,), before)
         before = digest
 
 

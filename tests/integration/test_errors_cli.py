@@ -73,6 +73,11 @@ def bad_key(at: Terminal, code: int) -> str:
 
 
 @says
+def not_found(at: Terminal, code: int) -> str:
+    return at.told("ls", "never-there/*", code=code)
+
+
+@says
 def no_problem_details(at: Terminal, code: int) -> str:
     """The URL of something else: of storage."""
     return at.told("ls", code=code, ACRMIRROR_URL=at.mirror.stack.blob_endpoint)

@@ -80,3 +80,17 @@ def test_all_tags_of_a_moment(store: MirrorStore) -> None:
         "later": image("later-a").digest
     }
     assert all_of(end_of("2026-04-24")) == {}
+
+
+def test_what_the_registry_answered_in_the_course_of_a_second_counts_from_its_end_on(store: MirrorStore) -> None:
+    """Its `Date` is cut to the second: a push of 12:00:00.7 may be answered with 12:00:00."""
+    pushed(store, "v1", "before", end_of("2026-04-25T12:00:00.5Z"))
+    answered(store, "v1", "after", end_of("2026-04-25T12:00:00.0Z"))
+    pushed(store, "v1", "after", end_of("2026-04-25T12:00:00.7Z"))
+    assert where(store, "v1", end_of("2026-04-25T12:00:00.5Z")) == image("before").digest
+    assert where(store, "v1", end_of("2026-04-25T12:00:00Z")) == image("after").digest
+    answered(store, "later", "x", end_of("2026-04-25T12:00:00.0Z"))
+    assert where(store, "later", end_of("2026-04-25T12:00:00.9Z")) is None
+    assert where(store, "later", end_of("2026-04-25T12:00:00Z")) == image("x").digest
+    # Whoever takes the time from the list of what moved gets what moved.
+    assert where(store, "later", end_of("2026-04-25T12:00:00.0Z")) == image("x").digest
