@@ -10,19 +10,19 @@ from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.dispatch import Dispatch
 from acrmirror.health import HealthChecks, risks
 from acrmirror.jobs import JobQueue, JobRecords, Refusals, TableClaims
+from acrmirror.jobs.asking_again import Checks
 from acrmirror.jobs.burial import Burial
-from acrmirror.jobs.checking import Checks
 from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.jobs.runner import Manner, Runner
 from acrmirror.mirror import Layout, MirrorStore
 from acrmirror.proof.audits import Audits, AuditTimer
 from acrmirror.proof.ledger import Ledger
-from acrmirror.proof.mending import Pulls as MendingPulls
+from acrmirror.proof.mending import MendingPulls
 from acrmirror.proof.proofs import Proofs
 from acrmirror.proof.runner import AuditRunner
 from acrmirror.registry import Redirects, Registry, Session
-from acrmirror.restore.images import Manner as SendingManner
+from acrmirror.restore.images import SendingManner
 from acrmirror.restore.restores import Restores
 from acrmirror.restore.runner import ImageRunner as RestoredImages
 from acrmirror.restore.runner import ListRunner as RestoreLists
@@ -31,10 +31,10 @@ from acrmirror.restore.targets import Targets
 from acrmirror.retrying import RetryPolicy
 from acrmirror.serve.archives.requests import Archives
 from acrmirror.serve.archives.runner import ArchiveRunner
-from acrmirror.serve.credentials import PullCredentials
 from acrmirror.serve.distribution import Distribution, Guard
-from acrmirror.serve.guards import Closed, Open, SignIn
 from acrmirror.serve.images import Images
+from acrmirror.serve.pull_credentials import PullCredentials
+from acrmirror.serve.sign_in import Closed, Open, SignIn
 from acrmirror.settings import Settings
 from acrmirror.storage import Container
 from acrmirror.sync.comparisons import Comparisons

@@ -23,7 +23,7 @@ from acrmirror.work import (
 
 
 class Dispatch:
-    """Reads each message once, and hands the job or the sweep on. Thread-safe."""
+    """Reads each message once, and hands what it asks for to its runner. Thread-safe."""
 
     def __init__(
         self,

@@ -18,8 +18,8 @@ from acrmirror.proof.audits import Audits
 from acrmirror.proof.proofs import Proofs
 from acrmirror.restore.restores import Restores
 from acrmirror.serve.archives.requests import Archives
-from acrmirror.serve.credentials import PullCredentials
 from acrmirror.serve.images import Images
+from acrmirror.serve.pull_credentials import PullCredentials
 from acrmirror.sync.rebuilds import Rebuilds
 from acrmirror.sync.sweeps import Sweeps
 

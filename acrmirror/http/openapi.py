@@ -12,7 +12,7 @@ from acrmirror.http import models
 from acrmirror.http.problems import RETRY_STATUSES, TITLES
 from acrmirror.http.values import JSON, PROBLEM
 from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
-from acrmirror.serve.credentials import NAME_GRAMMAR
+from acrmirror.serve.pull_credentials import NAME_GRAMMAR
 from acrmirror.work.ids import ID_GRAMMAR
 
 _Schema = dict[str, Any]

@@ -1,6 +1,6 @@
 """The life of a job: the queue that it waits in, the record of what becomes of it, claims on what it copies."""
 
-from acrmirror.jobs.checks import CheckRecorder, facts_of_check
+from acrmirror.jobs.check_recorder import CheckRecorder, facts_of_check
 from acrmirror.jobs.claims import HeldClaims, Holder, TableClaims
 from acrmirror.jobs.queue import JobQueue
 from acrmirror.jobs.recorder import Recorder

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 from acrmirror.errors import Crashed, Malformed
-from acrmirror.jobs.checks import CheckRecorder
+from acrmirror.jobs.check_recorder import CheckRecorder
 from acrmirror.jobs.claims import TableClaims
 from acrmirror.jobs.records import CANCELLED, JobRecords, error_fields, first_fields
 from acrmirror.moments import from_datetime

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from acrmirror.copying import Context, Copied, copy_image, copy_platforms
 from acrmirror.errors import MirrorError, NotFound, Unavailable
 from acrmirror.history import Observation
-from acrmirror.jobs.checking import Checks, is_lost
+from acrmirror.jobs.asking_again import Checks, is_lost
 from acrmirror.jobs.claims import HeldClaims, TableClaims
 from acrmirror.jobs.deletions import note_deletion
 from acrmirror.jobs.queue import JobQueue

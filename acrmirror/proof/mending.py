@@ -27,7 +27,7 @@ class Outcome:
     failed: str = ""
 
 
-class Pulls:
+class MendingPulls:
     """Thread-safe. Raises Unavailable and Denied."""
 
     def __init__(self, queue: JobQueue, records: JobRecords) -> None:

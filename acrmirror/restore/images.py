@@ -31,7 +31,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SendingManner:
     """How blobs are sent: by how many threads, and for how many seconds a run stays with nothing but others' blobs."""
 
     threads: int
@@ -42,7 +42,7 @@ class ImageRestoring:
     """`shared` are the claims as other instances see them."""
 
     def __init__(
-        self, job: ImageRestore, cancel: Cancel, store: MirrorStore, way: Way, shared: HeldClaims, manner: Manner
+        self, job: ImageRestore, cancel: Cancel, store: MirrorStore, way: Way, shared: HeldClaims, manner: SendingManner
     ) -> None:
         self._job = job
         self._cancel = cancel

@@ -6,12 +6,12 @@ import time
 from acrmirror.cancel import Cancel
 from acrmirror.errors import MirrorError, NotHere
 from acrmirror.jobs import Holder, JobQueue, JobRecords, TableClaims
-from acrmirror.jobs.tasks import TaskRunner
+from acrmirror.jobs.task_runner import TaskRunner
 from acrmirror.mirror import MirrorStore
 from acrmirror.patterns import Patterns
 from acrmirror.registry import RegistryTarget
 from acrmirror.restore.claims import LocalClaims
-from acrmirror.restore.images import ImageRestoring, Manner, Way
+from acrmirror.restore.images import ImageRestoring, SendingManner, Way
 from acrmirror.restore.known import KnownBlobs
 from acrmirror.restore.listing import Restoring
 from acrmirror.restore.plans import Plan
@@ -68,7 +68,7 @@ class ImageRunner(TaskRunner[ImageRestore]):
         queue: JobQueue,
         records: JobRecords,
         policy: RetryPolicy,
-        manner: Manner,
+        manner: SendingManner,
         telemetry: Telemetry,
     ) -> None:
         super().__init__(queue, records, policy, telemetry)

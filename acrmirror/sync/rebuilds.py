@@ -8,7 +8,7 @@ from acrmirror.cancel import Cancel
 from acrmirror.errors import Cancelled, Incomplete, MirrorError, NotHere, Throttled, Unavailable
 from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.jobs.records import first_record
-from acrmirror.jobs.tasks import TaskRunner
+from acrmirror.jobs.task_runner import TaskRunner
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.rebuilding import Rebuilt, rebuild_tag
 from acrmirror.patterns import Patterns

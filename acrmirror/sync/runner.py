@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from acrmirror.cancel import Cancel
 from acrmirror.errors import Denied, NotFound
 from acrmirror.jobs import JobQueue, JobRecords
-from acrmirror.jobs.tasks import TaskRunner
+from acrmirror.jobs.task_runner import TaskRunner
 from acrmirror.mirror.listing import Listing
 from acrmirror.patterns import Patterns
 from acrmirror.registry import Registry

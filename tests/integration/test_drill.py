@@ -11,7 +11,7 @@ import pytest
 from acrmirror.cli.drill import check_archive
 from acrmirror.errors import DigestMismatch
 from acrmirror.mirror import Layout
-from acrmirror.serve.credentials import PullCredentials
+from acrmirror.serve.pull_credentials import PullCredentials
 from standins.stack import Stack
 from testkit.images import multi_arch, oci_image
 from tests.integration.command import Command

@@ -10,8 +10,8 @@ import pytest
 from acrmirror.errors import Malformed, MirrorError, NotHere, WrongState
 from acrmirror.jobs import JobRecords
 from acrmirror.serve.access import Access
-from acrmirror.serve.credentials import PullCredentials, hashed
-from acrmirror.serve.guards import SignIn
+from acrmirror.serve.pull_credentials import PullCredentials, hashed
+from acrmirror.serve.sign_in import SignIn
 from acrmirror.serve.wire import SpecError
 
 REGISTRY = "demo.azurecr.io"

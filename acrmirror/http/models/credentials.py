@@ -7,8 +7,8 @@ from pydantic import Field
 from acrmirror.http.models.base import Model
 from acrmirror.http.models.requests import Given, told
 from acrmirror.patterns import PATTERN_GRAMMAR
-from acrmirror.serve import credentials
-from acrmirror.serve.credentials import NAME_GRAMMAR, PATTERNS_LIMIT
+from acrmirror.serve import pull_credentials
+from acrmirror.serve.pull_credentials import NAME_GRAMMAR, PATTERNS_LIMIT
 
 
 class CredentialRequest(Given):
@@ -50,7 +50,7 @@ class PullCredential(Model):
     repositories: list[str]
 
     @classmethod
-    def of(cls, it: credentials.PullCredential) -> Self:
+    def of(cls, it: pull_credentials.PullCredential) -> Self:
         return cls(name=it.name, created=it.created, expires=it.expires, repositories=list(it.repositories.texts))
 
 
@@ -60,7 +60,7 @@ class NewCredential(PullCredential):
     password: Annotated[str, Field(repr=False, description="Told this once: only its hash is kept.")]
 
     @classmethod
-    def with_password(cls, it: credentials.PullCredential, password: str) -> Self:
+    def with_password(cls, it: pull_credentials.PullCredential, password: str) -> Self:
         known = PullCredential.of(it)
         return cls(**known.model_dump(), password=password)
 

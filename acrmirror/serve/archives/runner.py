@@ -3,7 +3,7 @@
 from acrmirror.cancel import Cancel
 from acrmirror.errors import Damaged, DigestMismatch, NotHere
 from acrmirror.jobs import JobQueue, JobRecords
-from acrmirror.jobs.tasks import TaskRunner
+from acrmirror.jobs.task_runner import TaskRunner
 from acrmirror.mirror import MirrorStore
 from acrmirror.retrying import RetryPolicy
 from acrmirror.serve.archives.assembly import Assembly

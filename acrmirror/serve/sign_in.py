@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from acrmirror.serve.access import EVERYTHING, Access
-from acrmirror.serve.credentials import PullCredential, PullCredentials, hashed
 from acrmirror.serve.kept import Kept
+from acrmirror.serve.pull_credentials import PullCredential, PullCredentials, hashed
 from acrmirror.serve.wire import SpecError
 
 REMEMBERED_SECONDS = 50.0
