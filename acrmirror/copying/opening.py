@@ -60,7 +60,7 @@ class Opener:
         """Raises NotFound where the registry does not have it in this repository, and whatever else keeps a blob away.
         What is DONE is linked; whoever finishes a MovingBlob links and closes it."""
         descriptor = wanted.descriptor
-        if not self._context.force and self._target.known(self._repository, descriptor.digest):
+        if not self._context.force and self._target.known(self._repository, descriptor):
             self._progress.state(descriptor.digest, "skipped")
             return Begun.DONE
         with ExitStack() as closing:

@@ -149,7 +149,7 @@ class BlobTarget(Protocol):
         """The way in for a blob of one block that is so small that it need not be looked for first: its `put` finds
         out. None for a larger one. Asks nobody."""
 
-    def known(self, repository: str, digest: Digest) -> bool:
+    def known(self, repository: str, descriptor: Descriptor) -> bool:
         """Whether the blob and this repository's link to it were in the mirror a while ago; False where that is not
         known. Asks nobody."""
 

@@ -117,9 +117,10 @@ class Blobs:
             raise Damaged(asked, "the mirror has a link to it, and not its content", "Pull the image again with force.")
         return data.size
 
-    def known(self, repository: str, digest: Digest) -> bool:
-        """Whether the blob, and the repository's link to it, were in the mirror a few minutes ago. Asks nobody."""
-        return self._known.has(repository, digest)
+    def known(self, repository: str, descriptor: Descriptor) -> bool:
+        """Whether the blob, of that size, and the repository's link to it were in the mirror a few minutes ago. Asks
+        nobody."""
+        return self._known.has(repository, descriptor)
 
     def link(self, repository: str, descriptor: Descriptor, *, mend: bool = False) -> None:
         """Lets `repository` serve a config or layer that is in the mirror; with `mend`, also where a link is that may
@@ -131,7 +132,7 @@ class Blobs:
             self._container.put(name, body, asked, metadata)
         else:
             self._container.swap(name, body, None, asked, metadata)
-        self._known.add(repository, descriptor.digest)
+        self._known.add(repository, descriptor)
 
     def _rehashed(self, descriptor: Descriptor, *, resume: bool = True) -> Ingest | None:
         """As `ingest`, after the bytes at the digest's path were read again."""

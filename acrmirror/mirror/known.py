@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 
 KEPT_SECONDS = 300.0
@@ -22,20 +23,22 @@ class KnownLinks:
         self._kept = kept
         self._clock = clock
         self._lock = threading.Lock()
-        self._until: dict[tuple[str, Digest], float] = {}
+        self._until: dict[tuple[str, Digest, int], float] = {}
 
-    def add(self, repository: str, digest: Digest) -> None:
-        """The blob and the repository's link to it are in the mirror now."""
+    def add(self, repository: str, descriptor: Descriptor) -> None:
+        """The blob, of that size, and the repository's link to it are in the mirror now."""
+        key = (repository, descriptor.digest, descriptor.size)
         with self._lock:
-            self._until.pop((repository, digest), None)
-            self._until[repository, digest] = self._clock() + self._seconds
+            self._until.pop(key, None)
+            self._until[key] = self._clock() + self._seconds
             if len(self._until) > self._kept:
                 del self._until[next(iter(self._until))]
 
-    def has(self, repository: str, digest: Digest) -> bool:
+    def has(self, repository: str, descriptor: Descriptor) -> bool:
+        """False, too, where it is known with another size: whose size is wrong is looked into (rule B5)."""
+        key = (repository, descriptor.digest, descriptor.size)
         with self._lock:
-            until = self._until.get((repository, digest), 0.0)
-            if until > self._clock():
+            if self._until.get(key, 0.0) > self._clock():
                 return True
-            self._until.pop((repository, digest), None)
+            self._until.pop(key, None)
             return False

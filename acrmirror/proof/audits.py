@@ -98,7 +98,15 @@ class Audits:
                 "Use `last` as it was given.",
             )
         found = list(islice(self._behind(after), count + 1))
-        return [self.get(it) for it in found[:count]], found[count - 1] if len(found) > count else None
+        return [self._get(it) for it in found[:count]], found[count - 1] if len(found) > count else None
+
+    def _get(self, identity: str) -> Shown:
+        """As `get`; one that can't be read does not keep the others from being shown."""
+        try:
+            return self.get(identity)
+        except Malformed as error:
+            now = from_datetime(datetime.now(UTC))
+            return Shown(Progress(JobId(identity), now).failed(error, now))
 
     def _behind(self, after: str | None) -> Iterator[str]:
         return (it for it in self._ledger.audits() if after is None or it > after)

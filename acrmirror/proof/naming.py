@@ -1,8 +1,9 @@
 """Which tags of a repository cannot be pulled whole because of what is wrong."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
-from acrmirror.errors import MirrorError, Transient
+from acrmirror.errors import InvalidReference, MirrorError, Transient
 from acrmirror.mirror.layout import Layout
 from acrmirror.proof.checking import Checker, Wrong
 from acrmirror.reference import Digest
@@ -37,7 +38,9 @@ class Broken:
             wrong = {item.name} & self._faults
             digest, media_type = item.metadata.get("digest"), item.metadata.get("media_type")
             if digest and media_type:
-                wrong |= self._below(Digest.parse(digest), media_type)
+                # Beside a damaged link there may be no digest: then it breaks by itself.
+                with suppress(InvalidReference):
+                    wrong |= self._below(Digest.parse(digest), media_type)
             for path in wrong:
                 found.setdefault(path, []).append(f"{self._repository}:{tag}")
         return found

@@ -60,6 +60,7 @@ class AuditRunner:
             _log.info("Left %s to another run", audit.id)
         except Malformed as error:
             _log.error("The audit %s can not go on: %s", audit.id, error)
+            self._end(audit, error)
         except Transient as error:
             self._wait(audit, error, begun)
 
@@ -109,6 +110,10 @@ class AuditRunner:
 
     def bury(self, audit: Audit, error: MirrorError) -> None:
         """What the platform gave up on ends as failed. Raises where that is not to be written."""
+        self._end(audit, error)
+        _log.error("Dead audit %s: %s", audit.id, error)
+
+    def _end(self, audit: Audit, error: MirrorError) -> None:
         try:
             pen = _Pen(self._ledger, audit)
             if not pen.progress.over:
@@ -117,7 +122,6 @@ class AuditRunner:
             _log.info("Left %s to another run", audit.id)
         except Malformed as unreadable:
             _log.error("The audit %s ends: %s", audit.id, unreadable)
-        _log.error("Dead audit %s: %s", audit.id, error)
 
 
 class _Pen:

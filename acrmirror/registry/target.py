@@ -98,7 +98,7 @@ class RegistryBlobs:
         """None: an upload is several requests, so that each blob is looked for first."""
         return
 
-    def known(self, repository: str, digest: Digest) -> bool:  # noqa: ARG002
+    def known(self, repository: str, descriptor: Descriptor) -> bool:  # noqa: ARG002
         """False: what is there is remembered where it is looked for."""
         return False
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from acrmirror.cancel import Cancel
-from acrmirror.errors import Incomplete, InvalidReference
+from acrmirror.errors import Damaged, DigestMismatch, Incomplete, InvalidReference, Malformed
 from acrmirror.jobs import JobQueue, JobRecords
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.past import tags_at
@@ -33,6 +33,10 @@ class _Tally:
     requested: int = 0
     sample: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def problem(self, text: str) -> None:
+        with self.lock:
+            self.problems.append(text)
 
     def request(self, reference: Reference) -> None:
         with self.lock:
@@ -73,14 +77,17 @@ class Restoring:
                 "match_sample": list(tally.sample),
                 "notes": tally.problems[:NOTES_SHOWN],
             }
-        return fields | self._plan.fields() if self._plan is not None else fields
+        if self._plan is None:
+            return fields
+        planned = self._plan.fields()
+        return fields | planned | {"notes": [*fields["notes"], *planned["notes"]][:NOTES_SHOWN]}
 
     def tell(self) -> str:
         return f"requested {self._tally.requested} of {self._tally.listed} images"
 
     def run(self) -> None:
         """Asks for each image once, however often it is run. Raises Incomplete in the end where a name does not fit the
-        target."""
+        target, or an index can not be read."""
         with Threads(THREADS, "restore", self._cancel.bind) as pool:
             for repository in self._store.listing.repositories():
                 if not self._patterns.may_match(repository):
@@ -89,7 +96,7 @@ class Restoring:
                 try:
                     named(self._restore.into.prefix, repository)
                 except InvalidReference as error:
-                    self._tally.problems.append(f"{repository}: {error.answered}")
+                    self._tally.problem(f"{repository}: {error.answered}; use a shorter prefix")
                     continue
                 self._tally.repositories += 1
                 references = list(self._references(repository))
@@ -99,7 +106,7 @@ class Restoring:
             raise Incomplete(
                 f"list what is to be restored into {self._restore.into.target}",
                 "; ".join(self._tally.problems[:5]),
-                "The rest is asked for. Use a shorter prefix for these.",
+                "The rest is requested. Its notes name each of these.",
             )
 
     def _references(self, repository: str) -> Iterator[Reference]:
@@ -143,7 +150,12 @@ class Restoring:
             if plain_type(found.media_type) not in INDEX_TYPES:
                 continue
             self._check()
-            index = self._store.manifests.read(repository, Descriptor(found.media_type, found.digest, found.size))
+            try:
+                index = self._store.manifests.read(repository, Descriptor(found.media_type, found.digest, found.size))
+            except (Damaged, DigestMismatch, Malformed) as error:
+                # Its own job says so, too; what it lists is restored by itself.
+                self._tally.problem(f"{repository}@{found.digest}: {error.answered}")
+                continue
             if is_referrers_index(index) and referrers_index(index.manifests) == index.raw:
                 covered.add(found.digest)
             else:

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from acrmirror.errors import MirrorError, NotFound
+from acrmirror.errors import Damaged, DigestMismatch, Malformed, MirrorError, NotFound
 from acrmirror.jobs.run import RequestCounts
 from acrmirror.mirror import MirrorSource, MirrorStore
 from acrmirror.oci import Manifest, parse_manifest
@@ -66,7 +66,7 @@ class Plan:
         try:
             for manifest in self._family(reference.repository, digest):
                 self._count(reference.repository, manifest)
-        except NotFound as error:
+        except (NotFound, Damaged, DigestMismatch, Malformed) as error:
             self._refuse(f"{reference}: {error.answered}")
             return False
         with self._lock:

@@ -90,10 +90,16 @@ class Restores:
     def cancel(self, identity: str, cancel: Callable[[str], Record]) -> Record:
         """Cancels a restore and each image of it that has not ended. `cancel` cancels one job. Raises NotHere; and
         WrongState where all has ended."""
-        report = self.report(identity)
-        ended = report.record.state in FINAL_STATES
+        record = self.report(identity).record
+        refused: WrongState | None = None
+        try:
+            # First, so that it requests no more of them; an image that it is about to request looks at this itself.
+            record = cancel(identity)
+        except WrongState as error:
+            refused = error
         left = [it for it in self._children(identity) if it.state not in FINAL_STATES]
-        record = cancel(identity) if not (ended and left) else report.record
+        if refused is not None and not left:
+            raise refused
         for child in left:
             with suppress(WrongState):
                 # It ended meanwhile.

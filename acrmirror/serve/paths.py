@@ -61,8 +61,11 @@ def read_path(path: str, registry: str) -> Place:
 
 
 def _place(kind: Kind, path: str, name: str, reference: str, registry: str) -> Place:
-    moment, repository = _moment(_without_host(name, registry))
-    repository = _without_host(repository, registry)
+    plain = _without_host(name, registry)
+    moment, repository = _moment(plain)
+    if moment is not None and plain == name:
+        # Once: a repository's own name may begin with the host, too.
+        repository = _without_host(repository, registry)
     try:
         check_repository(repository)
     except Malformed as error:

@@ -52,19 +52,21 @@ class SignIn:
         if authorization is None:
             raise _unauthorized("sign in with a pull credential")
         name, password = _basic(authorization)
-        found = self._find(name)
-        secret = found.secret if found is not None else _NOBODY
-        if not hmac.compare_digest(hashed(password), secret) or found is None or not found.is_good(self._now()):
-            raise _unauthorized("there is no such pull credential, its password is another, or it has expired")
-        return Access(found.repositories)
-
-    def _find(self, name: str) -> PullCredential | None:
         found = self._known.get(name)
-        if found is None:
+        if not _fits(found, password):
+            # One that was made anew has another password. And every wrong one costs the same question, so that the
+            # time of an answer does not tell which names there are.
             found = self._credentials.find(name)
             if found is not None:
                 self._known.put(name, found)
-        return found
+        if not _fits(found, password) or found is None or not found.is_good(self._now()):
+            raise _unauthorized("there is no such pull credential, its password is another, or it has expired")
+        return Access(found.repositories)
+
+
+def _fits(credential: PullCredential | None, password: str) -> bool:
+    secret = credential.secret if credential is not None else _NOBODY
+    return hmac.compare_digest(hashed(password), secret) and credential is not None
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """What every mirror and registry that is written into promises of blobs (`acrmirror/copying/ports.py`)."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -222,10 +223,11 @@ class BlobContract(ContentContract):
 
     def test_what_is_known_is_what_was_linked_in_this_repository(self, bed: TargetBed) -> None:
         descriptor = write(bed, content(10))
-        assert not bed.target.blobs.known(APP, descriptor.digest)
+        assert not bed.target.blobs.known(APP, descriptor)
         bed.target.blobs.link(APP, descriptor)
-        assert bed.target.blobs.known(APP, descriptor.digest)
-        assert not bed.target.blobs.known(OTHER, descriptor.digest)
+        assert bed.target.blobs.known(APP, descriptor)
+        assert not bed.target.blobs.known(OTHER, descriptor)
+        assert not bed.target.blobs.known(APP, replace(descriptor, size=descriptor.size + 1))
 
     @pytest.mark.parametrize("blocks", [1, BLOCKS])
     def test_what_is_there_can_be_read_and_replaced(self, bed: TargetBed, blocks: int) -> None:

@@ -216,7 +216,7 @@ class Stored(Blocks, Reader):
 class Blobs:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._known: set[tuple[str, Digest]] = set()
+        self._known: set[tuple[str, Digest, int]] = set()
 
     def has(self, descriptor: Descriptor) -> bool:
         self._mirror.check()
@@ -239,8 +239,8 @@ class Blobs:
     def unasked(self, descriptor: Descriptor) -> Ingest | None:
         return Ingest(self._mirror, descriptor, True, None) if descriptor.size <= self._mirror.small else None
 
-    def known(self, repository: str, digest: Digest) -> bool:
-        return (repository, digest) in self._known
+    def known(self, repository: str, descriptor: Descriptor) -> bool:
+        return (repository, descriptor.digest, descriptor.size) in self._known
 
     def stored(self, descriptor: Descriptor) -> Stored | None:
         self._mirror.check()
@@ -257,7 +257,7 @@ class Blobs:
         assert descriptor.digest.matches(there), "a link to what is not there"
         self._mirror.wrote("link", descriptor.digest)
         self._mirror.links.add((repository, descriptor.digest))
-        self._known.add((repository, descriptor.digest))
+        self._known.add((repository, descriptor.digest, descriptor.size))
 
 
 class Manifests:

@@ -72,6 +72,7 @@ def damage_all(mirror: Audited, repository: str) -> dict[str, str]:
         layout.revision_link(repository, images["gone"].root.digest): "gone",
         layout.tag_link(repository, "dangling"): "dangling",
         layout.tag_link(repository, "tagged"): "tagged",
+        layout.tag_link(repository, "beside"): "beside",
         layout.layer_link(repository, layer_of(images["linked"])): "linked",
         layout.revision_link(repository, index.root.digest): "child",
     }
@@ -80,12 +81,14 @@ def damage_all(mirror: Audited, repository: str) -> dict[str, str]:
     mirror.remove(mirror.data(images["gone"].root.digest))
     mirror.remove(layout.revision_link(repository, images["dangling"].root.digest))
     mirror.overwrite(layout.tag_link(repository, "tagged"), b"sha256:nonsense")
+    beside = mirror.container.get_blob_client(layout.tag_link(repository, "beside"))
+    beside.set_blob_metadata((beside.get_blob_properties().metadata or {}) | {"digest": "nonsense"})
     mirror.overwrite(layout.layer_link(repository, layer_of(images["linked"])), str(Digest.of(b"other")).encode())
     mirror.remove(layout.revision_link(repository, child))
     return wrong
 
 
-KINDS = ("flipped", "truncated", "missing", "unlinked", "gone", "dangling", "tagged", "linked", "whole")
+KINDS = ("flipped", "truncated", "missing", "unlinked", "gone", "dangling", "tagged", "beside", "linked", "whole")
 
 
 def test_what_the_registry_has_is_mended(mirror: Audited, repository: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from acrmirror.errors import Malformed, MirrorError, NotHere, WrongState
 from acrmirror.jobs import JobRecords
 from acrmirror.serve.access import Access
-from acrmirror.serve.pull_credentials import PullCredentials, hashed
+from acrmirror.serve.pull_credentials import PullCredential, PullCredentials, hashed
 from acrmirror.serve.sign_in import SignIn
 from acrmirror.serve.wire import SpecError
 
@@ -115,6 +115,37 @@ def test_a_revoked_one_fails_within_a_minute(credentials: PullCredentials, guard
     _, another = credentials.create("cluster")
     refused(guard, basic("cluster", password))
     guard.admit(basic("cluster", another))
+
+
+def test_one_that_was_made_anew_is_taken_at_once(credentials: PullCredentials, guard: SignIn) -> None:
+    """Also by a worker that remembers the one before."""
+    _, password = credentials.create("cluster")
+    guard.admit(basic("cluster", password))
+    credentials.revoke("cluster")
+    _, another = credentials.create("cluster")
+    guard.admit(basic("cluster", another))
+    refused(guard, basic("cluster", password))
+
+
+def test_a_wrong_password_costs_the_same_whether_or_not_there_is_such_a_name(
+    credentials: PullCredentials, guard: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, password = credentials.create("cluster")
+    guard.admit(basic("cluster", password))
+    asked: list[str] = []
+    find = PullCredentials.find
+
+    def counted(self: PullCredentials, name: str) -> PullCredential | None:
+        asked.append(name)
+        return find(self, name)
+
+    monkeypatch.setattr(PullCredentials, "find", counted)
+    for _ in range(2):
+        for name in ("cluster", "nobody"):
+            refused(guard, basic(name, "wrong"))
+    assert asked == ["cluster", "nobody"] * 2
+    guard.admit(basic("cluster", password))
+    assert len(asked) == 4
 
 
 def test_an_expired_one_fails_at_once_and_is_still_listed(

@@ -10,12 +10,13 @@ import pytest
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from acrmirror.app import App
-from acrmirror.errors import InvalidReference, Malformed, NotHere, Refused
+from acrmirror.errors import InvalidReference, Malformed, NotHere, Refused, WrongState
+from acrmirror.mirror import Layout
 from acrmirror.moments import from_datetime
 from acrmirror.reference import Digest
-from acrmirror.work import BACKFILL_QUEUE, JobId, Record
+from acrmirror.work import BACKFILL_QUEUE, JobId, Record, Restore, read_task
 from standins.stack import Stack
-from testkit.images import SHAPES, Image, oci_image, signature, together
+from testkit.images import SHAPES, Image, multi_arch, oci_image, signature, together
 from testkit.push import Pusher
 from tests.integration.crashing import Crashing
 from tests.integration.mirroring import Mirroring, mirroring
@@ -226,6 +227,51 @@ def test_a_dry_run_tells_what_would_be_sent_and_sends_nothing(mirror: Mirroring,
     assert abs(told.fields["restore_requests"] - len(asked)) <= 4, asked
     again = restored(mirror, app, "dry/*", dry_run=True).fields
     assert (again["restore_bytes"], again["restore_requests"], again["restore_present"]) == (0, 0, 2)
+
+
+def test_a_damaged_index_does_not_keep_the_rest_from_being_restored(mirror: Mirroring, app: App) -> None:
+    index = multi_arch("broken")
+    mirrored(mirror, app, {"broken/index": index, "later/app": oci_image("later")})
+    data = Layout().blob_data(index.root.digest)
+    mirror.container.delete_blob(data)
+    for dry_run in (True, False):
+        told = restored(mirror, app, "*", dry_run=dry_run)
+        assert told.state == "incomplete"
+        assert any(str(index.root.digest) in it for it in told.fields["notes"]), told.fields["notes"]
+    assert "later/app" in at_target(mirror)
+    # Its children are requested by themselves (`manifests` has the index, too); its own job waits to be mended.
+    assert app.restores.report(told.id).jobs == {"done": len(index.manifests), "waiting": 1}
+
+
+def test_a_cancel_comes_before_the_images_are_looked_for(mirror: Mirroring, app: App) -> None:
+    """Else what is requested in between would go on pushing."""
+    record = app.restores.request(["cancelled/*"])
+    task = read_task(taken(mirror)[0])
+    assert isinstance(task, Restore)
+    child = task.image("cancelled/app", "1", Digest.of(b"x"))
+    cancelled: list[str] = []
+
+    def cancel(identity: str) -> Record:
+        if not cancelled:
+            mirror.records.add(child)
+        cancelled.append(identity)
+        found = mirror.records.get(identity)
+        assert found is not None
+        return found
+
+    assert app.restores.cancel(record.id, cancel).id == record.id
+    assert cancelled == [record.id, child.id]
+
+    def over(identity: str) -> Record:
+        if identity == record.id:
+            raise WrongState("cancel it", "it is done already", "Nothing is left to stop.")
+        return cancel(identity)
+
+    assert app.restores.cancel(record.id, over).id == record.id
+    assert cancelled[2:] == [child.id]
+    mirror.records.change(child.id, {"state": "cancelled"})
+    with pytest.raises(WrongState):
+        app.restores.cancel(record.id, over)
 
 
 def test_what_can_not_be_restored_at_all_is_refused_at_once(mirror: Mirroring, app: App) -> None:
