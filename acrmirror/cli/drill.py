@@ -42,7 +42,7 @@ def drill(
         bool, typer.Option("--password-stdin", help="Read its password from standard input; else ACRMIRROR_PASSWORD.")
     ] = False,
     evidence: Annotated[
-        Path | None, typer.Option("-o", help="The file that is written; drill-<time>.json if left out.")
+        Path | None, typer.Option("--to", help="The file that is written; drill-<time>.json if left out.")
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -63,7 +63,9 @@ def drill(
         try:
             place.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            raise CannotWrite(f"write {place}", error.strerror or str(error), "Give another file: -o FILE.") from error
+            raise CannotWrite(
+                f"write {place}", error.strerror or str(error), "Give another file: --to FILE."
+            ) from error
     _print(told, place, output)
     raise typer.Exit(exits.DONE if told["ok"] else exits.FAILED)
 

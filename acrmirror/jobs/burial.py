@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from acrmirror.errors import Crashed, Malformed
 from acrmirror.jobs.check_recorder import CheckRecorder
@@ -71,7 +72,7 @@ class Burial:
 
     def bury_unreadable(self, message: str, why: Malformed) -> None:
         """A message that is no job gets a record of its own, with the message in its notes."""
-        identity = JobId.of(datetime.now(UTC), message)
+        identity = JobId.of(datetime.now(UTC), f"{uuid4().hex} {message}")
         _log.error("A message that is no job was in a queue, kept as %s: %s", identity, why)
         ended = error_fields(why) | {"state": "failed", "kind": "unreadable"}
         self._records.change(identity, ended | {"notes": [shown(message, 4000)]})

@@ -57,7 +57,9 @@ def test_a_run_that_was_cut_off_goes_on_from_what_is_staged(
             proxy.allows = lambda number: number <= 4
             app.dispatch.run(task.to_json(), 1)
             cut = record_of(bare_mirror, task)
-            assert (cut.state, cut.fields["error_code"]) == ("waiting", "denied")
+            assert cut.state == "waiting"
+            # Several writes are refused at once; which of them is told first is by chance.
+            assert cut.fields["error_code"] in ("denied", "unavailable")
             first = proxy.blocks
             assert 0 < first <= 4
             with archived(bare_mirror) as container:

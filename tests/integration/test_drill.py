@@ -28,12 +28,12 @@ def test_what_is_pulled_back_is_hashed_and_timed_and_damage_is_told(make_stack: 
         mirror.wait_for(1, "base/os")
         stack.stop_registry()
         file = tmp_path / "evidence.json"
-        run.inside("drill", "-o", str(file), code=1)
+        run.inside("drill", "--to", str(file), code=1)
         assert {it["error"]["code"] for it in json.loads(file.read_text())["images"]} == {"denied"}
         _, password = PullCredentials(mirror.records.table, stack.registry.host).create("drill")
         known = {"ACRMIRROR_USERNAME": "drill", "ACRMIRROR_PASSWORD": password}
         run = replace(run, environment={**run.environment, **known})
-        told = run.inside("drill", "--sample", "9", "-o", str(file)).stdout
+        told = run.inside("drill", "--sample", "9", "--to", str(file)).stdout
         evidence = json.loads(file.read_text())
         assert evidence["ok"] is True
         pulled = {it["image"]: (it["digest"], it["bytes"], it["blobs"]) for it in evidence["images"]}
@@ -50,7 +50,7 @@ def test_what_is_pulled_back_is_hashed_and_timed_and_damage_is_told(make_stack: 
         body = bytearray(mirror.container.download_blob(name).readall())
         body[random.randrange(len(body))] ^= 1
         mirror.container.upload_blob(name, bytes(body), overwrite=True)
-        run.inside("drill", "team/app:v1", "base/os:v3", "-o", str(file), code=1)
+        run.inside("drill", "team/app:v1", "base/os:v3", "--to", str(file), code=1)
         whole, damaged = json.loads(file.read_text())["images"]
         assert whole["error"] is None
         assert damaged["error"]["code"] == "digest-mismatch"

@@ -195,8 +195,8 @@ def test_a_tag_that_moved_is_restored_as_it_was_at_each_moment(mirror: Mirroring
     images = [oci_image(f"version-{number}", layers=[5000]) for number in range(5)]
     for image in images:
         mirrored(mirror, app, {"team/moving": image})
-        moments.append(from_datetime(datetime.now(UTC)))
         time.sleep(1.1)  # the registry's own time has no fraction
+        moments.append(from_datetime(datetime.now(UTC)))
     mirror.stack.stop_registry()
     for number, (image, moment) in enumerate(zip(images, moments, strict=True)):
         record = restored(mirror, app, "team/moving:latest", at=str(moment), prefix=f"at-{number}")

@@ -112,7 +112,7 @@ def test_a_sweep_that_was_sent_again_waits_for_the_table_whatever_its_record_sai
         raise Unavailable("begin", "the table is away", "Later.")
 
     with app_of(mirror) as app, monkeypatch.context() as patch:
-        patch.setattr("acrmirror.sync.runner.Recorder.begin", fail)
+        patch.setattr("acrmirror.jobs.task_runner.Recorder.begin", fail)
         app.dispatch.run(replace(sweep, retries=1).to_json(), 1)
     message = next_message(mirror)
     assert (message["id"], message["retries"], message["attempt"]) == (sweep.id, 1, 1)

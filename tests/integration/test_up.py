@@ -203,12 +203,16 @@ class Host(BaseHTTPRequestHandler):
         self.answer({{"state": "Running"}})
 
     def do_POST(self):
-        (event,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.startswith("/api/credentials"):
+            self.answer({{"name": given["name"], "password": "pull"}}, 201)
+            return
+        (event,) = given
         self.answer({{"validationResponse": event["data"]["validationCode"]}})
 
-    def answer(self, value):
+    def answer(self, value, status=200):
         body = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
