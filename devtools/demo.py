@@ -1,4 +1,7 @@
-"""`python3 dev.py demo`: an image is pushed, mirrored on its event, pulled back without the registry, and verified."""
+"""`python3 dev.py demo`: an image is pushed, mirrored on its event, pulled back without the registry, and verified.
+
+One story, told in its order in one module.
+"""
 
 from __future__ import annotations
 

@@ -15,13 +15,14 @@ from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
 from acrmirror.cli.group import Commands
+from acrmirror.cli.health import health
 from acrmirror.cli.history import history
+from acrmirror.cli.inspecting import inspect
 from acrmirror.cli.listing import list_
 from acrmirror.cli.messages import (
     all_plain,
     check_ids,
     check_state,
-    image_or_tags,
     nothing_matched,
     with_way_out,
 )
@@ -30,7 +31,6 @@ from acrmirror.cli.options import (
     At,
     Authority,
     ConfigFile,
-    Image,
     Key,
     OutputOption,
     Timeout,
@@ -41,7 +41,6 @@ from acrmirror.cli.options import (
 from acrmirror.cli.output import (
     JOB_COLUMNS,
     Output,
-    at_second,
     console,
     errors,
     in_bytes,
@@ -49,7 +48,6 @@ from acrmirror.cli.output import (
     print_error,
     print_job,
     print_json,
-    print_queues,
     print_table,
     safe,
 )
@@ -224,41 +222,7 @@ def retry(
 app.command("ls")(list_)
 
 
-@app.command()
-def inspect(context: typer.Context, image: Image, at: At = None, output: OutputOption = Output.TABLE) -> None:
-    """Show one image: platforms, layers, referrers, the tag's history."""
-    with client_of(context, output) as client:
-        found = image_or_tags(client, image, at)
-    if output is Output.JSON:
-        print_json(found)
-        return
-    named = f"{found['repository']}{':' + found['tag'] if found['tag'] else ''}"
-    console.print(f"[bold]{safe(named)}[/bold]\n{safe(found['digest'])}\n{safe(found['media_type'])}", soft_wrap=True)
-    # Older function apps do not tell of it.
-    if proof := found.get("proof"):
-        told = f"proven at {at_second(proof['at'])}" if proof["proven"] else f"not proven: {'; '.join(proof['wrong'])}"
-        console.print(safe(told), soft_wrap=True)
-    for variant in found["images"]:
-        # Older function apps do not tell artifacts' types.
-        platform = safe(variant["platform"] or variant.get("artifact_type") or "no platform")
-        digest = safe(variant["digest"])
-        console.print(f"\n[bold]{platform}[/bold]  {in_bytes(variant['size'])}  {digest}", soft_wrap=True)
-        print_table(
-            ("  LAYER", "SIZE", "TYPE"),
-            ((f"  {it['digest']}", in_bytes(it["size"]), it["media_type"]) for it in variant["layers"]),
-            right=("SIZE",),
-        )
-    if found["referrers"]:
-        console.print("\n[bold]referrers[/bold]")
-        print_table(
-            ("  DIGEST", "KIND"), ((f"  {it['digest']}", it["artifact_type"] or "") for it in found["referrers"])
-        )
-    if found["history"]:
-        console.print("\n[bold]history[/bold]")
-        rows = ((f"  {at_second(it['at'])}", it["kind"], it["digest"]) for it in found["history"])
-        print_table(("  TIME", "KIND", "DIGEST"), rows)
-
-
+app.command()(inspect)
 app.command()(history)
 app.add_typer(credentials, name="credentials")
 app.command()(drill)
@@ -323,24 +287,4 @@ def export_(
             )
 
 
-@app.command()
-def health(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Whether the function app has all that it needs."""
-    with client_of(context, output) as client:
-        found = client.health()
-    if output is Output.JSON:
-        print_json(found)
-    else:
-        print_table(
-            ("CHECK", "", "WHAT TO DO"),
-            (
-                (
-                    it["name"],
-                    "ok" if it["ok"] else it["error"]["answered"],
-                    it["error"]["remedy"] if it["error"] else "",
-                )
-                for it in found["checks"]
-            ),
-        )
-        print_queues(found)
-    raise typer.Exit(exits.DONE if found["ok"] else exits.FAILED)
+app.command()(health)

@@ -1,4 +1,4 @@
-"""Every call of the HTTP API, as a method."""
+"""Every call of the HTTP API, as a method: all in one place, so that the module is as long as the API is wide."""
 
 import json
 import ssl

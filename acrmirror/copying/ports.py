@@ -1,5 +1,7 @@
 """What a copy asks of its two sides, in small roles; a function takes the roles that it uses.
 
+All of them are here, however long that is: what a new side has to do is read from its beginning to its end.
+
 Each sentence here is a promise that every implementation keeps, also those in memory: `tests/contracts` has a test of
 each. All may be used from any thread. What fails raises the errors of `acrmirror.errors`: a registry NotFound, Denied,
 Throttled or Unavailable; the mirror Denied, Throttled or Unavailable.

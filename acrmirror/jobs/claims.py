@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from acrmirror.cancel import unbound
 from acrmirror.errors import Malformed, MirrorError, Transient
-from acrmirror.jobs.claim import ASKED, PARTITION, RELEASE_SECONDS, TableClaim, delete_claim
 from acrmirror.jobs.records import JobRecords
+from acrmirror.jobs.table_claim import ASKED, PARTITION, RELEASE_SECONDS, TableClaim, delete_claim
 from acrmirror.reference import Digest
 from acrmirror.storage import Entity, Lost, Table
 from acrmirror.work import Job, Record

@@ -5,7 +5,7 @@ from acrmirror.mirror.blocks import block_count
 from acrmirror.mirror.ingest import Ingest
 from acrmirror.mirror.known import KnownLinks
 from acrmirror.mirror.layout import Layout
-from acrmirror.mirror.rehashed import wrong_bytes
+from acrmirror.mirror.rehashing import wrong_bytes
 from acrmirror.mirror.stored import StoredBlob
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest

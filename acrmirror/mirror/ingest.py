@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from acrmirror.errors import Conflict, DigestMismatch, Malformed, Unavailable
 from acrmirror.mirror.blocks import Blocks, block_id
-from acrmirror.mirror.rehashed import wrong_bytes
+from acrmirror.mirror.rehashing import wrong_bytes
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
 from acrmirror.storage import Container, Lost, Outcome

@@ -19,7 +19,7 @@ from acrmirror.errors import (
 )
 from acrmirror.mirror.layout import Layout
 from acrmirror.mirror.places import Place, place_of
-from acrmirror.mirror.rehashed import rehash
+from acrmirror.mirror.rehashing import rehash
 from acrmirror.mirror.tags import LINK_LIMIT
 from acrmirror.oci import MAX_MANIFEST_SIZE, Descriptor, Manifest, parse_manifest
 from acrmirror.proof.faults import Fault, FaultKind

@@ -1,9 +1,8 @@
-"""What is in the mirror, and how it is taken out."""
+"""What is in the mirror, and how it is exported."""
 
 import threading
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from acrmirror.archive import images_of
 from acrmirror.errors import Damaged, NoSuchPlatform, NotHere, TooLarge
@@ -15,8 +14,8 @@ from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, is_known, offered, platform_of
 from acrmirror.reference import Digest, Reference, host_of, shown
 from acrmirror.serve.past import Past
+from acrmirror.serve.views import Content, MadeOf, MirroredImage, Variant
 from acrmirror.settings import Settings
-from acrmirror.storage import SignedUrl
 from acrmirror.threads import Threads
 
 CONFIG_LIMIT = 4 * 1024 * 1024
@@ -31,48 +30,6 @@ CONFIGS_BYTES = 32 * 1024 * 1024
 HISTORY_SHOWN = 100
 LOOKED_THROUGH = 200
 """Repositories that one request reads the names of: each costs storage a listing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One manifest of an image, and the platform it is for, where that is known."""
-
-    manifest: Manifest
-    platform: Platform | None
-
-
-@dataclass(frozen=True, slots=True)
-class MirroredImage:
-    """One image of the mirror. `variants` are an index's images, or the image itself."""
-
-    reference: Reference
-    root: Manifest
-    variants: tuple[Variant, ...]
-    referrers: tuple[Descriptor, ...]
-    history: tuple[Observation, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MadeOf:
-    """All that an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository
-    does not have."""
-
-    manifests: tuple[Manifest, ...]
-    blobs: tuple[Descriptor, ...]
-    absent: tuple[Descriptor, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What an image is made of: `manifests` begins with the root, `absent` are foreign layers that its repository does
-    not have. `last` is the digest to go on behind, where there are more blobs."""
-
-    reference: Reference
-    platform: Platform | None
-    manifests: tuple[Manifest, ...]
-    blobs: tuple[tuple[Descriptor, SignedUrl], ...]
-    absent: tuple[Descriptor, ...]
-    last: Digest | None = None
 
 
 class _Room:

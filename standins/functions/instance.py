@@ -1,4 +1,4 @@
-"""One instance: its worker process, what it is running, and how both end.
+"""One instance: its worker process, what it is running, and how both end, which no other module can tell apart.
 
 On the platform an instance is a machine with a host and a worker. Here the hosts share a process:
 

@@ -1,4 +1,4 @@
-"""A mirror in memory."""
+"""A mirror in memory: one class for each role of `acrmirror.copying.ports`, over one set of dictionaries."""
 
 import threading
 from collections.abc import Callable, Iterable

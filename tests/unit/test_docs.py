@@ -5,7 +5,7 @@ import re
 import typer.main
 
 from acrmirror.cli.app import app
-from acrmirror.http.openapi import OPERATIONS
+from acrmirror.http.operations import OPERATIONS
 from tests.documentation import ROOT, blocks, table
 
 HTTP, CLI = "docs/http-api.md", "docs/cli.md"

@@ -10,7 +10,8 @@ from pydantic import BaseModel, create_model
 from acrmirror.errors import MirrorError
 from acrmirror.http import models, openapi
 from acrmirror.http.models.base import Model
-from acrmirror.http.openapi import OPERATIONS, document
+from acrmirror.http.openapi import document
+from acrmirror.http.operations import OPERATIONS
 from acrmirror.http.problems import STATUSES, TITLES, InvalidRequest, problem
 
 DOCUMENT: dict[str, Any] = json.loads(document())

@@ -12,8 +12,8 @@ from acrmirror.mirror.listing import TagEntry
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.platforms import normal
 from acrmirror.proof.proofs import ImageProof
-from acrmirror.serve.images import Content, MirroredImage, Variant
 from acrmirror.serve.past import Move
+from acrmirror.serve.views import Content, MirroredImage, Variant
 
 
 class RepositoryPage(Model):
