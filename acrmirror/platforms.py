@@ -62,7 +62,7 @@ def parse_platform(text: str) -> Platform:
 
 
 def offered(platforms: Iterable[Platform | None]) -> str:
-    """What somebody is told who asked for another platform: those that there are, on one line (rule S6)."""
+    """What somebody is told who requested another platform: those that there are, on one line (rule S6)."""
     known = sorted({_cleaned(str(normal(it))) for it in platforms if is_known(it)})
     more = f" and {len(known) - _OFFERED_SHOWN} more" if len(known) > _OFFERED_SHOWN else ""
     return f"it has {', '.join(known[:_OFFERED_SHOWN]) or 'no platforms'}{more}"

@@ -12,7 +12,7 @@ from acrmirror.reference import Digest
 from acrmirror.storage import Container
 
 _SIZE = "size"
-"""Beside a link: how many bytes its blob has, so that who asks for it needs no second request."""
+"""Beside a link: how many bytes its blob has, so that who requests it needs no second request."""
 ASKED_OVER = 256 * 1024
 """A blob of more bytes is looked for before it is read from the registry: reading a smaller one takes about as long as
 asking does."""

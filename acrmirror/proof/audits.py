@@ -17,12 +17,12 @@ from acrmirror.telemetry import Telemetry
 from acrmirror.work import Audit, JobId
 
 UNHEARD_AFTER = timedelta(minutes=1)
-"""How long an audit may be asked for, and not begun, before its message is sent once more (rule W6)."""
+"""How long an audit may be requested, and not begun, before its message is sent once more (rule W6)."""
 SILENT_AFTER = timedelta(hours=2)
 """How long a slice may be at one blob: then its message is sent once more. A slice that still runs is overtaken."""
 SLACK = timedelta(minutes=5)
 AFTER_FAILURE = timedelta(days=1)
-"""How soon an audit that failed is asked for again."""
+"""How soon an audit that failed is requested again."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Audits:
         return Progress(audit.id, audit.at)
 
     def under_way(self, known: Known, now: datetime) -> Progress | None:
-        """The audit that was asked for last, unless it is over; its message is sent again if it went silent."""
+        """The audit that was requested last, unless it is over; its message is sent again if it went silent."""
         if known.audit is None or known.asked is None:
             return None
         at = from_datetime(known.asked)

@@ -185,7 +185,7 @@ class Checker:
             raise Wrong("damaged", "the link names no digest") from None
 
     def _size(self, name: str) -> int | None:
-        """Bytes of what is under a name, None if nothing is. What was found is not asked for again."""
+        """Bytes of what is under a name, None if nothing is. What was found is not requested again."""
         with self._guard:
             known = self._sizes.get(name)
         if known is not None:

@@ -29,7 +29,7 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`since` is when the timer first looked; `audit` the audit that was asked for last, `asked` when; `last` the
+    """`since` is when the timer first looked; `audit` the audit that was requested last, `asked` when; `last` the
     newest report, `proven` since when that covers the mirror, `left` how many faults it names or counts that were not
     mended, `finished` when it was written."""
 
@@ -188,7 +188,7 @@ class Ledger:
         return found
 
     def ask(self, known: Known, audit: JobId, at: Moment) -> bool:
-        """Notes that an audit was asked for; False if another instance noted something since `known` was read."""
+        """Notes that an audit was requested; False if another instance noted something since `known` was read."""
         return self._write({"audit": audit, "asked": at}, known)
 
     def _write(self, fields: dict[str, Any], known: Known | None) -> bool:

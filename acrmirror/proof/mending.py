@@ -13,7 +13,7 @@ class Mending(Protocol):
     """What an audit asks for, and how that went."""
 
     def ask(self, audit: JobId, at: Moment, reference: Reference) -> JobId:
-        """The pull that looks at a reference again; the same for the same audit, however often it is asked for."""
+        """The pull that looks at a reference again; the same for the same audit, however often it is requested."""
         ...
 
     def outcome(self, job: str) -> "Outcome": ...

@@ -12,7 +12,7 @@ from acrmirror.work import JobId
 
 AuditState = Literal["queued", "running", "waiting", "done", "failed"]
 Phase = Literal["blobs", "links", "looking", "asking", "mending", "verifying", "naming", "reporting", "over"]
-"""In this order. `looking`: what was wrong is looked at once more; `asking`: pulls are asked for what stays wrong;
+"""In this order. `looking`: what was wrong is looked at once more; `asking`: pulls are requested of what stays wrong;
 `mending`: these run; `verifying`: what was wrong is looked at again; `naming`: the tags that are broken are found."""
 PHASES: tuple[Phase, ...] = get_args(Phase)
 COUNTS = ("blobs", "links", "manifests", "tags", "other", "passed")
@@ -21,7 +21,7 @@ COUNTS = ("blobs", "links", "manifests", "tags", "other", "passed")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`asked` is when the audit was asked for, `begun` when its first slice began. `marker` and `after` say where a
+    """`asked` is when the audit was requested, `begun` when its first slice began. `marker` and `after` say where a
     listing goes on: storage's marker of a page, and the last name of it that was checked. `place` counts the faults or
     repositories that a later phase has dealt with. `slices` counts runs that ended, `size` is bytes that were hashed.
     `run` names the run that wrote this last."""

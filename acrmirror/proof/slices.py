@@ -30,7 +30,7 @@ SAVE_SECONDS = 5.0
 SAVE_NAMES = 512
 """After which of the two comes first, it is written how far the audit is."""
 MENDING_LIMIT = timedelta(hours=1)
-"""How long the pulls are waited for that were asked for: what is wrong then is told."""
+"""How long the pulls are waited for that were requested: what is wrong then is told."""
 POLL_SECONDS = 10.0
 
 Save = Callable[[Progress], None]
@@ -177,7 +177,7 @@ class Slice:
         return progress
 
     def _mend(self, progress: Progress, fault: Fault) -> str:
-        """The id of the job that was asked for, if any."""
+        """The id of the job that was requested, if any."""
         place = place_of(fault.path, self._layout)
         if place is None or place.kind == "blob" or fault.kind == "unread":
             # A blob comes with the manifests that need it.

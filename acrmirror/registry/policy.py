@@ -42,7 +42,7 @@ class Asked:
 
     @classmethod
     def of(cls, path: str, query: str = "", *, pushes: bool = False) -> "Asked":
-        """With `pushes` content is asked for with a token that pushes, too; to mount a blob takes one for both
+        """With `pushes` content is requested with a token that pushes, too; to mount a blob takes one for both
         repositories."""
         plain = unquote(path)
         token = "push" if pushes else "pull"
@@ -117,7 +117,7 @@ class RegistryPolicy(HTTPPolicy[HttpRequest, HttpResponse]):
             return response
         challenge = response.http_response.headers.get("WWW-Authenticate")
         if self._pushes and challenge is not None:
-            # One token for a repository, whatever of it was asked for first.
+            # One token for a repository, whatever of it was requested first.
             challenge = _PULL_SCOPE.sub(r'scope="repository:\1:pull,push"', challenge)
         token = self._tokens.renew(asked.key, challenge, token)
         request.http_request.headers["Authorization"] = f"Bearer {token}"

@@ -1,4 +1,4 @@
-"""One run of a restore: what the mirror has of it is listed, and a job is asked for each image."""
+"""One run of a restore: what the mirror has of it is listed, and a job is requested for each image."""
 
 import threading
 from collections.abc import Iterator

@@ -33,7 +33,7 @@ class Targets:
 
     def session(self, host: str) -> Session:
         """The way to a host that settings name. Raises Refused for any other, also for one that was taken away since a
-        restore was asked for."""
+        restore was requested."""
         named = self.named(host)
         with self._lock:
             if named not in self._sessions:

@@ -32,7 +32,7 @@ _OF_ONE = {it.value: it for it in (Kind.MANIFEST, Kind.BLOB, Kind.REFERRERS)}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`reference` is the path's last part, unchecked: a tag or digest. `path` is the whole as it was asked for, which
+    """`reference` is the path's last part, unchecked: a tag or digest. `path` is the whole as it was requested, which
     links to further pages have."""
 
     kind: Kind

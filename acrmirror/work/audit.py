@@ -14,7 +14,7 @@ KIND = "audit"
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """`at` is when it was asked for. How far it is stands in the container, and not in its message; `failing` is what
+    """`at` is when it was requested. How far it is stands in the container, and not in its message; `failing` is what
     its slices failed by since the last one that did not, `attempt` how often."""
 
     id: JobId

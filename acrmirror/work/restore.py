@@ -46,7 +46,7 @@ class Into:
 @dataclass(frozen=True, slots=True)
 class ImageRestore:
     """One image to restore: `reference` has its repository in the mirror and its digest, and the tag that is to name it
-    at the target, if one is. `parent` is the restore that asked for it; the rest is as for a `Copy`."""
+    at the target, if one is. `parent` is the restore that requested it; the rest is as for a `Copy`."""
 
     id: JobId
     reference: Reference
@@ -129,7 +129,7 @@ class ImageRestore:
 @dataclass(frozen=True, slots=True)
 class Restore:
     """`patterns` as in `acrmirror.patterns`, over what the mirror has; `moment` is when tags are to be as they were,
-    None for now. `at` is when it was asked for; the rest is as for a `Copy`."""
+    None for now. `at` is when it was requested; the rest is as for a `Copy`."""
 
     id: JobId
     patterns: tuple[str, ...]

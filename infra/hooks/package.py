@@ -115,7 +115,7 @@ def pins(asked: list[str], folder: Path, markers: dict[str, str]) -> dict[str, s
 def needed(
     lines: Sequence[str], markers: dict[str, str], extras: set[str] | None = None
 ) -> Iterator[tuple[str, set[str]]]:
-    """Of requirements as packages write them: the names that apply with these markers, and the extras asked for."""
+    """Of requirements as packages write them: the names that apply with these markers, and the extras requested."""
     from pip._vendor.packaging.requirements import Requirement
 
     for line in lines:

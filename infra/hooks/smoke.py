@@ -1,4 +1,4 @@
-"""Whether a push gets into the mirror: a tiny image is pushed, and the app is asked for it until it is there.
+"""Whether a push gets into the mirror: a tiny image is pushed, and the app is asked about it until it is there.
 
 What keeps the person from pushing or asking is told, and fails nothing: the deployment is done. An image that the
 registry took and that does not come is a failure.

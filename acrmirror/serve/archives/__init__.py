@@ -1,1 +1,1 @@
-"""Archives of images that storage puts together: asked for, assembled by a job, fetched by a link."""
+"""Archives of images that storage puts together: requested, assembled by a job, fetched by a link."""
