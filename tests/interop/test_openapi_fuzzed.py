@@ -60,6 +60,7 @@ class Known:
         name = uuid.uuid4().hex[:8]
         self.images: list[tuple[str, str]] = []
         self.jobs: list[str] = []
+        self.made: dict[str, str] = {}
         with mirroring(stack) as mirror:
             for repository, image in (
                 (f"team/{name}", multi_arch(name, 2)),
@@ -98,7 +99,7 @@ class Known:
                 )
         repository, reference = choice.choice(self.images)
         there = {
-            "id": choice.choice(self.jobs[-6:]),
+            "id": self._id_for(case.operation.path.split("/")[1], case.method, repository, reference, choice),
             "repository": repository,
             "reference": reference,
             "name": repository,
@@ -118,6 +119,18 @@ class Known:
             if isinstance(body.get("wait"), int):
                 body["wait"] = min(body["wait"], int(choice.random() < 0.2))
 
+    def _id_for(self, kind: str, method: str, repository: str, reference: str, choice: random.Random) -> str:
+        """The id of something of that kind: of the same one each time, and of a new one where it is to be cancelled."""
+        if kind not in ("archives", "audits", "rebuilds", "restores"):
+            return choice.choice(self.jobs[-6:])
+        if kind not in self.made or (method == "DELETE" and choice.random() < 0.3):
+            image = f"{repository}{'@' if ':' in reference else ':'}{reference}"
+            bodies = {"archives": {"images": [image]}, "audits": None}
+            got = self.call("POST", kind, bodies.get(kind, {"match": [repository]}))
+            assert got.status in (200, 202), got.json
+            self.made[kind] = got.json["id"]
+        return self.made[kind]
+
     def block(self) -> None:
         """The only worker is busy from now on: what is requested is queued, and can be cancelled and tried again."""
         got = self.call("POST", "pulls", {"image": SLOW}).json
@@ -129,7 +142,7 @@ class Known:
 
 
 def test_every_answer_is_one_that_the_document_describes(make_stack: Any) -> None:
-    stack: Stack = make_stack(settings={"MIRROR_NOT_FOUND_SECONDS": "1"})
+    stack: Stack = make_stack(settings={"MIRROR_NOT_FOUND_SECONDS": "1"}, target=True)
     stack.registry.set_event_manner(hold=True)
     known = Known(stack)
     load_all_checks()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from devtools.pulling import MirrorRegistry
+from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import SHAPES, Image, cosign, oci_image, sbom, signature, together
+from testkit.stack import mirror_stack
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 from tests.interop.clients import CLIENTS, Clients
@@ -24,20 +26,27 @@ ARTIFACTS = {"helm-chart"}
 
 
 @pytest.fixture(scope="module")
-def mirror_registry(shared_stack: Stack) -> MirrorRegistry:
-    return MirrorRegistry.of(shared_stack)
+def stack(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One that nobody else uses: what is asked of its registry is asked by what is pulled here."""
+    with mirror_stack(foundation=foundation, folder=tmp_path_factory.mktemp("pulled")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def mirror_registry(stack: Stack) -> MirrorRegistry:
+    return MirrorRegistry.of(stack)
 
 
 @pytest.fixture
 def pullers(
-    mirror_registry: MirrorRegistry, shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory
+    mirror_registry: MirrorRegistry, stack: Stack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Clients]:
     """All four, signed in with a pull credential; whatever they do, the registry is not asked."""
     known = mirror_registry
     folder = tmp_path_factory.mktemp("pullers")
-    made = Clients.logged_in(folder, shared_stack.ca, known.host, known.username, known.password)
+    made = Clients.logged_in(folder, stack.ca, known.host, known.username, known.password)
     yield replace(made, plain=known.host)
-    assert shared_stack.registry.requests() == []
+    assert stack.registry.requests() == []
 
 
 def mirrored(mirror: Mirroring, image: Image) -> str:
