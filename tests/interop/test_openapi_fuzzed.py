@@ -114,8 +114,9 @@ class Known:
         if isinstance(body, dict):
             if "image" in body and choice.random() < 0.5:
                 body["image"] = f"{repository}{'@' if ':' in reference else ':'}{reference}"
-            if "match" in body and choice.random() < 0.5:
-                body["match"] = [repository]
+            for name in ("match", "patterns"):
+                if name in body and choice.random() < 0.5:
+                    body[name] = [repository]
             if isinstance(body.get("wait"), int):
                 body["wait"] = min(body["wait"], int(choice.random() < 0.2))
 
@@ -125,7 +126,7 @@ class Known:
             return choice.choice(self.jobs[-6:])
         if kind not in self.made or (method == "DELETE" and choice.random() < 0.3):
             image = f"{repository}{'@' if ':' in reference else ':'}{reference}"
-            bodies = {"archives": {"images": [image]}, "audits": None}
+            bodies = {"archives": {"images": [image]}, "audits": None, "restores": {"patterns": [repository]}}
             got = self.call("POST", kind, bodies.get(kind, {"match": [repository]}))
             assert got.status in (200, 202), got.json
             self.made[kind] = got.json["id"]
