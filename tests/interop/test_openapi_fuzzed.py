@@ -114,9 +114,14 @@ class Known:
         if isinstance(body, dict):
             if "image" in body and choice.random() < 0.5:
                 body["image"] = f"{repository}{'@' if ':' in reference else ':'}{reference}"
-            for name in ("match", "patterns"):
-                if name in body and choice.random() < 0.5:
-                    body[name] = [repository]
+            if "match" in body and choice.random() < 0.5:
+                body["match"] = [repository]
+            # What goes with these is hardly ever of something that is there: half of them have nothing else.
+            if choice.random() < 0.5:
+                if "patterns" in body:
+                    case.body = body = {"patterns": [repository]}
+                elif "images" in body:
+                    case.body = body = {"images": [f"{repository}{'@' if ':' in reference else ':'}{reference}"]}
             if isinstance(body.get("wait"), int):
                 body["wait"] = min(body["wait"], int(choice.random() < 0.2))
 
