@@ -1,5 +1,6 @@
 """Runs restores, and the images that they request."""
 
+import logging
 import threading
 import time
 
@@ -20,6 +21,8 @@ from acrmirror.retrying import RetryPolicy
 from acrmirror.telemetry import Telemetry
 from acrmirror.work import ImageRestore, Restore
 from acrmirror.work.ids import hash_of
+
+_log = logging.getLogger(__name__)
 
 
 class ListRunner(TaskRunner[Restore]):
@@ -82,10 +85,25 @@ class ImageRunner(TaskRunner[ImageRestore]):
         return self._begin(task, cancel, "")
 
     def _begin(self, task: ImageRestore, cancel: Cancel, run: str) -> ImageRestoring:
+        self._heed_parent(task, cancel)
         way = self._way(task.into.target)
         # A later run of the job takes over what an earlier one held. Clocks may differ by seconds, which costs as many.
         turn = f"{task.retries:06d}.{task.attempt:06d}.{time.time_ns():020d}"
         return ImageRestoring(task, cancel, self._store, way, way.claims.of(Holder(task.id, run, turn)), self._manner)
+
+    def _heed_parent(self, task: ImageRestore, cancel: Cancel) -> None:
+        """An image whose restore was cancelled while it was being requested has no record yet that could say so. One
+        that a person has sent again since is restored."""
+        try:
+            parent = self._records.get(task.parent)
+        except MirrorError as error:
+            # The image's own record can still be cancelled.
+            _log.warning("Whether the restore of %s was cancelled is not known: %s", task.id, error)
+            return
+        if parent is None or parent.retries < task.retries:
+            return
+        if parent.fields["cancel_requested"] or parent.state == "cancelled":
+            cancel.set("a person cancelled the restore")
 
     def _way(self, host: str) -> Way:
         session = self._targets.session(host)

@@ -274,6 +274,20 @@ def test_a_cancel_comes_before_the_images_are_looked_for(mirror: Mirroring, app:
         app.restores.cancel(record.id, over)
 
 
+def test_an_image_that_was_on_its_way_when_its_restore_was_cancelled_is_not_restored(
+    mirror: Mirroring, app: App
+) -> None:
+    """Its message was in the queue, and its record not written yet."""
+    mirrored(mirror, app, {"late/app": oci_image("late")})
+    record = app.restores.request(["late/*"])
+    app.dispatch.run(taken(mirror)[0], 1)
+    (message,) = taken(mirror)
+    mirror.records.change(record.id, {"state": "cancelled", "cancel_requested": True})
+    app.dispatch.run(message, 1)
+    assert app.restores.report(record.id).jobs == {"cancelled": 1}
+    assert at_target(mirror) == {}
+
+
 def test_what_can_not_be_restored_at_all_is_refused_at_once(mirror: Mirroring, app: App) -> None:
     with pytest.raises(Refused, match="settings name"):
         app.restores.request(["*"], target="elsewhere.azurecr.io")
