@@ -6,35 +6,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import cast, get_args
 from uuid import uuid4
 
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotFound, NotHere, RegistryDenied, WrongState
 from acrmirror.jobs import JobQueue, JobRecords, SharedPulls
 from acrmirror.jobs.records import AGAIN, error_fields, first_record
-from acrmirror.moments import from_datetime, nine_digits
+from acrmirror.moments import from_datetime
 from acrmirror.platforms import parse_platform
-from acrmirror.reference import Digest, Reference, another_registry, host_of, shown
+from acrmirror.reference import Reference, another_registry, host_of, shown
 from acrmirror.registry import Registry
 from acrmirror.settings import Settings
 from acrmirror.work import (
     FINAL_STATES,
-    Archive,
     BackfillTask,
     Copy,
-    Deletion,
-    ImageRestore,
-    Job,
-    Rebuild,
     Record,
     RecordFields,
-    Restore,
-    Sweep,
     Task,
 )
-from acrmirror.work.copy import Cause
 from acrmirror.work.ids import JobId
 from acrmirror.work.sweep import KIND as MATCH
+from acrmirror.work.task import made_again
 
 ROUNDS = 8
 GRACE_SECONDS = 2.0
@@ -108,7 +100,7 @@ class Pulls:
     def _sent_again(self, record: Record) -> Record:
         """Of a job that no run has given a sign since it was requested: its message may be lost, or waits behind
         others."""
-        self._queue.send(job_of(record))
+        self._queue.send(Copy.of_record(record))
         _log.info("Enqueued %s again: no run of it gave a sign", record.id)
         self._mark(record, {"heartbeat": _now()})
         return record
@@ -212,62 +204,15 @@ class Pulls:
         return Record(record.id, record.fields | fields)
 
 
-def sweep_of(record: Record) -> Sweep:
-    """The sweep behind a record of kind `match`."""
-    fields = record.fields
-    return Sweep(record.id, tuple(fields["patterns"]), nine_digits(fields["at"]), fields["dry_run"], record.retries)
-
-
 def task_of(record: Record) -> Task:
     """What is behind a record, as at its first attempt. Raises WrongState for what was no task."""
-    fields = record.fields
-    match fields["kind"]:
-        case "match":
-            return sweep_of(record)
-        case "archive":
-            try:
-                return Archive.of_record(record.id, fields, record.retries)
-            except (ValueError, MirrorError) as error:
-                # Somebody wrote something odd into it.
-                raise WrongState(
-                    f"retry the archive {record.id}", f"its record can't be read ({error})", "Request it anew."
-                ) from error
-        case "rebuild":
-            at = nine_digits(fields["at"])
-            patterns = tuple(fields["patterns"])
-            return Rebuild(record.id, patterns, at, fields["dry_run"], fields["force"], record.retries)
-        case "restore":
-            return Restore.of_record(record.id, fields, record.retries)
-        case "restore-image":
-            return ImageRestore.of_record(record.id, fields, record.retries)
-    return job_of(record)
-
-
-def job_of(record: Record) -> Job:
-    """The job behind a record, as at its first attempt. Raises WrongState for what was no job."""
-    fields = record.fields
-    kind, digest = fields["kind"], fields["digest"]
-    reference = Reference(fields["repository"], fields["tag"] or None, Digest.parse(digest) if digest else None)
-    at = nine_digits(fields["at"])
-    received = nine_digits(fields["received"] or fields["at"])
-    if kind == "deletion":
-        return Deletion(record.id, reference, at, received, fields["event_id"], retries=record.retries)
-    if kind not in get_args(Cause):
+    try:
+        return made_again(record)
+    except (ValueError, MirrorError) as error:
+        # It never was one, or somebody wrote something odd into it.
         raise WrongState(
-            f"retry the pull {record.id}", "it never was a job that can be run", "Ask for the image by its name."
-        )
-    return Copy(
-        record.id,
-        cast(Cause, kind),
-        reference,
-        at,
-        received,
-        event_id=fields["event_id"] or None,
-        force=fields["force"],
-        platforms=tuple(fields["platforms"]),
-        parent=JobId(fields["parent"]) if fields["parent"] else None,
-        retries=record.retries,
-    )
+            f"retry {record.id}", f"its record is of nothing that can be run ({error})", "Request it anew."
+        ) from error
 
 
 def _now() -> str:

@@ -38,7 +38,7 @@ class MendingPulls:
         """The message, then the record (rule W6)."""
         identity = audit.child(f"{reference} for {audit}")
         if self._records.get(identity) is None:
-            job = Copy(identity, "pull", reference, at, at, force=True, parent=audit)
+            job = Copy(identity, at, "pull", reference, at, force=True, parent=audit)
             self._queue.send(job)
             self._records.add(job)
         return identity

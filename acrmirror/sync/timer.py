@@ -72,7 +72,7 @@ class Timer:
         at = self._due(known, now)
         if at is None:
             return
-        sweep = Sweep(JobId.of(at, "compare everything"), EVERYTHING, from_datetime(at))
+        sweep = Sweep(JobId.of(at, "compare everything"), from_datetime(at), EVERYTHING)
         if self._records.get(sweep.id) is None:
             self._sweeps.send(sweep)
             _log.info("Enqueued %s: everything was compared last at %s", sweep.id, known.whole or "no time")

@@ -4,57 +4,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-from acrmirror.moments import Moment, from_datetime, nine_digits
-from acrmirror.work.failing import Failing, written
-from acrmirror.work.fields import message, text_of
+from acrmirror.moments import from_datetime
 from acrmirror.work.ids import JobId
+from acrmirror.work.queued import Queued, common
 
 KIND = "audit"
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
-    """`at` is when it was requested. How far it is stands in the container, and not in its message; `failing` is what
-    its slices failed by since the last one that did not, `attempt` how often."""
-
-    id: JobId
-    at: Moment
-    attempt: int = 0
-    failing: tuple[Failing, ...] = ()
+class Audit(Queued):
+    """How far it is is in the container, and not in its message; `failing` is what its slices failed by since the
+    last one that did not, `attempt` how often."""
 
     @classmethod
     def of(cls, at: datetime, seed: str) -> Self:
         return cls(JobId.of(at, f"audit {seed}"), from_datetime(at))
 
-    def later(self, failing: tuple[Failing, ...]) -> Self:
-        """The same slice once more."""
-        return replace(self, attempt=self.attempt + 1, failing=failing)
-
     def onward(self) -> Self:
         """The next slice."""
         return replace(self, attempt=0, failing=())
 
-    def to_json(self) -> str:
-        return message(
-            {
-                "version": 1,
-                "id": self.id,
-                "kind": KIND,
-                "at": self.at,
-                "attempt": self.attempt or None,
-                "failures": written(self.failing),
-            }
-        )
+    @property
+    def own_fields(self) -> dict[str, Any]:
+        return {"kind": KIND}
 
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Self:
-        """From the fields of a message. Raises ValueError, KeyError, TypeError or AttributeError for what `to_json`
-        never wrote."""
-        if fields["version"] != 1:
-            raise ValueError("another version")
-        return cls(
-            JobId.read(fields["id"]),
-            nine_digits(text_of(fields["at"])),
-            int(fields.get("attempt", 0)),
-            Failing.read(fields.get("failures")),
-        )
+        """From the fields of a message. Raises as `Copy.of_fields` does."""
+        return cls(**common(fields))

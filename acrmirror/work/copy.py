@@ -6,11 +6,12 @@ from typing import Any, Literal, Self, cast, get_args
 
 from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference
-from acrmirror.work.failing import Failing, written
-from acrmirror.work.fields import message, reference_of, text_of
+from acrmirror.work.failing import Failing
+from acrmirror.work.fields import reference_of, text_of
 from acrmirror.work.ids import JobId
+from acrmirror.work.queued import Queued, common, first_attempt
 from acrmirror.work.queues import BACKFILL_QUEUE, JOB_QUEUE
-from acrmirror.work.record import RecordFields
+from acrmirror.work.record import Record, RecordFields
 from acrmirror.work.state import State
 
 Cause = Literal["event", "pull"]
@@ -18,34 +19,26 @@ Cause = Literal["event", "pull"]
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Queued):
     """Everything that a run needs: records say how jobs went, but no job depends on its record.
 
-    `at` is the registry's own time of the event, or when the pull was requested; `received` when the app heard of it.
-    `attempt` counts runs that ended in a delayed message; `failing` has what they failed by, each kind apart. `fresh`:
-    nothing that was staged before is believed. `check`: how often the registry was asked again after an answer that may
-    have come from a replica that lags; `about` is the time of the tag's event that it contradicted, `ended` the state
-    in which the job's own run ended. `platforms`: of an index, only these images. `parent` is the sweep that requested
-    it. `retries`: how often a person has sent it again; a message with fewer than the record counts is left to the
-    later one.
+    `received` is when the app heard of it. `fresh`: nothing that was staged before is believed. `check`: how often the
+    registry was asked again after an answer that may have come from a replica that lags; `about` is the time of the
+    tag's event that it contradicted, `ended` the state in which the job's own run ended. `platforms`: of an index, only
+    these images. `parent` is the sweep that requested it.
     """
 
-    id: JobId
     kind: Cause
     reference: Reference
-    at: Moment
     received: Moment
     event_id: str | None = None
     media_type: str | None = None
     size: int | None = None
-    attempt: int = 0
-    failing: tuple[Failing, ...] = ()
     fresh: bool = False
     force: bool = False
     check: int = 0
     platforms: tuple[str, ...] = ()
     parent: JobId | None = None
-    retries: int = 0
     about: Moment | None = None
     ended: State = "done"
 
@@ -55,7 +48,7 @@ class Copy:
         now = datetime.now(UTC)
         moment = from_datetime(now)
         identity = JobId.of(now, f"{seed} {reference}")
-        return cls(identity, "pull", reference, moment, moment, force=force, platforms=platforms)
+        return cls(identity, moment, "pull", reference, moment, force=force, platforms=platforms)
 
     @classmethod
     def of_event(
@@ -69,15 +62,14 @@ class Copy:
         """The same event delivered twice makes the same job."""
         identity = JobId.of(to_datetime(at), f"{event_id} {reference}")
         received = from_datetime(datetime.now(UTC))
-        return cls(identity, "event", reference, at, received, event_id, media_type, size)
+        return cls(identity, at, "event", reference, received, event_id, media_type, size)
 
     @property
     def queue(self) -> str:
         """The queue that it and its retries go through: one that a sweep requested never enters the queue of pushes."""
         return JOB_QUEUE if self.parent is None else BACKFILL_QUEUE
 
-    def later(self, failing: tuple[Failing, ...], *, fresh: bool) -> Self:
-        """The same job for one more attempt; `failing` is all that it has failed by, this attempt included."""
+    def later(self, failing: tuple[Failing, ...], *, fresh: bool = False) -> Self:
         return replace(self, attempt=self.attempt + 1, failing=failing, fresh=fresh)
 
     def checking_again(self, digest: Digest | None = None, about: Moment | None = None, ended: State = "done") -> Self:
@@ -110,65 +102,67 @@ class Copy:
             "parent": self.parent or "",
         }
 
-    def to_json(self) -> str:
-        """At most about 2 KiB; a queue's message takes 64."""
-        return message(
-            {
-                "version": 1,
-                "id": self.id,
-                "kind": self.kind,
-                "repository": self.reference.repository,
-                "tag": self.reference.tag,
-                "digest": str(self.reference.digest) if self.reference.digest else None,
-                "at": self.at,
-                "received": self.received,
-                "eventId": self.event_id,
-                "mediaType": self.media_type,
-                "size": self.size,
-                "attempt": self.attempt or None,
-                "failures": written(self.failing),
-                "fresh": self.fresh or None,
-                "force": self.force or None,
-                "check": self.check or None,
-                "platforms": list(self.platforms) or None,
-                "parent": self.parent,
-                "retries": self.retries or None,
-                "about": self.about,
-                "ended": self.ended if self.ended != "done" else None,
-            }
-        )
+    @property
+    def own_fields(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "repository": self.reference.repository,
+            "tag": self.reference.tag,
+            "digest": str(self.reference.digest) if self.reference.digest else None,
+            "received": self.received,
+            "eventId": self.event_id,
+            "mediaType": self.media_type,
+            "size": self.size,
+            "fresh": self.fresh or None,
+            "force": self.force or None,
+            "check": self.check or None,
+            "platforms": list(self.platforms) or None,
+            "parent": self.parent,
+            "about": self.about,
+            "ended": self.ended if self.ended != "done" else None,
+        }
 
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Self:
         """From the fields of a message. Raises ValueError, KeyError, TypeError, AttributeError or InvalidReference for
         what `to_json` never wrote."""
-        if fields["version"] != 1 or fields["kind"] not in get_args(Cause):
-            raise ValueError("another version or kind")
+        if fields["kind"] not in get_args(Cause):
+            raise ValueError("another kind")
         about = fields.get("about")
         if about is None and not fields.get("digest") and fields.get("check") and fields["kind"] == "event":
             # A recheck of an older version, which sent them only for a tag that contradicted the job's own event.
             about = fields["at"]
         return cls(
-            id=JobId(text_of(fields["id"])),
+            **common(fields),
             kind=cast(Cause, fields["kind"]),
             reference=reference_of(fields),
-            at=nine_digits(text_of(fields["at"])),
             received=nine_digits(text_of(fields["received"])),
             event_id=fields.get("eventId"),
             media_type=fields.get("mediaType"),
             size=fields.get("size"),
-            attempt=int(fields.get("attempt", 0)),
-            # Messages of older versions have one clock for all kinds (`failingSince`). Which failure set it going
-            # is not known, so that each kind begins anew.
-            failing=Failing.read(fields.get("failures")),
             fresh=bool(fields.get("fresh")),
             force=bool(fields.get("force")),
             check=int(fields.get("check", 0)),
             platforms=tuple(text_of(it) for it in fields.get("platforms", ())),
             parent=JobId(fields["parent"]) if fields.get("parent") else None,
-            retries=int(fields.get("retries", 0)),
             about=nine_digits(text_of(about)) if about else None,
             ended=_state(fields.get("ended", "done")),
+        )
+
+    @classmethod
+    def of_record(cls, record: Record) -> Self:
+        """From the record of a copy, as at its first attempt. Raises InvalidReference or Malformed where somebody wrote
+        something odd into it."""
+        fields = record.fields
+        return cls(
+            **first_attempt(record),
+            kind=cast(Cause, fields["kind"]),
+            reference=reference_of(fields),
+            received=nine_digits(fields["received"] or fields["at"]),
+            event_id=fields["event_id"] or None,
+            force=fields["force"],
+            platforms=tuple(fields["platforms"]),
+            parent=JobId(fields["parent"]) if fields["parent"] else None,
         )
 
 

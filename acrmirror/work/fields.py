@@ -23,5 +23,5 @@ def reference_of(fields: Mapping[str, Any]) -> Reference:
     """From the fields `repository`, `tag` and `digest`. Raises ValueError or InvalidReference."""
     digest = fields.get("digest")
     return Reference(
-        text_of(fields["repository"]), fields.get("tag"), Digest.parse(text_of(digest)) if digest else None
+        text_of(fields["repository"]), fields.get("tag") or None, Digest.parse(text_of(digest)) if digest else None
     )

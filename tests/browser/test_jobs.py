@@ -156,7 +156,7 @@ def test_jobs_are_filtered_and_paged(status: Watched, mirror: Mirroring, reposit
         reference = Reference(repository, f"v{number:02}")
         moment = begun + timedelta(seconds=number)
         asked = from_datetime(moment)
-        job = Copy(JobId.of(moment, repository), "pull", reference, asked, asked)
+        job = Copy(JobId.of(moment, repository), asked, "pull", reference, asked)
         mirror.records.add(job)
         mirror.records.change(job.id, {"state": "gone" if number % 3 else "done"})
     page = status.page

@@ -55,7 +55,7 @@ def sweeps(mirror: Mirroring) -> list[Record]:
 def run(mirror: Mirroring, app: App, number: int = -1) -> Record:
     """Runs the sweep that was requested."""
     record = sweeps(mirror)[number]
-    app.dispatch.run(Sweep(record.id, ("*",), nine_digits(record.fields["at"])).to_json(), 1)
+    app.dispatch.run(Sweep(record.id, nine_digits(record.fields["at"]), ("*",)).to_json(), 1)
     found = mirror.records.get(record.id)
     assert found is not None
     return found
@@ -241,7 +241,7 @@ def test_a_person_who_had_everything_compared_spares_the_timer_one(mirror: Mirro
         for patterns, dry_run in ((["timer/*"], False), (["*", "!timer/*"], False), (["*"], True)):
             forget(mirror)
             asked = app.sweeps.ask(patterns, dry_run=dry_run)
-            app.dispatch.run(Sweep(asked.id, tuple(patterns), nine_digits(asked.fields["at"]), dry_run).to_json(), 1)
+            app.dispatch.run(Sweep(asked.id, nine_digits(asked.fields["at"]), tuple(patterns), dry_run).to_json(), 1)
             assert Comparisons(mirror.records.table).read() is None
 
 

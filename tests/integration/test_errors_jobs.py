@@ -151,7 +151,7 @@ def _(work: Work) -> Record:
     work.mirror.stack.registry.set_faults([{"match": listing, "do": {"status": 403}}])
     with app_of(work.mirror) as app:
         asked = app.sweeps.ask([work.repository], dry_run=False)
-        sweep = Sweep(asked.id, (work.repository,), nine_digits(asked.fields["at"]))
+        sweep = Sweep(asked.id, nine_digits(asked.fields["at"]), (work.repository,))
         app.dispatch.run(sweep.to_json(), 1)
     found = work.mirror.records.get(asked.id)
     assert found is not None

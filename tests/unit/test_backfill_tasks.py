@@ -22,10 +22,10 @@ IMAGES = (
 )
 FAILING = (Failing("unavailable", AT, 3, AT),)
 TASKS: list[Archive | Rebuild] = [
-    Archive(ID, IMAGES, "docker", AT, "linux/arm64", AT, 2, 1, FAILING),
-    Archive(ID, IMAGES[:1], "oci", AT),
-    Rebuild(ID, ("team/*", "!team/tmp-*"), AT, True, True, 2, 1, FAILING),
-    Rebuild(ID, ("*",), AT),
+    Archive(ID, AT, IMAGES, "docker", "linux/arm64", AT, retries=2, attempt=1, failing=FAILING),
+    Archive(ID, AT, IMAGES[:1], "oci"),
+    Rebuild(ID, AT, ("team/*", "!team/tmp-*"), True, True, retries=2, attempt=1, failing=FAILING),
+    Rebuild(ID, AT, ("*",)),
 ]
 
 
@@ -58,16 +58,16 @@ def test_what_is_no_task_is_malformed(task: Archive | Rebuild, fields: dict[str,
 
 def test_an_archive_whose_record_was_written_into_is_not_another_one() -> None:
     record = first_record(TASKS[0])
-    with pytest.raises(WrongState, match="can't be read"):
+    with pytest.raises(WrongState, match="nothing that can be run"):
         task_of(Record(ID, record.fields | {"images": ["no such image!"]}))
 
 
 def test_an_archive_of_as_many_images_as_can_be_requested_fits_into_a_message_and_a_record() -> None:
     """A hundred names of ordinary length."""
     images = tuple(Reference(f"team/{'x' * 60}-{it:03}", "v" * 20, Digest.of(b"%d" % it)) for it in range(100))
-    task = Archive(ID, images, "docker", AT)
+    task = Archive(ID, AT, images, "docker")
     assert len(task.to_json()) < 48 * 1024
     assert fitting(task.asked)["images"].startswith("[")
     longest = tuple(Reference(f"{'x' * 250}{it:03}", "v" * 128, Digest.of(b"%d" % it)) for it in range(100))
     with pytest.raises(TooLarge, match="less at once"):
-        fitting(Archive(ID, longest, "docker", AT).asked)
+        fitting(Archive(ID, AT, longest, "docker").asked)

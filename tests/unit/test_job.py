@@ -49,7 +49,7 @@ def test_what_is_no_id(text: str) -> None:
 
 
 def test_a_sweep_is_read_from_its_message_and_is_no_job() -> None:
-    sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), ("team/*",), AT, retries=2, failing=FAILING)
+    sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), AT, ("team/*",), retries=2, failing=FAILING)
     assert read_task(sweep.to_json()) == sweep
 
 
@@ -57,7 +57,7 @@ def test_a_sweep_is_read_from_its_message_and_is_no_job() -> None:
     "fields", [{"version": 2}, {"version": None}, {"id": 7}, {"patterns": None}, {"at": "soon"}, {"retries": "many"}]
 )
 def test_what_is_no_sweep_is_malformed(fields: dict[str, object]) -> None:
-    sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), ("team/*",), AT)
+    sweep = Sweep(JobId.of(datetime(2026, 4, 25, tzinfo=UTC), "x"), AT, ("team/*",))
     with pytest.raises(Malformed):
         read_task(json.dumps(json.loads(sweep.to_json()) | fields))
 
@@ -117,7 +117,7 @@ def test_a_deletion_of_an_older_version_is_read() -> None:
     digest = Digest.of(b"image")
     fields = {"version": 1, "id": "x", "kind": "deletion", "repository": "team/app", "digest": str(digest)}
     written = fields | {"at": AT, "received": AT, "eventId": "e1", "force": False, "check": 0}
-    assert read_task(json.dumps(written)) == Deletion(JobId("x"), Reference("team/app", None, digest), AT, AT, "e1")
+    assert read_task(json.dumps(written)) == Deletion(JobId("x"), AT, Reference("team/app", None, digest), AT, "e1")
 
 
 @pytest.mark.parametrize("fields", [{"version": 2}, {"eventId": None}, {"digest": 7}, {"at": "soon"}, {"retries": "x"}])
@@ -156,5 +156,5 @@ def test_what_is_no_job_is_malformed(text: str) -> None:
 def test_a_message_with_a_number_for_a_text_is_no_job(name: str) -> None:
     fields = json.loads(Copy.of_event(REFERENCE, "e1", AT).to_json())
     assert read_task(json.dumps(fields)).id == fields["id"]
-    with pytest.raises(Malformed, match="a field is no string"):
+    with pytest.raises(Malformed, match="is no string"):
         read_task(json.dumps(fields | {name: 8203971343403}))
