@@ -548,7 +548,7 @@ module serve 'modules/serve.bicep' = if (serveMirror) {
   dependsOn: [mirrorStorage]
 }
 
-// What the hooks and docs/operate.md read.
+// What the hooks and docs/troubleshooting.md read.
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_SUBSCRIPTION_ID string = subscription().subscriptionId
 output MIRROR_FUNCTION_APP string = appName

@@ -4,7 +4,7 @@ Storage with versioning keeps what a deletion took as an earlier version, and th
 name without a current version, this makes the newest version the current one again, byte for byte and with its
 metadata; versions that were deleted themselves are undeleted first. What has a current version is left as it is, unless
 `--overwritten-since MOMENT` asks for the version before that moment. It can be run again at any time, while the app
-works, and loses nothing: what it replaces is a version, too. docs/operate.md says which roles it needs.
+works, and loses nothing: what it replaces is a version, too. docs/recover.md says which roles it needs.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 Reads the app's settings from the environment, as the app does, and enqueues a job for each event that Event Grid could
 not deliver, as `on_registry_event` would have. A letter is deleted once its job is enqueued; one that holds something
-else stays, and is named. Jobs are idempotent, so that a letter replayed twice does no harm. docs/operate.md says how to
-run it.
+else stays, and is named. Jobs are idempotent, so that a letter replayed twice does no harm. How to run it is in
+docs/troubleshooting.md.
 """
 
 import argparse

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(document: str, language: str) -> list[str]:
     """The fenced blocks in that language, such as `sh`; `document` is a path in the repository."""
-    return [body for kind, body in _BLOCK.findall((ROOT / document).read_text()) if kind == language]
+    return [body for kind, body in BLOCK.findall((ROOT / document).read_text()) if kind == language]
 
 
 def table(document: str, first: str) -> list[list[str]]:

@@ -24,8 +24,8 @@ def predown(environment: Environment, azure: Azure, console: Console) -> None:
         f"{ours} goes: the app, its own account with job records, queues and dead letters, telemetry, alerts and, "
         "if it has one, its network.\n"
         f"{topics} stays, with what is there of this deployment (the registry's topic, the event subscription, "
-        "alerts, the app's role): docs/deploy.md#remove takes it away. If azd asks for that group, say no; and never "
-        "give azd --force."
+        "alerts, the app's role): docs/upgrade.md#uninstall takes it away. If azd asks for that group, say no; and "
+        "never give azd --force."
     )
     if not mirror or folded(mirror) in (folded(ours), folded(topics)):
         return

@@ -91,7 +91,7 @@ def push_and_wait(
         sleep(PAUSE)
     raise Problem(
         f"The image {host}/{name}@{next(iter(pushed))} was pushed {WITHIN:.0f} s ago and is not in the mirror.\n"
-        f"{health(app, key)}\ndocs/operate.md#no-events says where to look."
+        f"{health(app, key)}\ndocs/troubleshooting.md#no-events says where to look."
     )
 
 

@@ -1,4 +1,4 @@
-// What somebody should be told of. docs/operate.md says for each what to do.
+// What somebody should be told of. docs/troubleshooting.md says for each what to do.
 import { limitsOf, tagsOf } from '../types.bicep'
 
 @description('Begins the names of the rules.')
@@ -60,7 +60,7 @@ var logAlerts = [
   {
     name: 'dead-job'
     displayName: 'The platform gave up on a copy job'
-    description: 'Its message came to the poison queue: it crashed its worker too often, or can not be read. Its record says what was asked; docs/operate.md#a-job-is-dead says what to do.'
+    description: 'Its message came to the poison queue: it crashed its worker too often, or can not be read. Its record says what was asked; docs/troubleshooting.md#a-job-is-dead says what to do.'
     query: loadTextContent('../alerts/dead-jobs.kql')
     column: ''
     threshold: 0
@@ -71,7 +71,7 @@ var logAlerts = [
   {
     name: 'failing-runs'
     displayName: 'Functions of the mirror fail'
-    description: 'Runs end in an exception, so the platform repeats them. docs/operate.md#functions-fail says what to do.'
+    description: 'Runs end in an exception, so the platform repeats them. docs/troubleshooting.md#functions-fail says what to do.'
     query: loadTextContent('../alerts/failing-runs.kql')
     column: ''
     threshold: limits.failedRuns
@@ -82,7 +82,7 @@ var logAlerts = [
   {
     name: 'late-pushes'
     displayName: 'Pushes arrive late in the mirror'
-    description: 'From push to mirror took longer than the deployment allows. docs/operate.md#pushes-are-late says what to do.'
+    description: 'From push to mirror took longer than the deployment allows. docs/troubleshooting.md#pushes-are-late says what to do.'
     query: replace(loadTextContent('../alerts/late-pushes.kql'), '{minutes}', string(limits.lagMinutes))
     column: ''
     threshold: 0
@@ -93,7 +93,7 @@ var logAlerts = [
   {
     name: 'failed-jobs'
     displayName: 'Copy jobs fail'
-    description: 'Jobs other than pushes ended as failed; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    description: 'Jobs other than pushes ended as failed; an alert for each cause. docs/troubleshooting.md#jobs-fail says what to do.'
     query: loadTextContent('../alerts/failed-jobs.kql')
     column: 'jobs'
     threshold: 0
@@ -104,7 +104,7 @@ var logAlerts = [
   {
     name: 'retries'
     displayName: 'Copy jobs are tried again and again'
-    description: 'Runs end in another attempt; an alert for each cause. docs/operate.md#jobs-fail says what to do.'
+    description: 'Runs end in another attempt; an alert for each cause. docs/troubleshooting.md#jobs-fail says what to do.'
     query: loadTextContent('../alerts/retries.kql')
     column: 'runs'
     threshold: limits.retriedRuns
@@ -115,7 +115,7 @@ var logAlerts = [
   {
     name: 'lost-pushes'
     displayName: 'A push ended without its image in the mirror'
-    description: 'It was gone at the registry before it was copied, or its job failed for good; an alert for each cause. docs/operate.md#a-push-is-lost says what to do.'
+    description: 'It was gone at the registry before it was copied, or its job failed for good; an alert for each cause. docs/troubleshooting.md#a-push-is-lost says what to do.'
     query: loadTextContent('../alerts/lost-pushes.kql')
     column: 'pushes'
     threshold: limits.lostPushes
@@ -126,7 +126,7 @@ var logAlerts = [
   {
     name: 'refused-events'
     displayName: 'Events are refused'
-    description: 'Events are of another registry than the settings name, or can not be read; an alert for each cause. docs/operate.md#events-are-refused says what to do.'
+    description: 'Events are of another registry than the settings name, or can not be read; an alert for each cause. docs/troubleshooting.md#events-are-refused says what to do.'
     query: loadTextContent('../alerts/refused-events.kql')
     column: 'events'
     threshold: 0
@@ -137,7 +137,7 @@ var logAlerts = [
   {
     name: 'quiet'
     displayName: 'No event for longer than usual'
-    description: 'Nothing is pushed, or events no longer arrive. docs/operate.md#no-events says how to tell.'
+    description: 'Nothing is pushed, or events no longer arrive. docs/troubleshooting.md#no-events says how to tell.'
     query: replace(loadTextContent('../alerts/quiet.kql'), '{hours}', string(limits.quietHours))
     column: ''
     threshold: 0
@@ -148,7 +148,7 @@ var logAlerts = [
   {
     name: 'not-compared'
     displayName: 'The registry and the mirror were not compared for too long'
-    description: 'What events missed is not found meanwhile. docs/operate.md#not-compared says what to do.'
+    description: 'What events missed is not found meanwhile. docs/troubleshooting.md#not-compared says what to do.'
     query: replace(loadTextContent('../alerts/not-compared.kql'), '{limit}', string(comparedHours))
     column: ''
     threshold: 0
@@ -159,7 +159,7 @@ var logAlerts = [
   {
     name: 'not-proven'
     displayName: 'What is in the mirror is damaged, or was not audited for too long'
-    description: 'Something in the mirror is damaged or missing, could not be read, or was not read again in time. docs/operate.md#not-proven says what to do.'
+    description: 'Something in the mirror is damaged or missing, could not be read, or was not read again in time. docs/troubleshooting.md#not-proven says what to do.'
     query: replace(loadTextContent('../alerts/not-proven.kql'), '{days}', string(2 * auditDays + 1))
     column: ''
     threshold: 0
@@ -170,7 +170,7 @@ var logAlerts = [
   {
     name: 'backlog'
     displayName: 'Jobs wait for too long'
-    description: 'The next message of a queue is not taken; an alert for each queue. docs/operate.md#jobs-pile-up says what to do.'
+    description: 'The next message of a queue is not taken; an alert for each queue. docs/troubleshooting.md#jobs-pile-up says what to do.'
     query: replace(loadTextContent('../alerts/backlog.kql'), '{minutes}', string(limits.waitMinutes))
     column: 'looks'
     threshold: 0
@@ -181,7 +181,7 @@ var logAlerts = [
   {
     name: 'backfill'
     displayName: 'Too much waits in the queue of comparisons'
-    description: 'What comparisons ask for is not worked off. docs/operate.md#jobs-pile-up says what to do.'
+    description: 'What comparisons ask for is not worked off. docs/troubleshooting.md#jobs-pile-up says what to do.'
     query: replace(loadTextContent('../alerts/backfill.kql'), '{messages}', string(limits.backfillMessages))
     column: ''
     threshold: 0

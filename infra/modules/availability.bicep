@@ -64,7 +64,7 @@ resource rule 'Microsoft.Insights/metricAlerts@2026-01-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'The app does not answer. docs/operate.md#the-app-does-not-answer says what to do.'
+    description: 'The app does not answer. docs/troubleshooting.md#the-app-does-not-answer says what to do.'
     severity: 1
     enabled: true
     scopes: [test.id, componentId]

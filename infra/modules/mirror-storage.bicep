@@ -53,7 +53,7 @@ resource lock 'Microsoft.Authorization/locks@2020-05-01' = if (locked) {
   name: 'keep-the-mirror'
   properties: {
     level: 'CanNotDelete'
-    notes: 'The mirror outlives the deployment that fills it. docs/deploy.md#remove says how it goes.'
+    notes: 'The mirror outlives the deployment that fills it. docs/upgrade.md#uninstall says how it goes.'
   }
 }
 

@@ -25,21 +25,21 @@ var metrics = [
     metric: 'DeliveryAttemptFailCount'
     threshold: deliveryFailures
     every: 'PT15M'
-    what: 'Event Grid can\'t hand events to the app, and tries again for a day. docs/operate.md#events-are-not-delivered says what to do.'
+    what: 'Event Grid can\'t hand events to the app, and tries again for a day. docs/troubleshooting.md#events-are-not-delivered says what to do.'
   }
   {
     name: 'dead-letters'
     metric: 'DeadLetteredCount'
     threshold: 0
     every: 'PT5M'
-    what: 'Events could not be delivered for a day and went to the dead-letter container. docs/operate.md#dead-letters says how to replay them.'
+    what: 'Events could not be delivered for a day and went to the dead-letter container. docs/troubleshooting.md#dead-letters says how to replay them.'
   }
   {
     name: 'dropped-events'
     metric: 'DroppedEventCount'
     threshold: 0
     every: 'PT5M'
-    what: 'Events could be neither delivered nor kept. docs/operate.md#dead-letters says how to find what they told.'
+    what: 'Events could be neither delivered nor kept. docs/troubleshooting.md#dead-letters says how to find what they told.'
   }
 ]
 

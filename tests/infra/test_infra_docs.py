@@ -17,7 +17,18 @@ from devtools.deployment.scenarios import SCENARIOS, TOKEN, run
 
 ROOT = INFRA.parent
 DOCS = ROOT / "docs"
-PAGES = ("deploy.md", "operate.md", "telemetry.md", "cost.md", "security.md", "deployed.md", "roles.md")
+PAGES = (
+    "deploy.md",
+    "alerts.md",
+    "troubleshooting.md",
+    "recover.md",
+    "upgrade.md",
+    "telemetry.md",
+    "cost.md",
+    "security.md",
+    "deployed.md",
+    "roles.md",
+)
 WORKFLOWS = ROOT / ".github" / "workflows"
 
 
@@ -70,7 +81,7 @@ def described(parameter: Declaration) -> str | None:
 
 
 def test_every_alert_is_described_with_its_severity_and_how_often_it_looks() -> None:
-    listed = {row[0].strip("`"): row for row in rows("operate.md", 4)}
+    listed = {row[0].strip("`"): row for row in rows("alerts.md", 4)}
     deployment = run(SCENARIOS[0])
     alerts = deployment.of("Microsoft.Insights/scheduledQueryRules") + deployment.of("Microsoft.Insights/metricAlerts")
     every = {"PT5M": "5 min", "PT15M": "15 min", "PT1H": "1 h"}

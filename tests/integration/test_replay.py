@@ -87,7 +87,7 @@ SENDER = ("Microsoft.Storage/storageAccounts/queueServices/queues/messages/add/a
 
 
 def test_the_roles_that_the_docs_have_you_assign_yourself_are_enough(bare_stack: Stack, foundation: Foundation) -> None:
-    text = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8").partition("### Dead letters")[2]
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").partition("## Dead letters")[2]
     named = re.findall(r'--role "([^"]+)" --scope <ARM id of the account>', text)
     actions = {role.name: role.actions for role in ROLES.values()} | {"Storage Queue Data Message Sender": SENDER}
     host = places().queue

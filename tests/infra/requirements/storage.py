@@ -64,7 +64,7 @@ def mirror(view: View) -> None:
     for lock in locks:
         view.holds(lock.id.startswith(f"{view.mirror_group}/providers/"), "the lock is on the mirror's whole group")
         view.is_(lock, "properties/level", "CanNotDelete", "it can still be written, and not deleted")
-        view.holds("docs/deploy.md#remove" in str(at(lock.body, "properties/notes")), "it says how it goes")
+        view.holds("docs/upgrade.md#uninstall" in str(at(lock.body, "properties/notes")), "it says how it goes")
     if not view.owns_mirror:
         return
     account = view.one(ACCOUNT, "stmirror")

@@ -8,7 +8,7 @@ from devtools.bicep.settled import Settled, at
 from devtools.deployment import INFRA, SITE
 from tests.infra.requirements.view import View
 
-OPERATE = INFRA.parent / "docs" / "operate.md"
+TROUBLESHOOTING = INFRA.parent / "docs" / "troubleshooting.md"
 
 
 def telemetry(view: View) -> None:
@@ -49,8 +49,8 @@ def telemetry(view: View) -> None:
         view.is_(rule, "properties/skipQueryValidation", True, "a new workspace has none of the tables yet")
         view.is_(rule, "properties/scopes", [workspace.id], "it reads the workspace")
         view.is_(rule, "properties/actions/actionGroups", [people.id], "somebody is told")
-        view.is_(rule, "properties/severity", severity, "as docs/operate.md has it")
-        view.is_(rule, "properties/evaluationFrequency", every, "as docs/operate.md has it")
+        view.is_(rule, "properties/severity", severity, "as docs/alerts.md has it")
+        view.is_(rule, "properties/evaluationFrequency", every, "as docs/alerts.md has it")
         view.is_(rule, "properties/windowSize", _WINDOWS.get(name, every), "no gap between two looks")
         view.is_(rule, "properties/overrideQueryTimeRange", _LOOKS_BACK.get(name), "what is usual shows in days")
         criteria = at(rule.body, "properties/criteria/allOf") or [{}]
@@ -83,8 +83,8 @@ def telemetry(view: View) -> None:
             rule.id.startswith(f"{place}/providers/"), "a metric alert stands in the subscription of what it watches"
         )
         view.is_(rule, "properties/scopes", [target], "what it watches")
-        view.is_(rule, "properties/severity", severity, "as docs/operate.md has it")
-        view.is_(rule, "properties/evaluationFrequency", every, "as docs/operate.md has it")
+        view.is_(rule, "properties/severity", severity, "as docs/alerts.md has it")
+        view.is_(rule, "properties/evaluationFrequency", every, "as docs/alerts.md has it")
         view.is_(rule, "properties/windowSize", every, "no gap between two looks")
         view.is_(rule, "properties/actions", [{"actionGroupId": people.id}], "somebody is told")
         view.is_(
@@ -167,8 +167,8 @@ def _availability(view: View, component: Settled, people: Settled, rule: Settled
         if rule is None:
             continue
         view.is_(rule, "properties/scopes", [test.id, component.id], "what it watches")
-        view.is_(rule, "properties/severity", 1, "as docs/operate.md has it")
-        view.is_(rule, "properties/evaluationFrequency", "PT5M", "as docs/operate.md has it")
+        view.is_(rule, "properties/severity", 1, "as docs/alerts.md has it")
+        view.is_(rule, "properties/evaluationFrequency", "PT5M", "as docs/alerts.md has it")
         view.is_(rule, "properties/windowSize", "PT15M", "each place has asked once at least")
         view.is_(rule, "properties/actions", [{"actionGroupId": people.id}], "somebody is told")
         criteria = {
@@ -235,7 +235,7 @@ def _common(view: View, properties: dict[str, object]) -> None:
 
 def _said(view: View, name: str, description: object) -> None:
     """An alert says where to read on, and there is something to read there."""
-    link = re.search(r"docs/operate\.md#([a-z-]+)", str(description))
-    headings = re.findall(r"^#+ (.+)$", OPERATE.read_text(encoding="utf-8"), re.MULTILINE)
+    link = re.search(r"docs/troubleshooting\.md#([a-z-]+)", str(description))
+    headings = re.findall(r"^#+ (.+)$", TROUBLESHOOTING.read_text(encoding="utf-8"), re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     view.holds(link and link[1] in anchors, f"{name} sends its reader to a chapter that is not there")
