@@ -34,6 +34,7 @@ from acrmirror.serve.archives.runner import ArchiveRunner
 from acrmirror.serve.distribution import Distribution, Guard
 from acrmirror.serve.images import Images
 from acrmirror.serve.pull_credentials import PullCredentials
+from acrmirror.serve.sealed import Sealed, key_in
 from acrmirror.serve.sign_in import Closed, Open, SignIn
 from acrmirror.settings import Settings
 from acrmirror.storage import Container
@@ -169,7 +170,9 @@ class App:
                 proofs=Proofs(store.container, layout, ledger),
                 archives=Archives(images, archives, queue, records),
                 rebuilds=Rebuilds(host, queue, records),
-                distribution=Distribution(settings.registry, store, _guard(settings, credentials)),
+                distribution=Distribution(
+                    settings.registry, store, _guard(settings, credentials), Sealed(key_in(records.table))
+                ),
                 credentials=credentials,
                 health=HealthChecks(
                     registry,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 from acrmirror.errors import MirrorError, Unavailable
 from acrmirror.history import Clock, Observation, TagEvent
@@ -71,8 +71,19 @@ class History:
     def of_tags(self, repository: str) -> Iterator[tuple[str, list[Observation]]]:
         """Every tag of the repository that was observed, with its observations, oldest first: one request for 5,000
         observations. The tags are in the order of storage's names, which is not that of theirs (`v1.0` before `v1`)."""
+        return self._by_tag(repository, self._all(repository))
+
+    def some_of_tags(self, repository: str, limit: int) -> list[tuple[str, list[Observation]]] | None:
+        """As `of_tags`; None where there are more than `limit` observations."""
+        items = list(islice(self._all(repository), limit + 1))
+        return list(self._by_tag(repository, iter(items))) if len(items) <= limit else None
+
+    def _all(self, repository: str) -> Iterator[Item]:
+        folder = f"{self._layout.tag_histories(repository)}/"
+        return self._container.list(folder, f"list the history of {repository}", metadata=True)
+
+    def _by_tag(self, repository: str, items: Iterator[Item]) -> Iterator[tuple[str, list[Observation]]]:
         folder = self._layout.tag_histories(repository)
-        items = self._container.list(f"{folder}/", f"list the history of {repository}", metadata=True)
         for tag, those in groupby(items, lambda it: it.name.removeprefix(f"{folder}/").partition("/")[0]):
             asked = f"list the history of {repository}:{tag}"
             yield tag, [_observation(f"{folder}/{tag}", it, asked) for it in those]

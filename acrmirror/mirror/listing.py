@@ -69,9 +69,18 @@ class Listing:
     def repositories(self, after: str | None = None, enters: Callable[[str], bool] | None = None) -> Iterator[str]:
         """Repositories that have a manifest, in the order of their names; those behind `after`. One request for each
         folder that is walked into. `enters` is asked first whether a folder, or anything in it, is wanted."""
-        yield from self._walk("", self._folders("")[0], after or "", enters)
+        return (name for name, is_repository in self.folders(after, enters) if is_repository)
 
-    def _walk(self, folder: str, inside: list[str], after: str, enters: Callable[[str], bool] | None) -> Iterator[str]:
+    def folders(
+        self, after: str | None = None, enters: Callable[[str], bool] | None = None
+    ) -> Iterator[tuple[str, bool]]:
+        """As `repositories`, with each folder that was walked into, and whether it is one: who goes on behind a name
+        from here has lost nothing."""
+        return self._walk("", self._folders("")[0], after or "", enters)
+
+    def _walk(
+        self, folder: str, inside: list[str], after: str, enters: Callable[[str], bool] | None
+    ) -> Iterator[tuple[str, bool]]:
         """Each part comes twice: as a repository, and as the folder of others, which is behind the names that go on
         with `-` or `.` in the place of its slash."""
         below: dict[str, list[str]] = {}
@@ -84,8 +93,8 @@ class Listing:
                 if not ahead or (enters is not None and not enters(name)):
                     continue
                 below[f"{name}/"], is_repository = self._folders(name)
-                if is_repository and name > after:
-                    yield name
+                if name > after:
+                    yield name, is_repository
 
     def _folders(self, name: str) -> tuple[list[str], bool]:
         """The parts of names below this one, and whether this is a repository itself."""

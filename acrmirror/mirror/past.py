@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import takewhile
 
 from acrmirror.history import LAG_WINDOW, Observation, TagEvent
 from acrmirror.mirror.history import History
@@ -17,7 +18,7 @@ def tag_at(
     Its digest need not be in the mirror: a push that could not be copied is in history, too. Whoever serves it says
     so, rather than serving an older image for it. `window` is how long a replica of the registry may be behind.
     """
-    return _last(history.of_tag(repository, tag), at, window)
+    return last_by(history.of_tag(repository, tag), at, window)
 
 
 def tags_at(
@@ -25,7 +26,7 @@ def tags_at(
 ) -> Iterator[tuple[str, Observation]]:
     """Every tag that had been observed by that moment, as `tag_at` has it, in no order of names."""
     for tag, observations in history.of_tags(repository):
-        last = _last(observations, at, window)
+        last = last_by(observations, at, window)
         if last is not None:
             yield tag, last
 
@@ -50,8 +51,10 @@ def believed(history: list[Observation], window: timedelta) -> list[Observation]
     return found
 
 
-def _last(observations: Iterable[Observation], at: Moment, window: timedelta) -> Observation | None:
-    known = [it for it in observations if it.was_by(at)]
+def last_by(observations: Iterable[Observation], at: Moment, window: timedelta) -> Observation | None:
+    """Of one tag's observations, oldest first, the one that says where it was at that moment. What is newer is not
+    read."""
+    known = [it for it in takewhile(lambda seen: seen.at <= at, observations) if it.was_by(at)]
     trusted = believed(known, window) or known
     return trusted[-1] if trusted else None
 

@@ -1,12 +1,14 @@
 """The read-only side of the distribution specification, straight from the mirror: the registry is never asked."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
 
-from acrmirror.errors import InvalidReference
+from acrmirror.errors import InvalidReference, MirrorError, Transient
 from acrmirror.mirror import MirrorStore
-from acrmirror.mirror.past import tag_at, tags_at
+from acrmirror.mirror.past import tag_at
+from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX, Descriptor, referrers_index
 from acrmirror.reference import Digest, check_tag
 from acrmirror.serve.access import Access
@@ -14,12 +16,16 @@ from acrmirror.serve.contents import Contents
 from acrmirror.serve.kept import Kept
 from acrmirror.serve.paging import Wanted
 from acrmirror.serve.past import Past
+from acrmirror.serve.past_tags import PastTags
 from acrmirror.serve.paths import Kind, Place, read_path
+from acrmirror.serve.sealed import MARK, Sealed
 from acrmirror.serve.wire import (
     READS,
+    RETRY_SECONDS,
     Asked,
     Reply,
     SpecError,
+    away,
     document,
     no_blob,
     no_manifest,
@@ -29,10 +35,14 @@ from acrmirror.serve.wire import (
 TAGS_USUAL, TAGS_MOST = 1000, 5000
 REPOSITORIES_USUAL, REPOSITORIES_MOST = 100, 1000
 """Names in one page. A repository costs a request to storage at least, so fewer of these."""
+LOOKED_AT = 1000
+"""Folders that one page of the catalogue looks into, each a request to storage, whatever it finds there."""
 LISTED_SECONDS = 30.0
 """How long the tags of a repository are kept for whoever asks for their next page."""
 LISTED_TAGS = 200_000
 OCTETS = "application/octet-stream"
+
+_log = logging.getLogger(__name__)
 
 
 class Guard(Protocol):
@@ -50,17 +60,24 @@ class Distribution:
     """
 
     def __init__(
-        self, registry: str, store: MirrorStore, guard: Guard, clock: Callable[[], float] = time.monotonic
+        self,
+        registry: str,
+        store: MirrorStore,
+        guard: Guard,
+        sealed: Sealed,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._store = store
         self._guard = guard
+        self._sealed = sealed
         self._contents = Contents(store, clock)
         self._past = Past(store)
-        self._listed: Kept[Place, list[str]] = Kept(LISTED_TAGS, LISTED_SECONDS, clock)
+        self._past_tags = PastTags(store, clock)
+        self._listed: Kept[str, list[str]] = Kept(LISTED_TAGS, LISTED_SECONDS, clock)
 
     def answer(self, asked: Asked) -> Reply:
-        access = self._guard.admit(asked.authorization)
+        access = self._admit(asked.authorization)
         if asked.method not in READS:
             told = "a mirror takes nothing: push to the registry that it mirrors"
             raise SpecError(405, "UNSUPPORTED", told, {"Allow": ", ".join(READS)})
@@ -81,31 +98,66 @@ class Distribution:
             case _:
                 return self._referrers(asked, place)
 
+    def _admit(self, authorization: str | None) -> Access:
+        try:
+            return self._guard.admit(authorization)
+        except MirrorError as error:
+            _log.warning("whether a registry client may pull is not known: %s", error)
+            after = error.retry_after if isinstance(error, Transient) else None
+            raise away(after or RETRY_SECONDS) from error
+
     def _catalog(self, asked: Asked, place: Place, access: Access) -> Reply:
         wanted = Wanted.of(asked.query, REPOSITORIES_USUAL, REPOSITORIES_MOST)
-        names = self._store.listing.repositories(wanted.after or None, access.enters)
-        page, headers = wanted.page((it for it in names if access.sees(it)), place.path)
-        return document({"repositories": page}, headers)
+        after = self._opened(wanted.after)
+        found: list[str] = []
+        position = ""
+        folders = self._store.listing.folders(after or None, access.enters) if wanted.count else iter(())
+        for number, (name, is_repository) in enumerate(folders):
+            if len(found) == wanted.count:
+                return document({"repositories": found}, wanted.link(found[-1], place.path))
+            if number == LOOKED_AT:
+                # Perhaps without any name: of what the client may not see, it is not told where this ended.
+                last = position if access.sees(position) else self._sealed.seal(position)
+                return document({"repositories": found}, wanted.link(last, place.path))
+            position = name
+            if is_repository and access.sees(name):
+                found.append(name)
+        return document({"repositories": found})
+
+    def _opened(self, after: str) -> str:
+        if not after.startswith(MARK):
+            return after
+        name = self._sealed.open(after)
+        if name is None:
+            raise SpecError(400, "PAGINATION_NUMBER_INVALID", "last is not what an earlier page gave")
+        return name
 
     def _tags(self, asked: Asked, place: Place) -> Reply:
         wanted = Wanted.of(asked.query, TAGS_USUAL, TAGS_MOST)
+        if place.at is not None:
+            return self._tags_at(place, place.at, wanted)
         # Who goes on with a listing does not have it made anew for every page.
-        names = self._listed.get(place) if wanted.after else None
+        names = self._listed.get(place.repository) if wanted.after else None
         if names is None:
             names = self._tag_names(place)
-            self._listed.put(place, names, len(names))
+            self._listed.put(place.repository, names, len(names))
         page, headers = wanted.page((it for it in names if it > wanted.after), place.path)
         return document({"name": place.repository, "tags": page}, headers)
 
     def _tag_names(self, place: Place) -> list[str]:
-        if place.at is not None:
-            # What history has was at the registry: lists that only the mirror keeps are not among it (rule R3).
-            names = sorted(tag for tag, _ in tags_at(self._store.history, place.repository, place.at))
-        else:
-            names = self._store.listing.tag_names(place.repository)
-        if not names and (place.at is not None or not self._store.listing.has_repository(place.repository)):
+        names = self._store.listing.tag_names(place.repository)
+        if not names and not self._store.listing.has_repository(place.repository):
             raise _miss(place)
         return names
+
+    def _tags_at(self, place: Place, at: Moment, wanted: Wanted) -> Reply:
+        """What history has was at the registry: lists that only the mirror keeps are not among it (rule R3)."""
+        page = self._past_tags.page(place.repository, at, max(1, wanted.count), wanted.after)
+        if not page.tags and page.last is None and not wanted.after:
+            raise _miss(place)
+        names = [tag for tag, _ in page.tags] if wanted.count else []
+        headers = wanted.link(page.last, place.path) if page.last is not None and wanted.count else {}
+        return document({"name": place.repository, "tags": names}, headers)
 
     def _manifest(self, asked: Asked, place: Place) -> Reply:
         digest = _digest(place) if ":" in place.reference else self._tagged(place)

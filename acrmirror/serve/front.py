@@ -14,9 +14,7 @@ from acrmirror.errors import (
     Transient,
 )
 from acrmirror.serve.distribution import Distribution
-from acrmirror.serve.wire import Asked, Reply, SpecError, refusal
-
-RETRY_SECONDS = 5
+from acrmirror.serve.wire import RETRY_SECONDS, Asked, Reply, SpecError, away, refusal
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +34,7 @@ class Front:
 
     def answer(self, asked: Asked) -> Reply:
         try:
-            reply = self._app().distribution.answer(asked)
+            reply = self._distribution().answer(asked)
         except SpecError as error:
             reply = error.reply
         except MirrorError as error:
@@ -45,6 +43,14 @@ class Front:
             _log.exception("%s of a registry client failed", asked.method)
             reply = refusal(500, "UNKNOWN", "the mirror failed, and its log says how")
         return reply.sent(asked.method)
+
+    def _distribution(self) -> Distribution:
+        """Why there is none, as where settings are wrong, is nothing that somebody is told who has not signed in."""
+        try:
+            return self._app().distribution
+        except Exception as error:
+            _log.error("registry clients are not served: %s", error, exc_info=not isinstance(error, MirrorError))
+            raise away(RETRY_SECONDS) from error
 
 
 def _failed(error: MirrorError) -> Reply:

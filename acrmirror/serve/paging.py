@@ -31,5 +31,9 @@ class Wanted:
         if len(found) <= self.count:
             return found, {}
         del found[self.count :]
-        query = urlencode({"n": self.count, "last": found[-1]})
-        return found, {"Link": f'</v2/{quote(path, safe="/:")}?{query}>; rel="next"'}
+        return found, self.link(found[-1], path)
+
+    def link(self, last: str, path: str) -> dict[str, str]:
+        """The header that leads on behind `last`."""
+        query = urlencode({"n": self.count, "last": last})
+        return {"Link": f'</v2/{quote(path, safe="/:")}?{query}>; rel="next"'}

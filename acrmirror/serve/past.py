@@ -9,10 +9,11 @@ from acrmirror.errors import Malformed, NotHere
 from acrmirror.history import LAG_WINDOW, Observation
 from acrmirror.mirror import MirrorStore
 from acrmirror.mirror.listing import TagEntry, TagPage
-from acrmirror.mirror.past import believed, since_when, tag_at, tags_at
+from acrmirror.mirror.past import believed, since_when, tag_at
 from acrmirror.moments import Moment
 from acrmirror.oci import Descriptor, Manifest
 from acrmirror.reference import Digest, Reference, shown
+from acrmirror.serve.past_tags import PastTags
 from acrmirror.threads import Threads
 
 THREADS = 8
@@ -49,6 +50,7 @@ class Past:
 
     def __init__(self, store: MirrorStore) -> None:
         self._store = store
+        self._tags = PastTags(store)
 
     def root(self, reference: Reference, at: Moment) -> Manifest:
         """The manifest that the tag named then; never another one in its place."""
@@ -70,7 +72,8 @@ class Past:
         return self._store.manifests.read(reference.repository, descriptor)
 
     def tags(self, repository: str, count: int, cursor: str | None, at: Moment) -> TagPage:
-        """Up to `count` tags by name. What the mirror does not have of it has no media type, and no size."""
+        """Up to `count` tags by name, perhaps fewer though there are more. What the mirror does not have of it has no
+        media type, and no size."""
         if cursor is not None and not cursor.startswith(_AFTER):
             raise Malformed(
                 f"go on with a listing from {shown(cursor)}",
@@ -78,18 +81,16 @@ class Past:
                 "Give the `last` of the page before as it was, or leave it out to begin anew.",
             )
         after = cursor.removeprefix(_AFTER) if cursor is not None else ""
-        behind = ((tag, seen) for tag, seen in tags_at(self._store.history, repository, at) if tag > after)
-        found = heapq.nsmallest(count + 1, behind, key=lambda it: it[0])
-        if not found and cursor is None:
+        found = self._tags.page(repository, at, count, after)
+        if not found.tags and found.last is None and cursor is None:
             raise NotHere(
                 f"look for {repository} in the mirror as it was at {at}",
                 "it had no tag at that moment",
                 "See what was pushed, and when: acrmirror history, or GET /api/history.",
             )
-        more = f"{_AFTER}{found[count - 1][0]}" if len(found) > count else None
         with Threads(THREADS, thread_name_prefix="past") as pool:
-            entries = tuple(pool.map(lambda it: self._entry(repository, *it), found[:count]))
-        return TagPage(entries, more)
+            entries = tuple(pool.map(lambda it: self._entry(repository, *it), found.tags))
+        return TagPage(entries, f"{_AFTER}{found.last}" if found.last is not None else None)
 
     def by_then(self, repository: str, referrers: tuple[Descriptor, ...], at: Moment) -> tuple[Descriptor, ...]:
         """Those of the referrers that were not pushed later, as far as events told of them."""

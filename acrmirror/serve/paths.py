@@ -54,6 +54,9 @@ def read_path(path: str, registry: str) -> Place:
     if whole.endswith("/tags/list"):
         return _place(Kind.TAGS, whole, whole.removesuffix("/tags/list"), "", registry)
     name, _, last = whole.rpartition("/")
+    if last == "_catalog" and _moment(f"{_without_host(name, registry)}/any")[0] is not None:
+        told = "a moment has no catalogue: /v2/_catalog lists the repositories, and their tags what was then"
+        raise SpecError(404, "UNSUPPORTED", told)
     name, _, kind = name.rpartition("/")
     if kind not in _OF_ONE or not name:
         raise SpecError(404, "UNSUPPORTED", "the specification has nothing there that reads")

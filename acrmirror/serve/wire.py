@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 JSON = "application/json"
 READS = ("GET", "HEAD")
+RETRY_SECONDS = 5
+"""After which a client may ask again, where nobody says when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class SpecError(Exception):
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.reply = refusal(status, code, message, headers)
+
+
+def away(seconds: float) -> SpecError:
+    """For who has not signed in, and is told no more than when to ask again."""
+    told = "the mirror can not answer now, and its log says why"
+    return SpecError(503, "UNAVAILABLE", told, {"Retry-After": str(max(1, round(seconds)))})
 
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Reply:

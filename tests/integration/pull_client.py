@@ -4,8 +4,9 @@ import json
 
 from acrmirror.mirror import MirrorStore
 from acrmirror.serve.access import EVERYTHING, Access
-from acrmirror.serve.distribution import Distribution
+from acrmirror.serve.distribution import Distribution, Guard
 from acrmirror.serve.front import Front
+from acrmirror.serve.sealed import Sealed
 from acrmirror.serve.wire import Asked, Reply
 
 REGISTRY = "demo.azurecr.io"
@@ -25,8 +26,9 @@ class Let:
 class Client:
     """Asks as the function does; `distribution` is what of the app is asked."""
 
-    def __init__(self, store: MirrorStore, access: Access = EVERYTHING) -> None:
-        self.distribution = Distribution(REGISTRY, store, Let(access))
+    def __init__(self, store: MirrorStore, access: Access = EVERYTHING, guard: Guard | None = None) -> None:
+        sealed = Sealed(lambda: b"the key of this test's mirror")
+        self.distribution = Distribution(REGISTRY, store, guard or Let(access), sealed)
         self.front = Front(lambda: self)
 
     def __call__(self, path: str, method: str = "GET", **query: str) -> Reply:
