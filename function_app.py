@@ -20,11 +20,11 @@ from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_
 
 if TYPE_CHECKING:
     from acrmirror.http.api import Api
-    from acrmirror.http.credentials import CredentialCalls
+    from acrmirror.http.routes import Router
     from acrmirror.serve.front import Front
 
 READ = ["GET", "HEAD"]
-EVERY = [*READ, "PUT", "POST", "PATCH", "DELETE"]
+EVERY = [*READ, "PUT", "POST", "PATCH", "DELETE", "OPTIONS"]
 """The host itself answers 404 to a method that is not listed."""
 LOOKS = os.environ.get("MIRROR_COMPARE_SCHEDULE") or "0 */10 * * * *"
 """NCRONTAB, UTC: how often it is looked whether a comparison is due. Read here, since the host requests it at once."""
@@ -63,11 +63,11 @@ def api() -> "Api":
 
 
 @once
-def credentials() -> "CredentialCalls":
-    """Calls for the credentials of those who pull from the mirror."""
-    from acrmirror.http.credentials import CredentialCalls
+def router() -> "Router":
+    """From a path and a method to a call of it."""
+    from acrmirror.http.routes import Router
 
-    return CredentialCalls(mirror_app)
+    return Router(api())
 
 
 @once
@@ -126,162 +126,52 @@ def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the ho
         mirror_app().audit_timer.tick()
 
 
+# Of several functions that take a path, the platform asks the first by name: `web_api`, which takes every path below
+# /api, has to come last.
+
+
 @app.function_name("ask_pull")
-@app.route("api/pulls", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+@app.route("api/v1/pulls", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
 async def ask_pull(request: func.HttpRequest) -> func.HttpResponse:
     return response_of(await api().ask_pull(request_of(request)), request)
 
 
-@app.function_name("list_pulls")
-@app.route("api/pulls", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def list_pulls(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().list_pulls(request_of(request)), request)
+@app.function_name("ask_pull_before")
+@app.route("api/pulls", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
+async def ask_pull_before(request: func.HttpRequest) -> func.HttpResponse:
+    from acrmirror.http.routes import with_successor
 
-
-@app.function_name("show_pull")
-@app.route("api/pulls/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_pull(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_pull(request_of(request)), request)
-
-
-@app.function_name("cancel_pull")
-@app.route("api/pulls/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
-def cancel_pull(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().cancel_pull(request_of(request)), request)
-
-
-@app.function_name("retry_pull")
-@app.route("api/pulls/{id}/retry", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
-def retry_pull(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().retry_pull(request_of(request)), request)
-
-
-@app.function_name("ask_audit")
-@app.route("api/audits", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
-def ask_audit(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().ask_audit(request_of(request)), request)
-
-
-@app.function_name("list_audits")
-@app.route("api/audits", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def list_audits(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().list_audits(request_of(request)), request)
-
-
-@app.function_name("show_audit")
-@app.route("api/audits/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_audit(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_audit(request_of(request)), request)
-
-
-@app.function_name("list_repositories")
-@app.route("api/images", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def list_repositories(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().list_repositories(request_of(request)), request)
-
-
-@app.function_name("show_image")
-@app.route("api/images/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_image(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_image(request_of(request)), request)
-
-
-@app.function_name("show_history")
-@app.route("api/history/{*path}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_history(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_history(request_of(request)), request)
-
-
-@app.function_name("request_archive")
-@app.route("api/archives", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
-def request_archive(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().request_archive(request_of(request)), request)
-
-
-@app.function_name("show_archive")
-@app.route("api/archives/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_archive(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_archive(request_of(request)), request)
-
-
-@app.function_name("cancel_archive")
-@app.route("api/archives/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
-def cancel_archive(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().cancel_archive(request_of(request)), request)
-
-
-@app.function_name("request_rebuild")
-@app.route("api/rebuilds", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
-def request_rebuild(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().request_rebuild(request_of(request)), request)
-
-
-@app.function_name("show_rebuild")
-@app.route("api/rebuilds/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_rebuild(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_rebuild(request_of(request)), request)
-
-
-@app.function_name("create_credential")
-@app.route("api/credentials", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
-def create_credential(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(credentials().create_credential(request_of(request)), request)
-
-
-@app.function_name("list_credentials")
-@app.route("api/credentials", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def list_credentials(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(credentials().list_credentials(request_of(request)), request)
-
-
-@app.function_name("revoke_credential")
-@app.route("api/credentials/{credential}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
-def revoke_credential(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(credentials().revoke_credential(request_of(request)), request)
-
-
-@app.function_name("request_restore")
-@app.route("api/restores", trigger_arg_name="request", methods=["POST"], auth_level=KEY)
-def request_restore(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().request_restore(request_of(request)), request)
-
-
-@app.function_name("show_restore")
-@app.route("api/restores/{id}", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def show_restore(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().show_restore(request_of(request)), request)
-
-
-@app.function_name("cancel_restore")
-@app.route("api/restores/{id}", trigger_arg_name="request", methods=["DELETE"], auth_level=KEY)
-def cancel_restore(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().cancel_restore(request_of(request)), request)
-
-
-@app.function_name("health")
-@app.route("api/health", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def health(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().health(request_of(request)), request)
+    return response_of(with_successor(await api().ask_pull(request_of(request)), "pulls"), request)
 
 
 @app.function_name("live")
-@app.route("api/live", trigger_arg_name="request", methods=READ, auth_level=OPEN)
+@app.route("api/live", trigger_arg_name="request", methods=EVERY, auth_level=OPEN)
 def live(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().live(request_of(request)), request)
+    return response_of(router().answer(Request(request.method, {"path": "live"})), request)
 
 
-@app.function_name("openapi")
-@app.route("api/openapi.json", trigger_arg_name="request", methods=READ, auth_level=KEY)
-def openapi(request: func.HttpRequest) -> func.HttpResponse:
-    return response_of(api().openapi(request_of(request)), request)
+@app.function_name("live_v1")
+@app.route("api/v1/live", trigger_arg_name="request", methods=EVERY, auth_level=OPEN)
+def live_v1(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(router().answer(Request(request.method, {"path": "v1/live"})), request)
 
 
 @app.function_name("status_page")
-@app.route("api/status/{file?}", trigger_arg_name="request", methods=READ, auth_level=OPEN)
+@app.route("api/status/{file?}", trigger_arg_name="request", methods=EVERY, auth_level=OPEN)
 def status_page(request: func.HttpRequest) -> func.HttpResponse:
     from acrmirror.http.page import shell
 
+    if request.method not in READ:
+        from acrmirror.http.routes import not_allowed
+
+        return response_of(not_allowed(request.method, "/api/status", {"GET": "status_page"}), request)
     return response_of(shell(request.route_params.get("file"), request.headers.get("If-None-Match")), request)
+
+
+@app.function_name("web_api")
+@app.route("api/{*path}", trigger_arg_name="request", methods=EVERY, auth_level=KEY)
+def web_api(request: func.HttpRequest) -> func.HttpResponse:
+    return response_of(router().answer(request_of(request)), request)
 
 
 @app.function_name("serve_registry")

@@ -12,12 +12,12 @@ from acrmirror.errors import MirrorError, NotFound, Unavailable
 STATES = ("queued", "running", "waiting", "interrupted", "done", "incomplete", "failed", "gone", "cancelled")
 TAGS_SHOWN = 20
 _COMMANDS = (
-    ("POST /api/pulls", "acrmirror pull"),
-    ("GET /api/pulls", "acrmirror status"),
-    ("acrmirror history, or GET /api/history", "acrmirror history"),
-    ("GET /api/images", "acrmirror ls"),
+    ("POST /api/v1/pulls", "acrmirror pull"),
+    ("GET /api/v1/pulls", "acrmirror status"),
+    ("acrmirror history, or GET /api/v1/history", "acrmirror history"),
+    ("GET /api/v1/images", "acrmirror ls"),
     ("GET /api/health", "acrmirror health"),
-    ("GET /api/openapi.json describes each", "see --help"),
+    ("GET /api/v1/openapi.json describes each", "see --help"),
 )
 _SCHEME = re.compile(r"(?:https?|docker|oci)://", re.IGNORECASE)
 

@@ -39,7 +39,7 @@ class Client:
             raise Misconfigured(
                 f"use the URL {url}", "it is no http or https URL", "Give the function app's, such as https://….net."
             )
-        self.url = url.rstrip("/").removesuffix("/api")
+        self.url = url.rstrip("/").removesuffix("/api/v1").removesuffix("/api")
         self._key = key
         context = ssl.create_default_context()
         bounds = {"most": ANSWER_LIMIT + 1024 * 1024, "within": 120.0}
@@ -222,8 +222,8 @@ class Client:
         hoped: tuple[int, ...] = (200, 201, 202),
     ) -> dict[str, Any]:
         given = {key: value for key, value in (query or {}).items() if value is not None}
-        url = f"{self.url}/api/{path}{f'?{urlencode(given)}' if given else ''}"
-        asked = f"{method} {self.url}/api/{path}"
+        url = f"{self.url}/api/v1/{path}{f'?{urlencode(given)}' if given else ''}"
+        asked = f"{method} {self.url}/api/v1/{path}"
         headers = {"Accept": "application/json"} | ({"x-functions-key": self._key} if self._key else {})
         sent = json.dumps(body).encode() if body is not None else None
         again = _AGAIN if method == "GET" and 503 not in hoped else Retry(connect=3, read=0, status=0, redirect=0)
@@ -257,7 +257,7 @@ class Client:
         return document
 
     def _pages(self, path: str, name: str, query: Mapping[str, str | None]) -> Iterator[Any]:
-        asked = f"GET {self.url}/api/{path}"
+        asked = f"GET {self.url}/api/v1/{path}"
         last: str | None = None
         before: set[str] = set()
         while True:

@@ -15,11 +15,12 @@ from acrmirror.http.calls import json_of as _json
 from acrmirror.http.calls import moment_of as _moment
 from acrmirror.http.calls import page_of as _page
 from acrmirror.http.calls import query_of as _query
+from acrmirror.http.credentials import CredentialCalls
 from acrmirror.http.openapi import document
 from acrmirror.http.paths import read_name, read_path
 from acrmirror.http.problems import problem
 from acrmirror.http.tasks import TaskCalls
-from acrmirror.http.values import BODY_LIMIT, Answer, Request
+from acrmirror.http.values import BODY_LIMIT, V1, Answer, Request
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest
 from acrmirror.work import FINAL_STATES, Record
@@ -28,7 +29,7 @@ FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0
 
 
-class Api(TaskCalls, AuditCalls):
+class Api(TaskCalls, AuditCalls, CredentialCalls):
     """Over a way to get the app, which is not opened before the first call that needs it."""
 
     # pulls
@@ -61,7 +62,7 @@ class Api(TaskCalls, AuditCalls):
         query = _query(request, models.PullsQuery)
         page = self._app().pulls.page(query.n, state=query.state, repository=query.repository, after=query.last)
         more = {"state": query.state, "repository": query.repository, "n": str(query.n), "last": page.last}
-        return _page("/api/pulls", models.PullPage.of(page.records, page.last), more)
+        return _page(f"{V1}/pulls", models.PullPage.of(page.records, page.last), more)
 
     @answered
     def show_pull(self, request: Request) -> Answer:
@@ -89,7 +90,7 @@ class Api(TaskCalls, AuditCalls):
         images = self._app().images
         names, last = images.repositories(query.n, query.last, query.contains)
         page = models.RepositoryPage(registry=images.registry, repositories=names, last=last)
-        return _page("/api/images", page, {"contains": query.contains or None, "n": str(query.n), "last": last})
+        return _page(f"{V1}/images", page, {"contains": query.contains or None, "n": str(query.n), "last": last})
 
     @answered
     def show_image(self, request: Request) -> Answer:
@@ -101,7 +102,7 @@ class Api(TaskCalls, AuditCalls):
             found = images.tags(place.repository, query.n, query.last, _moment(query.at))
             tags = [models.Tag.of(it) for it in found.tags]
             page = models.TagPage(repository=place.repository, tags=tags, last=found.cursor)
-            return _page(f"/api/images/{path}", page, {"at": query.at, "n": str(query.n), "last": found.cursor})
+            return _page(f"{V1}/images/{path}", page, {"at": query.at, "n": str(query.n), "last": found.cursor})
         if not place.content:
             at = _moment(_query(request, models.ImageQuery).at)
             found_image = images.image(place.reference, at)
@@ -127,7 +128,7 @@ class Api(TaskCalls, AuditCalls):
         moves = [models.Moved.of(it) for it in found.moves]
         page = models.HistoryPage(repository=repository, tag=tag, moves=moves, last=found.last)
         more = {"at": query.at, "deleted": "true" if query.deleted else None, "n": str(query.n), "last": found.last}
-        return _page(f"/api/history/{path}", page, more)
+        return _page(f"{V1}/history/{path}", page, more)
 
     # the app
 
@@ -160,7 +161,7 @@ def _names_many(body: bytes) -> bool:
 
 
 def _pull(record: Record, status: int, jobs: dict[str, int] | None = None) -> Answer:
-    headers = {"Location": f"/api/pulls/{record.id}"}
+    headers = {"Location": f"{V1}/pulls/{record.id}"}
     if status == 202 or record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"
     return _json(status, models.Pull.of(record, jobs), headers)

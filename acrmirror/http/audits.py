@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from acrmirror.http import models
 from acrmirror.http.calls import Parts, answered, json_of, page_of, query_of
-from acrmirror.http.values import Answer, Request
+from acrmirror.http.values import V1, Answer, Request
 from acrmirror.proof.audits import Shown
 
 
@@ -25,7 +25,7 @@ class AuditCalls:
         audits = self._app().audits
         found, last = audits.page(query.n, query.last)
         page = models.AuditPage.of(found, last, audits.chain())
-        return page_of("/api/audits", page, {"n": str(query.n), "last": last})
+        return page_of(f"{V1}/audits", page, {"n": str(query.n), "last": last})
 
     @answered
     def show_audit(self, request: Request) -> Answer:
@@ -34,7 +34,7 @@ class AuditCalls:
 
 
 def _told(shown: Shown, status: int) -> Answer:
-    headers = {"Location": f"/api/audits/{shown.progress.id}"}
+    headers = {"Location": f"{V1}/audits/{shown.progress.id}"}
     if not shown.progress.over:
         headers["Retry-After"] = "1"
     return json_of(status, models.Audit.of(shown), headers)

@@ -11,7 +11,7 @@ from acrmirror.http import models
 from acrmirror.http.operation import Answer, Header, Operation, Schema
 from acrmirror.http.operations import OPERATIONS, SECONDS
 from acrmirror.http.problems import RETRY_STATUSES, TITLES
-from acrmirror.http.values import JSON, PROBLEM
+from acrmirror.http.values import JSON, PROBLEM, V1
 
 _ITSELF: Schema = {"type": "object", "required": ["openapi", "info", "paths", "components"]}
 _PATIENCE = Header("Retry-After", "Seconds after which to try again.", SECONDS)
@@ -43,7 +43,7 @@ def _document() -> dict[str, Any]:
             "version": "1",
             "description": "Images that are pushed to a container registry, mirrored into Blob Storage; pulls by hand.",
         },
-        "servers": [{"url": "/api"}],
+        "servers": [{"url": V1}],
         "security": [{"header": []}, {"query": []}],
         "paths": paths,
         "components": {

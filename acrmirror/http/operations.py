@@ -2,6 +2,7 @@
 
 from acrmirror.http import models
 from acrmirror.http.operation import Header, Operation, Schema, text_of
+from acrmirror.http.values import V1
 from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
 from acrmirror.serve.pull_credentials import NAME_GRAMMAR
 from acrmirror.work.ids import ID_GRAMMAR
@@ -16,11 +17,11 @@ _HISTORY = {"name": ("A repository, or one tag of it.", text_of(f"{REPOSITORY_GR
 
 _CREDENTIAL = {"credential": ("The name of a pull credential.", text_of(NAME_GRAMMAR))}
 SECONDS: Schema = {"type": "integer", "minimum": 1}
-_PULL = Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/pulls/[0-9a-f-]+$"})
-_ARCHIVE = Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/archives/[0-9a-f-]+$"})
-_REBUILD = Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/rebuilds/[0-9a-f-]+$"})
-_RESTORE = Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/restores/[0-9a-f-]+$"})
-_AUDIT = Header("Location", "Where to follow it.", {"type": "string", "pattern": "^/api/audits/[0-9a-f-]+$"})
+_PULL = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/pulls/[0-9a-f-]+$"})
+_ARCHIVE = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/archives/[0-9a-f-]+$"})
+_REBUILD = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/rebuilds/[0-9a-f-]+$"})
+_RESTORE = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/restores/[0-9a-f-]+$"})
+_AUDIT = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/audits/[0-9a-f-]+$"})
 _LATER = Header("Retry-After", "Seconds after which to look again.", SECONDS)
 _MORE = Header("Link", 'The next page (`rel="next"`), if there is one.', {"type": "string"}, always=False)
 _UNKEPT = Header(

@@ -1,4 +1,4 @@
-"""Which repository, and which image of it, the path behind /api/images/ names.
+"""Which repository, and which image of it, the path behind /api/v1/images/ names.
 
 Names of repositories contain slashes, so that `team/app` may be a repository or the tag `app` of `team`. A path that
 could be either is the first of its readings whose repository is in the mirror. `team/app:1.2`, `team/app@sha256:…`,
@@ -90,7 +90,9 @@ def _split(repository: str, rest: list[str]) -> Place:
         return Place(repository)
     if len(rest) > 2 or rest[1:] not in ([], [CONTENT]):
         raise InvalidReference(
-            f"read the path behind {repository}", "there is more in it than a tag or digest", "See /api/openapi.json."
+            f"read the path behind {repository}",
+            "there is more in it than a tag or digest",
+            "See /api/v1/openapi.json.",
         )
     return Place(repository, _reference(repository, unquote(rest[0])), bool(rest[1:]))
 

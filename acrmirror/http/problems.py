@@ -11,6 +11,7 @@ STATUSES = {
     "refused": 400,
     "no-such-platform": 404,
     "not-found": 404,
+    "method-not-allowed": 405,
     "wrong-state": 409,
     "too-large": 422,
     "unsupported": 422,
@@ -27,6 +28,7 @@ TITLES = {
     400: "The request can't be understood",
     403: "The registry refuses it",
     404: "There is no such thing",
+    405: "That path takes other methods",
     409: "It is in another state",
     422: "It can't be done for this image",
     429: "The registry asks for patience",
@@ -45,8 +47,14 @@ class InvalidRequest(MirrorError):
 
     def __init__(self, asked: str, fields: list[FieldError]) -> None:
         told = "; ".join(f"{it.field}: {it.problem}" for it in fields)
-        super().__init__(asked, told, "Correct these fields; GET /api/openapi.json describes each.")
+        super().__init__(asked, told, "Correct these fields; GET /api/v1/openapi.json describes each.")
         self.fields = fields
+
+
+class MethodNotAllowed(MirrorError):
+    """A path of the API that does not take this method."""
+
+    code = "method-not-allowed"
 
 
 def problem(error: MirrorError) -> Answer:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from acrmirror.http import models
 from acrmirror.http.calls import Parts, answered, body_of, json_of, moment_of, query_of
-from acrmirror.http.values import Answer, Request
+from acrmirror.http.values import V1, Answer, Request
 from acrmirror.restore.restores import Report
 from acrmirror.work import FINAL_STATES, Record
 
@@ -85,7 +85,7 @@ class TaskCalls:
 
 def _told(model: models.Archive | models.Rebuild | models.Restore, record: Record, where: str, status: int) -> Answer:
     # An archive has a link that lets anyone in who has it.
-    headers = {"Location": f"/api/{where}/{record.id}", "Cache-Control": "no-store"}
+    headers = {"Location": f"{V1}/{where}/{record.id}", "Cache-Control": "no-store"}
     if record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"
     return json_of(status, model, headers)

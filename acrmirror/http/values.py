@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+V1 = "/api/v1"
+"""Below which every call of the API is."""
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 BODY_LIMIT = 64 * 1024

@@ -120,7 +120,7 @@ class Pulls:
         record = self._records.get(identity) if JobId.is_one(identity) else None
         if record is None:
             raise NotHere(
-                f"look for the pull {shown(identity)}", "there is no record of it", "List the pulls: GET /api/pulls."
+                f"look for the pull {shown(identity)}", "there is no record of it", "List the pulls: GET /api/v1/pulls."
             )
         return record
 

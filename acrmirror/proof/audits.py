@@ -87,7 +87,7 @@ class Audits:
         known = self._ledger.read()
         if known is not None and known.audit == identity and known.asked is not None:
             return Shown(Progress(known.audit, from_datetime(known.asked)))
-        raise NotHere(f"look for the audit {shown(identity)}", "there is none", "List the audits: GET /api/audits.")
+        raise NotHere(f"look for the audit {shown(identity)}", "there is none", "List the audits: GET /api/v1/audits.")
 
     def page(self, count: int, after: str | None) -> tuple[list[Shown], str | None]:
         """Audits, newest first, and the id to go on behind. Raises WrongState for an `after` that is no id."""
@@ -160,7 +160,7 @@ def check_proven(known: Known | None, days: float, now: datetime) -> None:
         raise NotProven(
             "look what the last audit found",
             f"{known.left} things in the mirror are damaged or missing, or could not be read",
-            f"Look at its report, GET /api/audits/{known.last.id}: it names each, and the tags that it breaks.",
+            f"Look at its report, GET /api/v1/audits/{known.last.id}: it names each, and the tags that it breaks.",
         )
     age = now - (known.begun or known.since)
     if days and age > timedelta(days=2 * days + 1):
@@ -168,5 +168,5 @@ def check_proven(known: Known | None, days: float, now: datetime) -> None:
         raise NotProven(
             "look when the mirror was audited",
             f"it was audited {last}, and is to be every {days:g} days",
-            "Look at the last audits, GET /api/audits: each tells what it fails by.",
+            "Look at the last audits, GET /api/v1/audits: each tells what it fails by.",
         )

@@ -74,7 +74,9 @@ class Restores:
         record = self._records.get(identity) if JobId.is_one(identity) else None
         if record is None or record.fields["kind"] != KIND:
             raise NotHere(
-                f"look for the restore {shown(identity)}", "there is no record of it", "List the jobs: GET /api/pulls."
+                f"look for the restore {shown(identity)}",
+                "there is no record of it",
+                "List the jobs: GET /api/v1/pulls.",
             )
         report = Report(record)
         for child in self._children(identity):

@@ -153,7 +153,7 @@ class Images:
                 raise NotHere(
                     f"give the content of {reference}",
                     f"the image is incomplete: {reference.repository} has no link to its blob {blob.digest}",
-                    "Pull it with force: POST /api/pulls.",
+                    "Pull it with force: POST /api/v1/pulls.",
                 )
         return tuple(it for it, has in zip(blobs, linked, strict=True) if has), tuple(without)
 
@@ -267,4 +267,4 @@ def _page_of(blobs: list[Descriptor], after: Digest | None, count: int) -> tuple
 def _not_here(name: str, why: str = "it is missing there") -> NotHere:
     if (host := host_of(name)) is not None:
         why = f"{why}; {shown(host)} was read as a part of its name, and the mirror is of one registry"
-    return NotHere(f"look for {name} in the mirror", why, "Pull it: POST /api/pulls.")
+    return NotHere(f"look for {name} in the mirror", why, "Pull it: POST /api/v1/pulls.")

@@ -60,14 +60,14 @@ class Past:
             raise NotHere(
                 asked,
                 "there was no such tag at that moment",
-                "See when it was pushed: acrmirror history, or GET /api/history.",
+                "See when it was pushed: acrmirror history, or GET /api/v1/history.",
             )
         descriptor = self._store.manifests.find(reference.repository, seen.digest)
         if descriptor is None:
             raise NotHere(
                 asked,
                 f"the tag named {seen.digest}, which the mirror does not have",
-                "Pull it by its digest while the registry has it: POST /api/pulls.",
+                "Pull it by its digest while the registry has it: POST /api/v1/pulls.",
             )
         return self._store.manifests.read(reference.repository, descriptor)
 
@@ -86,7 +86,7 @@ class Past:
             raise NotHere(
                 f"look for {repository} in the mirror as it was at {at}",
                 "it had no tag at that moment",
-                "See what was pushed, and when: acrmirror history, or GET /api/history.",
+                "See what was pushed, and when: acrmirror history, or GET /api/v1/history.",
             )
         with Threads(THREADS, thread_name_prefix="past") as pool:
             entries = tuple(pool.map(lambda it: self._entry(repository, *it), found.tags))
@@ -115,7 +115,7 @@ class Past:
         moved = [move for name, seen in seen_of for move in _moves(name, seen)]
         if not moved and not deleted:
             named = f"{repository}:{tag}" if tag is not None else repository
-            raise NotHere(f"look for {named} in history", "nothing was seen of it", "Pull it: POST /api/pulls.")
+            raise NotHere(f"look for {named} in history", "nothing was seen of it", "Pull it: POST /api/v1/pulls.")
         wanted = self._deletions(repository, tag, moved) if deleted else iter(moved)
         chosen = (it for it in wanted if (at is None or it.seen.was_by(at)) and (before is None or it.key < before))
         found = heapq.nlargest(count + 1, chosen, key=lambda it: it.key)

@@ -90,7 +90,7 @@ class PullCredentials:
         while True:
             found = self._table.get(PARTITION, name, asked)
             if found is None:
-                raise NotHere(asked, "there is none of that name", "GET /api/credentials lists them.")
+                raise NotHere(asked, "there is none of that name", "GET /api/v1/credentials lists them.")
             if self._table.delete(PARTITION, name, found.etag, asked):
                 return self._read(found)
 

@@ -51,7 +51,9 @@ class Rebuilds:
         record = self._records.get(identity) if JobId.is_one(identity) else None
         if record is None or record.fields["kind"] != KIND:
             raise NotHere(
-                f"look for the rebuild {shown(identity)}", "there is no record of it", "Request it: POST /api/rebuilds."
+                f"look for the rebuild {shown(identity)}",
+                "there is no record of it",
+                "Request it: POST /api/v1/rebuilds.",
             )
         return record
 

@@ -126,5 +126,5 @@ def check_compared(known: Compared | None, hours: float, now: datetime) -> None:
         raise NotCompared(
             "look when everything was compared",
             f"the registry {last}, and is to be every {hours:g} hours",
-            "Look at the last pulls of many, GET /api/pulls: what each could not compare is named there.",
+            "Look at the last pulls of many, GET /api/v1/pulls: what each could not compare is named there.",
         )

@@ -58,7 +58,7 @@ def smoke_test(
     try:
         took = push_and_wait(environment, azure, console, sleep, clock)
     except Kept as why:
-        console.say(f"Not tried with an image: {why} To try it, push one and look at GET /api/images.")
+        console.say(f"Not tried with an image: {why} To try it, push one and look at GET /api/v1/images.")
         return
     console.say(f"A pushed image was in the mirror {took:.0f} s after its push.")
 
@@ -82,7 +82,7 @@ def push_and_wait(
             digest = push(host, name, refresh, json.dumps({"created-by": "postdeploy", "at": time.time_ns()}))
             pushed[digest] = clock()
         for digest, at in pushed.items():
-            url = f"{app}/api/images/{quote(in_mirror(environment, name), safe='')}/{digest}"
+            url = f"{app}/api/v1/images/{quote(in_mirror(environment, name), safe='')}/{digest}"
             answer = ask("GET", url, {"x-functions-key": key})
             if answer.status == 200:
                 return clock() - at

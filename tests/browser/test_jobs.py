@@ -91,7 +91,7 @@ def test_nobody_is_asked_while_the_tab_is_hidden(window: Open) -> None:
     hide(True)
     asked_within(1)
     assert asked_within(5) == 0
-    with it.page.expect_request("**/api/pulls?*"):
+    with it.page.expect_request("**/api/v1/pulls?*"):
         hide(False)
 
 

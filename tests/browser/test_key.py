@@ -30,7 +30,7 @@ def test_a_wrong_key_is_refused_and_not_kept(window: Open) -> None:
 
 def test_the_key_is_kept_in_the_tab_alone_and_gone_with_it(window: Open) -> None:
     it = window().unlock()
-    asked = [request for request in it.requests if "/api/pulls" in request.url]
+    asked = [request for request in it.requests if "/api/v1/pulls" in request.url]
     assert asked
     assert all(request.headers["x-functions-key"] == it.key for request in asked)
     it.page.reload()

@@ -48,7 +48,9 @@ class Watched:
     def calls(self) -> list[str]:
         """Paths of the API that were requested: all but the page's own files."""
         paths = [
-            it.url.partition("/api/")[2] for it in self.requests if it.url.startswith(self.url.removesuffix("status"))
+            it.url.partition("/api/")[2].removeprefix("v1/")
+            for it in self.requests
+            if it.url.startswith(self.url.removesuffix("status"))
         ]
         return [it for it in paths if it != "status" and not it.startswith("status/")]
 

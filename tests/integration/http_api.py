@@ -9,6 +9,7 @@ from urllib.request import Request, urlopen
 
 from urllib3 import HTTPHeaderDict
 
+from acrmirror.http.values import V1
 from standins.stack import Stack
 
 
@@ -28,15 +29,16 @@ class Got:
 class Caller:
     url: str
     key: str | None
+    root: str = V1
 
     @classmethod
-    def of(cls, stack: Stack) -> "Caller":
-        return cls(stack.functions.url, stack.functions.function_key)
+    def of(cls, stack: Stack, root: str = V1) -> "Caller":
+        return cls(stack.functions.url, stack.functions.function_key, root)
 
     def __call__(self, method: str, path: str, body: object = None) -> Got:
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
         headers = {"x-functions-key": self.key} if self.key else {}
-        request = Request(f"{self.url}/api/{path}", data, headers, method=method)
+        request = Request(f"{self.url}{self.root}/{path}", data, headers, method=method)
         try:
             with urlopen(request, timeout=90) as response:
                 return Got(response.status, HTTPHeaderDict(response.headers.items()), response.read())

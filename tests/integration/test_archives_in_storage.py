@@ -29,7 +29,7 @@ def bring(mirror: Mirroring, call: Caller, repository: str, image: Image) -> Ima
 
 def ended(mirror: Mirroring, call: Caller, asked: Any) -> dict[str, Any]:
     assert asked.status == 202, asked.json
-    path = asked.headers["Location"].removeprefix("/api/")
+    path = asked.headers["Location"].removeprefix("/api/v1/")
     mirror.wait(lambda: call("GET", path).json["state"] in ("done", "failed", "incomplete", "cancelled"), what=path)
     found: dict[str, Any] = call("GET", path).json
     return found

@@ -21,7 +21,7 @@ def test_it_is_followed_to_its_report_which_is_in_the_api_the_image_and_health(m
         asked = call("POST", "audits")
         assert asked.status == 202
         identity = asked.json["id"]
-        assert asked.headers["Location"] == f"/api/audits/{identity}"
+        assert asked.headers["Location"] == f"/api/v1/audits/{identity}"
         mirror.wait(lambda: call("GET", f"audits/{identity}").json["state"] == "done", what="the end of the audit")
         found = call("GET", f"audits/{identity}").json
         assert found["proven"] is True

@@ -148,6 +148,13 @@ def _(trouble: Trouble) -> Got:
     return trouble.call("GET", f"images/{trouble.repository}:latest/content?platform=linux/s390x")
 
 
+@answers("method-not-allowed", 405)
+def _(trouble: Trouble) -> Got:
+    got = trouble.call("PUT", "pulls", {"image": trouble.repository})
+    assert got.headers["Allow"] == "GET, HEAD, POST"
+    return got
+
+
 @answers("wrong-state", 409)
 def _(trouble: Trouble) -> Got:
     trouble.push()

@@ -45,7 +45,7 @@ def test_repositories_are_found_by_a_part_of_their_names(mirror: Mirroring, call
         assert len(got.json["repositories"]) <= 2
         found += got.json["repositories"]
         link = got.headers.get("Link")
-        path = link.split(">")[0].removeprefix("</api/") if link else None
+        path = link.split(">")[0].removeprefix("</api/v1/") if link else None
     assert found == [f"{repository}/{name}" for name in ("kitchen", "kitchen-sink", "kitchenette")]
     assert call("GET", f"images?contains={part}&last={repository}/kitchen").json["repositories"] == found[1:]
 
@@ -146,7 +146,7 @@ def paged(call: Caller, path: str, name: str) -> list[str]:
         found += [it["tag"] if isinstance(it, dict) else it for it in got.json[name]]
         link = got.headers.get("Link")
         assert (link is None) == (got.json["last"] is None)
-        following = link.split(">")[0].removeprefix("</api/") if link else None
+        following = link.split(">")[0].removeprefix("</api/v1/") if link else None
     return found
 
 

@@ -31,7 +31,7 @@ def test_a_pull_is_accepted_followed_and_done(mirror: Mirroring, call: Caller, r
     mirror.push(repository, oci_image(repository, tag="1.2"))
     got = call("POST", "pulls", {"image": f"{repository}:1.2"})
     assert got.status == 202
-    assert got.headers["Location"] == f"/api/pulls/{got.json['id']}"
+    assert got.headers["Location"] == f"/api/v1/pulls/{got.json['id']}"
     assert int(got.headers["Retry-After"]) >= 1
     record = ended(call, got.json["id"]).json
     assert record["state"] == "done"
@@ -166,7 +166,7 @@ def test_pulls_are_listed_newest_first_page_by_page(mirror: Mirroring, call: Cal
         assert len(got.json["pulls"]) <= 2
         tags += [it["tag"] for it in got.json["pulls"]]
         link = got.headers.get("Link")
-        path = link.split(">")[0].removeprefix("</api/") if link else None
+        path = link.split(">")[0].removeprefix("</api/v1/") if link else None
     assert tags == [f"v{number}" for number in reversed(range(5))]
     assert call("GET", f"pulls?repository={repository}&state=failed").json["pulls"] == []
 

@@ -204,7 +204,7 @@ class Host(BaseHTTPRequestHandler):
 
     def do_POST(self):
         given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path.startswith("/api/credentials"):
+        if self.path.startswith("/api/v1/credentials"):
             self.answer({{"name": given["name"], "password": "pull"}}, 201)
             return
         (event,) = given

@@ -66,7 +66,7 @@ def assembled(stack: Stack, images: Sequence[str], form: str) -> dict[str, Any]:
     call = Caller.of(stack)
     asked = call("POST", "archives", {"images": list(images), "form": form})
     assert asked.status == 202, asked.json
-    path = asked.headers["Location"].removeprefix("/api/")
+    path = asked.headers["Location"].removeprefix("/api/v1/")
     assert wait_for(lambda: call("GET", path).json["state"] in ("done", "failed"), 240, every=0.5)
     found: dict[str, Any] = call("GET", path).json
     assert found["state"] == "done", found

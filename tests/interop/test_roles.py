@@ -130,7 +130,7 @@ def looked_at(stack: Stack, call: Caller, image: Image) -> None:
     assert call("GET", "images/roles/app").json["tags"][0]["digest"] == str(image.root.digest)
     assert len(call("GET", "images/roles/app/latest").json["referrers"]) == 1
     asked = call("POST", "archives", {"images": ["roles/app:latest"], "form": "oci"})
-    archive = asked.headers["Location"].removeprefix("/api/")
+    archive = asked.headers["Location"].removeprefix("/api/v1/")
     assert wait_for(lambda: call("GET", archive).json["state"] == "done", 60), call("GET", archive).json
     blobs = call("GET", "images/roles/app/latest/content").json["blobs"]
     trust = ssl.create_default_context(cafile=str(stack.ca))

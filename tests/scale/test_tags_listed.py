@@ -111,7 +111,7 @@ def test_five_thousand_tags_are_listed_page_by_page(watched: WatchedMaker) -> No
         page = bed.call("GET", path)
         found += [it["tag"] for it in page.json["tags"]]
         pages += 1
-        path = page.headers["Link"].split(">")[0].removeprefix("</api/") if "Link" in page.headers else ""
+        path = page.headers["Link"].split(">")[0].removeprefix("</api/v1/") if "Link" in page.headers else ""
     assert found == names
     asked = listings(bed.blobs)
     print(f"all of them: {pages} pages, {asked} requests")

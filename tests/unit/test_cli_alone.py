@@ -40,7 +40,7 @@ def test_it_needs_no_azure_package_and_none_of_the_apps() -> None:
     ],
 )
 def test_every_answer_has_its_exit_code(status: int, body: bytes, code: int) -> None:
-    assert exit_code(problem(status, body, "GET /api/pulls")) == code
+    assert exit_code(problem(status, body, "GET /api/v1/pulls")) == code
 
 
 def test_a_problem_is_told_once() -> None:

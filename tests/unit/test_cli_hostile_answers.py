@@ -45,18 +45,18 @@ def _pull(text: str) -> dict[str, Any]:
 
 
 def _answer(path: str, text: str) -> dict[str, Any]:
-    if path == "/api/pulls" or path.endswith("/many"):
+    if path == "/api/v1/pulls" or path.endswith("/many"):
         counts = dict.fromkeys(("listed", "repositories", "mirrored", "under_way", "requested"), 1)
         match = counts | {"patterns": [text], "dry_run": True, "jobs": {text: 1}, "sample": [text]}
         return _pull(text) | {"match": match, "pulls": [_pull(text)], "last": None}
-    if path.startswith("/api/pulls/"):
+    if path.startswith("/api/v1/pulls/"):
         return _pull(text)
-    if path == "/api/health":
+    if path == "/api/v1/health":
         check = {"name": text, "ok": False, "error": {"answered": text, "remedy": text}}
         return {"ok": False, "checks": [check], "queue_messages": 1, "oldest_message_seconds": 1, "compared": text}
-    if path == "/api/images":
+    if path == "/api/v1/images":
         return {"repositories": [text], "last": None}
-    if path.startswith("/api/history/"):
+    if path.startswith("/api/v1/history/"):
         move = {"at": text, "tags": [text], "digest": text, "kind": text, "mirrored": False}
         return {"moves": [move], "last": None}
     blob = {"digest": text, "size": 1, "media_type": text}

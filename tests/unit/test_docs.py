@@ -6,10 +6,12 @@ import typer.main
 
 from acrmirror.cli.app import app
 from acrmirror.http.operations import OPERATIONS
+from acrmirror.http.routes import WITHOUT_VERSION
+from acrmirror.http.values import V1
 from tests.documentation import ROOT, blocks, table
 
 HTTP, CLI = "docs/http-api.md", "docs/cli.md"
-NOT_DESCRIBED = {("GET", "/api/openapi.json"), ("GET", "/api/status")}
+NOT_DESCRIBED = {("GET", "/api/v1/openapi.json"), ("GET", "/api/status")}
 """Calls that the OpenAPI document does not describe."""
 PLACES = {
     "{id}": r"\$(?:ID|ARCHIVE|REBUILD|RESTORE)",
@@ -44,8 +46,14 @@ def pattern(path: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
+def told(path: str) -> str:
+    """How the table writes it: without a version what monitors ask for."""
+    root = "/api" if path.strip("/") in WITHOUT_VERSION else V1
+    return f"{root}{path}".replace("{reference}", "{tag or digest}")
+
+
 def test_the_table_has_every_call_and_no_other() -> None:
-    calls = {(it.method.upper(), f"/api{it.path}".replace("{reference}", "{tag or digest}")) for it in OPERATIONS}
+    calls = {(it.method.upper(), told(it.path)) for it in OPERATIONS}
     assert sorted(documented()) == sorted(calls | NOT_DESCRIBED)
 
 

@@ -1,4 +1,4 @@
-"""What the path behind /api/images/ names."""
+"""What the path behind /api/v1/images/ names."""
 
 import pytest
 

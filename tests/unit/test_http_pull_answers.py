@@ -24,7 +24,7 @@ def record(state: State) -> Record:
 def test_what_is_not_over_is_asked_about_again_in_a_second(state: State, status: int) -> None:
     answer = _pull(record(state), status)
     assert answer.headers["Retry-After"] == "1"
-    assert answer.headers["Location"].startswith("/api/pulls/")
+    assert answer.headers["Location"].startswith("/api/v1/pulls/")
 
 
 @pytest.mark.parametrize("state", sorted(FINAL_STATES))

@@ -59,7 +59,9 @@ class Archives:
         record = self._records.get(identity) if JobId.is_one(identity) else None
         if record is None or record.fields["kind"] != KIND:
             raise NotHere(
-                f"look for the archive {shown(identity)}", "there is no record of it", "Request it: POST /api/archives."
+                f"look for the archive {shown(identity)}",
+                "there is no record of it",
+                "Request it: POST /api/v1/archives.",
             )
         return record
 

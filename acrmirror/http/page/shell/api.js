@@ -1,4 +1,4 @@
-/** Calls of the HTTP API, each as /api/openapi.json describes it. The key goes into a header, never into an address. */
+/** Calls of the HTTP API, each as /api/v1/openapi.json describes it. The key goes into a header, never into an address. */
 
 import * as key from "./key.js";
 
@@ -36,11 +36,11 @@ function count(change) {
 
 /** The answer's JSON; that with the status `reports` is one, too. Throws Failure; after a 401 the key is forgotten. */
 async function call(method, path, { query = {}, body, signal, reports } = {}) {
-  const url = new URL(`/api/${path}`, location.origin);
+  const url = new URL(`/api/v1/${path}`, location.origin);
   for (const [name, value] of Object.entries(query)) {
     if (value) url.searchParams.set(name, value);
   }
-  const what = `${method} /api/${path}`;
+  const what = `${method} /api/v1/${path}`;
   const headers = { "x-functions-key": key.read() ?? "" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const options = { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store", redirect: "error" };
