@@ -2,12 +2,7 @@
 
 import socket
 
-from urllib3 import HTTPSConnectionPool
-from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-
 from acrmirror.cancel import Cancel, awaited, bound_cancel
-from acrmirror.deadlines import CONNECT_TIMEOUT
 
 
 def shut(connection: socket.socket) -> None:
@@ -44,20 +39,3 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
         finally:
             forget()
     raise failure
-
-
-class _Connection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        timeout = self.timeout if isinstance(self.timeout, (int, float)) else CONNECT_TIMEOUT
-        try:
-            return connect(self._dns_host, self.port or 443, timeout)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, f"no connection to {self.host} within {timeout} s") from error
-        except OSError as error:
-            raise NewConnectionError(self, f"no connection to {self.host}: {error}") from error
-
-
-class Pool(HTTPSConnectionPool):
-    ConnectionCls = _Connection

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from acrmirror.connections import Connections
 from acrmirror.errors import Cancelled, MirrorError
 from acrmirror.oci import Descriptor
-from acrmirror.registry.connections import BrokenAnswer, Connection, Connections
 from acrmirror.registry.failures import network_failure
 from acrmirror.registry.origins import Origin, Origins
 from acrmirror.registry.patience import Patience
 from acrmirror.registry.ranges import Expired, RangeCheck
 from acrmirror.registry.without_ranges import InOne
+from acrmirror.wire import BrokenAnswer, Connection
 
 TOLD_BYTES = 128 * 1024
 """How many arrive before they are told of: often enough that a slow link is seen to move, and next to no work."""

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from acrmirror.errors import DigestMismatch, Refused, Unavailable
-from acrmirror.registry.connections import Connection
 from acrmirror.registry.failures import refusal
+from acrmirror.wire import Connection
 
 _RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})", re.ASCII)
 

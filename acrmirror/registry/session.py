@@ -20,10 +20,10 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import HttpRequest, HttpResponse
 
+from acrmirror.connections import Connections
 from acrmirror.deadlines import READ_TIMEOUT
 from acrmirror.oci import MAX_MANIFEST_SIZE
 from acrmirror.reference import Digest
-from acrmirror.registry.connections import Connections
 from acrmirror.registry.failures import network_failure, unreadable
 from acrmirror.registry.limits import Limits
 from acrmirror.registry.origins import Origin

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from acrmirror.errors import Unavailable
-from acrmirror.registry.connections import Connection
+from acrmirror.wire import Connection
 
 BEGINNINGS = 4
 """How often one blob is read from its first byte: a connection that breaks costs one, as does a block that is wanted
