@@ -63,7 +63,7 @@ class Cancel:
 
     def error(self) -> Cancelled:
         """What ends a run that is cancelled."""
-        return Cancelled(self._asked, self.reason, "Ask for it again: what is staged is reused.")
+        return Cancelled(self._asked, self.reason, "Request it again: what is staged is reused.")
 
     def on_set(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Registers `callback`; returns what unregisters it. Called at once if already set."""

@@ -194,7 +194,7 @@ def check_buried(queue: str, dead: Depth, now: datetime) -> None:
     if age is not None and age > BURIED_WITHIN.total_seconds():
         raise DeadJobs(
             f"look at {queue}",
-            f"{dead.messages} messages lie there, the oldest for {age:.0f} seconds",
+            f"{dead.messages} messages are there, the oldest for {age:.0f} seconds",
             f"Look into the log of {EMPTIED_BY[queue]}; what it can't decode has to be looked at and deleted by hand.",
         )
 

@@ -56,7 +56,7 @@ param mirrorContainer string = 'mirror'
 @maxLength(128)
 param mirrorPrefix string = ''
 
-@description('Days for which deleted blobs and containers of the mirror can be brought back.')
+@description('Days for which deleted blobs and containers of the mirror can be recovered.')
 @minValue(1)
 @maxValue(365)
 param softDeleteDays int = 30
@@ -159,7 +159,7 @@ param networkPrefix string = '10.80.0.0/24'
 @description('Reaches the registry by a private endpoint, for a registry with public access off (Premium).')
 param registryPrivateEndpoint bool = false
 
-@description('Only asks for that endpoint, for whoever may not approve it: somebody who may does so at the registry.')
+@description('Only requests that endpoint, for whoever may not approve it: somebody who may does so at the registry.')
 param registryEndpointByHand bool = false
 
 @description('Address ranges that may call the app over HTTP, beside Event Grid. None means everyone who has a key.')
@@ -193,7 +193,7 @@ param quietHours int = 0
 @maxValue(1440)
 param waitMinutes int = 60
 
-@description('Messages in the queue of comparisons, and of what they ask for, that may be there for two hours before an alert is raised.')
+@description('Messages in the queue of comparisons, and of what they request, that may be there for two hours before an alert is raised.')
 @minValue(0)
 @maxValue(1000000)
 param backfillMessages int = 1000

@@ -118,7 +118,7 @@ def _print(found: dict[str, Any], output: Output) -> None:
         times = f"  from {at_second(found['started'])} to {at_second(found['finished'])}"
         console.print(safe(times), soft_wrap=True)
     elif found["started"]:
-        console.print(safe(f"  {found['phase']}, heard of at {at_second(found['updated'])}"), soft_wrap=True)
+        console.print(safe(f"  {found['phase']}, last sign at {at_second(found['updated'])}"), soft_wrap=True)
     if found["report"]:
         before = f", after {safe(found['report']['before'])}" if found["report"]["before"] else ""
         console.print(f"  report {safe(found['report']['digest'])}{before}", soft_wrap=True)

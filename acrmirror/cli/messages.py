@@ -73,7 +73,7 @@ def with_way_out(pull: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[
         except ApiProblem as error:
             if error.problem_code != Unavailable.code:
                 raise
-            remedy = f"{error.remedy} What the mirror has can be had all the same: acrmirror export {image} --to FILE."
+            remedy = f"{error.remedy} What the mirror has is exported all the same: acrmirror export {image} --to FILE."
             raise ApiProblem(error.status, error.problem_code, error.asked, error.answered, remedy) from error
 
     return pulling

@@ -88,7 +88,7 @@ def _chosen(images: Sequence[tuple[Digest, Platform | None]], text: str, referen
     chosen = choose(images, parse_platform(text))
     if chosen is None:
         raise NoSuchPlatform(
-            f"choose {text} of {reference}", offered(it for _, it in images), "Ask for one of these, or for all of it."
+            f"choose {text} of {reference}", offered(it for _, it in images), "Choose one of these, or all of it."
         )
     return chosen
 

@@ -31,7 +31,7 @@ TITLES = {
     405: "That path takes other methods",
     409: "It is in another state",
     422: "It can't be done for this image",
-    429: "The registry asks for patience",
+    429: "The registry or storage asked to wait",
     500: "It failed",
     502: "What came back is damaged",
     503: "The mirror can't do it now",

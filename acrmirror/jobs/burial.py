@@ -63,7 +63,7 @@ class Burial:
 
     def _bury_check(self, job: Copy) -> None:
         """The job itself has ended, and stays as it is."""
-        error = Crashed(f"ask about {job.reference} again", DIED, f"{LOOK}, or ask for the image anew.")
+        error = Crashed(f"ask about {job.reference} again", DIED, f"{LOOK}, or request the image anew.")
         ended = error_fields(error) | {"state": "failed", "finished": from_datetime(datetime.now(UTC))}
         CheckRecorder(self._records, job, "burial", 1).write(ended)
         self._telemetry.run_ended(ended | {"kind": "check"})

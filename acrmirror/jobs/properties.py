@@ -97,7 +97,7 @@ def _fitting(name: str, value: Any) -> Any:
         raise TooLarge(
             f"write {name} into a record",
             f"it has {weight(text)} characters, and at most {PROPERTY_LIMIT} fit",
-            "Ask for less at once.",
+            "Request less at once.",
         )
     if isinstance(value, str):
         return cut(value, PROPERTY_LIMIT)

@@ -165,7 +165,7 @@ class Pulls:
             fields: RecordFields = {"cancel_requested": True}
             if record.state != "running":
                 what = record.fields["repository"] or "what its patterns choose"
-                why = Cancelled(f"mirror {what}", "a person cancelled it", "Ask for it again.")
+                why = Cancelled(f"mirror {what}", "a person cancelled it", "Request it again.")
                 fields = fields | error_fields(why) | {"state": "cancelled", "finished": _now()}
             if self._records.write(identity, fields, record):
                 _log.info("Cancelled %s", identity)
@@ -183,7 +183,7 @@ class Pulls:
         asked = f"retry the pull {identity}"
         over = record.state in FINAL_STATES or record.state == "interrupted" or record.overdue
         if not over or record.state == "done":
-            remedy = "Ask for the image anew, with force to check it again." if record.state == "done" else "Wait."
+            remedy = "Request the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
         retries = record.retries + 1
         task = task_of(record)

@@ -159,7 +159,7 @@ def error_fields(error: MirrorError | None) -> RecordFields:
 AGAIN: RecordFields = error_fields(None) | {"cancel_requested": False, "finished": "", "next_attempt": "", "run": ""}
 """What a record says anew of a job that a person has sent again."""
 CANCELLED: RecordFields = error_fields(
-    Cancelled("run a job", "a person cancelled it", "Ask for it again, or retry it: what is staged is reused.")
+    Cancelled("run a job", "a person cancelled it", "Request it again, or retry it: what is staged is reused.")
 ) | {"state": "cancelled", "next_attempt": ""}
 """What a record says of a job that a person has cancelled, whatever it came to (rule W3)."""
 

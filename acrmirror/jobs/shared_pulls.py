@@ -50,7 +50,7 @@ class SharedPulls:
                     return SharedPull(there, False, record)
             if self._take(key, job, entry):
                 return SharedPull(job, True)
-        raise Conflict(f"pull {job.reference}", "others kept asking for the same", "Ask again.")
+        raise Conflict(f"pull {job.reference}", "others kept requesting the same", "Ask again.")
 
     def _take(self, key: str, job: Copy, entry: Entity | None) -> bool:
         fields = {"job": job.id, "message": job.to_json()}

@@ -29,7 +29,7 @@ class StoredBlob(Blocks):
         stream = self._container.stream(self._name, self._asked, offset=offset, length=len(buffer), etag=self.etag)
         for piece in stream.pieces:
             if self._closed.is_set():
-                raise Cancelled(self._asked, "reading was stopped", "Ask for it again if it is still wanted.")
+                raise Cancelled(self._asked, "reading was stopped", "Request it again if it is still wanted.")
             buffer[filled : filled + len(piece)] = piece
             filled += len(piece)
             arrived(len(piece))

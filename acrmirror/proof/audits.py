@@ -75,7 +75,7 @@ class Audits:
         heard = to_datetime(progress.updated) if progress.updated else known.asked
         if now - heard > (SILENT_AFTER if progress.updated else UNHEARD_AFTER):
             self._queue.send_audit(Audit(known.audit, at))
-            _log.info("Enqueued audit %s again: nothing has been heard of it", known.audit)
+            _log.info("Enqueued audit %s again: there was no sign of it", known.audit)
         return progress
 
     def get(self, identity: str) -> Shown:

@@ -113,7 +113,7 @@ class Ledger:
     def _reread(self, identity: JobId) -> Report:
         report = self.report(identity)
         if report is None:
-            raise Damaged(f"read the report of audit {identity}", "it was taken away", "Ask for a new audit.")
+            raise Damaged(f"read the report of audit {identity}", "it was removed", "Request a new audit.")
         return report
 
     def _note(self, report: Report) -> None:
@@ -154,7 +154,7 @@ class Ledger:
                     wrong.append(f"the report {link.id} was changed: it can not be read, nor what came before it")
                     break
             if report is None:
-                wrong.append(f"the report {link.id} was taken away, and what came before it is not known")
+                wrong.append(f"the report {link.id} was removed, and what came before it is not known")
                 break
             if report.digest != link.digest:
                 wrong.append(f"the report {link.id} was changed: its digest is not the one that was noted")

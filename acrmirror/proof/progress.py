@@ -93,7 +93,7 @@ class Progress:
             return cls(identity, asked, **{**fields, "faults": faults, "counts": counts})
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Malformed(
-                "read how far an audit is", f"it can not be read ({type(error).__name__})", "Ask for a new audit."
+                "read how far an audit is", f"it can not be read ({type(error).__name__})", "Request a new audit."
             ) from error
 
 

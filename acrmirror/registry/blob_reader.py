@@ -159,7 +159,7 @@ class BlobReader:
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise Cancelled(self._asked, "reading was stopped", "Ask for the job again if it is still wanted.")
+            raise Cancelled(self._asked, "reading was stopped", "Request the job again if it is still wanted.")
 
     @contextmanager
     def _connected(self, origin: Origin) -> Iterator[Connection]:

@@ -159,7 +159,7 @@ class PushedManifests:
         return SoftDeleted(
             asked,
             error.answered,
-            "It was deleted there, and is kept for a while. Bring it back with `az acr manifest restore --registry "
+            "It was deleted there, and is kept for a while. Recover it with `az acr manifest restore --registry "
             f"{name} --name {repository}@{manifest.digest}`, then restore again.",
         )
 

@@ -87,7 +87,7 @@ class Tokens:
         if not (challenge or "").lower().startswith("bearer") or not parameters.get("scope"):
             raise Denied(
                 f"log in to {self._registry}",
-                "it answered 401 without asking for a token that pulls",
+                "it answered 401 without a challenge for a token that pulls",
                 f"Check that {self._setting} is an Azure Container Registry's login server.",
             )
         with holding(self._renewal):

@@ -196,7 +196,7 @@ class Images:
                 raise TooLarge(
                     f"read {repository}@{root.digest}",
                     f"the manifests that it lists have more than {MANIFESTS_BYTES} bytes together",
-                    "Ask for one of its images by digest.",
+                    "Request one of its images by digest.",
                 )
             return self._store.manifests.read(repository, descriptor)
 
@@ -207,7 +207,7 @@ class Images:
                     raise TooLarge(
                         f"read {repository}@{root.digest}",
                         f"it lists more than {MANIFESTS_LIMIT} manifests",
-                        "Ask for one of its images by digest.",
+                        "Request one of its images by digest.",
                     )
                 read = pool.map(read_one, wanted)
                 level = [it for it in read if it is not None]
@@ -231,7 +231,7 @@ class Images:
             raise NoSuchPlatform(
                 f"choose {platform} of {reference}",
                 offered(it for _, it in images),
-                "Ask for one of these, or for all of it.",
+                "Choose one of these, or all of it.",
             )
         return chosen
 

@@ -41,7 +41,7 @@ def page() -> str:
     lines = [
         "# What is deployed",
         "",
-        "Made from the templates by `python3 dev.py infra --write`; a test keeps it true. `…` stands for a",
+        "Made from the templates by `python3 dev.py infra --write`; a test keeps it true. `…` is a",
         "token that follows from the subscription, the environment's name and the region. A thick arrow is a",
         "role, with which its left end may do something at its right end; a dotted one says what works with",
         "what; boxes are resource groups and storage accounts.",

@@ -64,9 +64,9 @@ _BACKFILL, _DEAD_BACKFILL = "host/mirror-backfill", "host/mirror-backfill-poison
 _COUNT = ("Get Queue Metadata", "Peek Messages")
 
 PERMISSIONS = (
-    Permission(APP, "pull, and ask for referrers", ("Pull",), "registry", abac=False),
+    Permission(APP, "pull, and list referrers", ("Pull",), "registry", abac=False),
     Permission(APP, "list tags and repositories", _LISTS, "registry", abac=False),
-    Permission(APP, "pull, and ask for referrers (ABAC mode)", _ABAC_PULL, "registry", abac=True),
+    Permission(APP, "pull, and list referrers (ABAC mode)", _ABAC_PULL, "registry", abac=True),
     Permission(APP, "list tags (ABAC mode)", _ABAC_TAGS, "registry", abac=True),
     Permission(APP, "list repositories (ABAC mode)", _ABAC_REPOSITORIES, "registry", abac=True),
     Permission(APP, "write layers, manifests, links and history", _WRITE, "mirror/mirror"),

@@ -24,13 +24,16 @@ def predown(environment: Environment, azure: Azure, console: Console) -> None:
         f"{ours} goes: the app, its own account with job records, queues and dead letters, telemetry, alerts and, "
         "if it has one, its network.\n"
         f"{topics} stays, with what is there of this deployment (the registry's topic, the event subscription, "
-        "alerts, the app's role): docs/upgrade.md#uninstall takes it away. If azd asks for that group, say no; and "
-        "never give azd --force."
+        "alerts, the app's role): docs/upgrade.md#uninstall removes it. If azd asks whether to "
+        "delete that group, say no; and never give azd --force."
     )
     if not mirror or folded(mirror) in (folded(ours), folded(topics)):
         return
     if environment.get("MIRROR_EXISTING_ACCOUNT_ID"):
-        console.say(f"{mirror} stays: other registries are mirrored there, too. If azd asks for that group, say no.")
+        console.say(
+            f"{mirror} stays: other registries are mirrored there, too. If azd asks "
+            "whether to delete that group, say no."
+        )
     elif is_locked(
         azure, mirror, environment.get("MIRROR_SUBSCRIPTION_ID") or environment.get("AZURE_SUBSCRIPTION_ID")
     ):

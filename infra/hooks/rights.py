@@ -24,7 +24,7 @@ FOR_THE_LOCK = (
     "Administrator. Set MIRROR_LOCK to false to deploy without one, and have somebody lock the mirror's group."
 )
 REMEDY = (
-    "Ask for Owner there, or for Contributor with Role Based Access Control Administrator; the role that assigns "
+    "You need Owner there, or Contributor with Role Based Access Control Administrator; the role that assigns "
     "roles has to allow those of docs/roles.md."
 )
 

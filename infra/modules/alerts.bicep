@@ -181,7 +181,7 @@ var logAlerts = [
   {
     name: 'backfill'
     displayName: 'Too much waits in the queue of comparisons'
-    description: 'What comparisons ask for is not worked off. docs/troubleshooting.md#jobs-pile-up says what to do.'
+    description: 'What comparisons request is not done in time. docs/troubleshooting.md#jobs-pile-up says what to do.'
     query: replace(loadTextContent('../alerts/backfill.kql'), '{messages}', string(limits.backfillMessages))
     column: ''
     threshold: 0

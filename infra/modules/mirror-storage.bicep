@@ -18,7 +18,7 @@ param redundancy string
 @description('Whether only private endpoints may reach it.')
 param private bool
 
-@description('Days for which what was deleted can be brought back.')
+@description('Days for which what was deleted can be recovered.')
 param softDeleteDays int
 
 @description('Days of version-level immutability; 0 is off.')

@@ -10,7 +10,7 @@ param subnetId string
 @description('ARM ids of the DNS zones by service.')
 param zoneIds zones
 
-@description('Whether the endpoint is only asked for, and somebody who may approves it at the registry.')
+@description('Whether the endpoint is only requested, and somebody who may approves it at the registry.')
 param approvedByHand bool
 
 @description('Region of the network.')

@@ -173,7 +173,7 @@ def test_a_report_can_neither_be_changed_nor_taken_away_unseen(mirror: Audited, 
     mirror.overwrite(paths[1], reports[1].raw)
     for number in (0, 1, 2):
         mirror.remove(paths[number])
-        assert any("taken away" in it for it in mirror.app.audits.chain()), number
+        assert any("removed" in it for it in mirror.app.audits.chain()), number
         mirror.overwrite_new(paths[number], reports[number].raw)
     assert mirror.app.audits.chain() == []
     mirror.overwrite_new(mirror.layout.audit_report("0000000000000-0123456789ab"), reports[1].raw)

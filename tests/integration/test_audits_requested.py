@@ -47,7 +47,7 @@ def test_it_is_followed_to_its_report_which_is_in_the_api_the_image_and_health(m
         assert found["report"]["before"] == identity
         assert run.inside("audit", "verify").stdout == "Each report is there, and as it was written.\n"
         mirror.container.delete_blob(Layout().audit_report(identity))
-        assert "taken away" in run.inside("audit", "verify", code=1).stdout
+        assert "removed" in run.inside("audit", "verify", code=1).stdout
         listed = call("GET", "audits?n=1")
         assert [it["id"] for it in listed.json["audits"]] == [second]
         assert listed.json["chain"]

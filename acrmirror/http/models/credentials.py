@@ -37,7 +37,7 @@ class CredentialRequest(Given):
         Field(
             min_length=1,
             max_length=PATTERNS_LIMIT,
-            description="What it may pull: repositories without tags; `*` is any characters; a `!` takes away.",
+            description="What it may pull: repositories without tags; `*` is any characters; `!` in front excludes.",
             examples=[["team/*", "!team/secret*"]],
         ),
     ] = ["*"]  # noqa: RUF012 - pydantic gives each its own

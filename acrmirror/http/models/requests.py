@@ -69,7 +69,7 @@ class MatchRequest(Given):
         Field(
             min_length=1,
             max_length=50,
-            description="Repositories, with tags if wanted; `*` is any characters; a `!` in front takes away.",
+            description="Repositories, with tags if wanted; `*` is any characters; `!` in front excludes.",
             examples=[["team/*", "!team/tmp-*", "base/os:v*"]],
         ),
     ]

@@ -52,7 +52,7 @@ def segments(parts: Sequence[Part]) -> list[Segment]:
             raise TooLarge(
                 f"put {len(parts)} files into one archive",
                 f"it would have {count} blocks, and a blob may have {SEGMENTS_LIMIT}",
-                "Ask for fewer images at once.",
+                "Request fewer images at once.",
             )
         copied = min(2 * copied, COPIED_LIMIT)
     return list(_segments(parts, copied))

@@ -65,7 +65,7 @@ def test_a_401_that_asks_for_no_token_is_denied(bed: Bed) -> None:
         bed.control.set_faults(
             [{"match": {"kind": "manifest"}, "do": {"status": 401, "headers": {"WWW-Authenticate": header}}}]
         )
-        with bed.open() as registry, pytest.raises(Denied, match="without asking for a token"):
+        with bed.open() as registry, pytest.raises(Denied, match="without a challenge for a token"):
             registry.resolve(Reference("basic/a", "v1"))
 
 

@@ -95,7 +95,7 @@ function manyImages(say) {
     field(
       patterns,
       "Patterns, one a line",
-      "* is any characters, a ! in front takes away, no tag means all tags. * alone is the whole registry.",
+      "* is any characters, a ! in front excludes, no tag means all tags. * alone is the whole registry.",
     ),
     h(
       "div",
