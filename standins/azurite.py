@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from standins.process import die_with_parent, set_death_signal, wait_until_told_to_stop
 
@@ -30,7 +31,8 @@ TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 """Where the repository that this package is kept in has Node and Azurite, with a tools.json that tells their paths."""
 _SCRIPT = Path("node_modules", "azurite", "dist", "src", "azurite.js")
 _REMEDY = (
-    f"Run 'npm install azurite@3.37.0' in a folder and name it in {VARIABLE}, with Node.js 22 or newer on the PATH. "
+    f"Run 'npm install azurite@3.37.0' in a folder and name it in {VARIABLE}, or put it on the PATH (npm install "
+    "--global), with Node.js 22 or newer on the PATH. "
     "(In the repository of the stand-ins, 'python3 dev.py tools' installs both.)"
 )
 ACCOUNT = "devstoreaccount1"
@@ -56,18 +58,28 @@ class Tools:
     @classmethod
     def find(cls, folder: Path = TOOLS, environment: Mapping[str, str] = os.environ) -> Tools:
         """Those of the folder that STANDINS_AZURITE names; without the variable, those that `folder`'s tools.json tells
-        of. Raises `NoTools`."""
+        of, or else those that npm put on the PATH. Raises `NoTools`."""
         if named := environment.get(VARIABLE):
             return cls._installed(Path(named), environment)
         try:
             found = json.loads((folder / "tools.json").read_text(encoding="utf-8"))
             tools = cls(Path(found["node"]), Path(found["azurite"]))
         except (OSError, ValueError, KeyError):
-            raise NoTools(f"{VARIABLE} is not set, and there is no Azurite in {folder}. {_REMEDY}") from None
+            if on_path := cls._on_path(environment):
+                return on_path
+            raise NoTools(
+                f"{VARIABLE} is not set, and there is no Azurite in {folder} or on the PATH. {_REMEDY}"
+            ) from None
         for path in (tools.node, tools.azurite):
             if not path.exists():
                 raise NoTools(f"{path} is gone. {_REMEDY}")
         return tools
+
+    @classmethod
+    def _on_path(cls, environment: Mapping[str, str]) -> Self | None:
+        node, program = (shutil.which(it, path=environment.get("PATH")) for it in ("node", "azurite"))
+        script = Path(program).resolve() if program is not None else None
+        return cls(Path(node), script) if node and script and script.suffix == ".js" else None
 
     @classmethod
     def _installed(cls, folder: Path, environment: Mapping[str, str]) -> Tools:

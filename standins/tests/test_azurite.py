@@ -112,6 +112,18 @@ def test_missing_tools_are_told_with_the_command_that_makes_them(tmp_path: Path)
         Tools.find(tmp_path, {})
 
 
+def test_an_azurite_that_npm_put_on_the_path_is_found(tmp_path: Path) -> None:
+    script = tmp_path / "lib" / "azurite.js"
+    script.parent.mkdir()
+    script.touch(0o755)
+    (tmp_path / "azurite").symlink_to(script)
+    environment = {"PATH": str(tmp_path)}
+    with pytest.raises(NoTools, match="on the PATH"):
+        Tools.find(tmp_path, environment)
+    (tmp_path / "node").touch(0o755)
+    assert Tools.find(tmp_path, environment) == Tools(tmp_path / "node", script)
+
+
 def test_a_folder_of_the_users_own_is_taken_as_npm_leaves_it(tmp_path: Path) -> None:
     environment = {VARIABLE: str(tmp_path), "PATH": str(tmp_path)}
     with pytest.raises(NoTools, match=r"no node_modules/azurite/dist/src/azurite\.js in it\. Run 'npm install azurite"):

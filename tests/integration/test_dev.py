@@ -13,6 +13,8 @@ from types import ModuleType
 import pytest
 
 import dev
+from devtools.steps import SetupFailed, run
+from devtools.tooling import Tooling
 
 ON_TWO_CORES = ("-n", "3", "--dist", "worksteal")
 ROOT = Path(dev.__file__).parent
@@ -25,8 +27,10 @@ def clone(tmp_path: Path) -> ModuleType:
 
 
 def make_clone(folder: Path) -> ModuleType:
-    locks = ("tools/azurite/package-lock.json", "tools/kusto/package-lock.json", "tools/node/requirements.txt")
-    for name in ("dev.py", *dev.CHECKS_PACKAGES, *locks):
+    locks = ("azurite/package-lock.json", "azurite/package.json", "kusto/package-lock.json", "node/requirements.txt")
+    modules = ("__init__", "machine", "steps", "tooling")
+    copied = (*(f"tools/{it}" for it in locks), *(f"devtools/{it}.py" for it in modules))
+    for name in ("dev.py", *dev.CHECKS_PACKAGES, *copied):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
     spec = importlib.util.spec_from_file_location("dev_of_another_clone", folder / "dev.py")
@@ -64,31 +68,33 @@ def test_another_requirement_python_or_place_makes_another_fingerprint(clone: Mo
 
 
 def test_tools_are_complete_while_the_lock_they_were_made_from_stands(clone: ModuleType) -> None:
-    assert not clone.tools_are_complete()
+    tooling = Tooling(clone.ROOT)
+    assert not tooling.is_complete()
     clone.TOOLS.mkdir()
     told = clone.TOOLS / "tools.json"
-    found = {"node": sys.executable, "azurite": __file__, "lock": clone.lock()}
+    found = {"node": sys.executable, "azurite": __file__, "lock": tooling.lock()}
     told.write_text(json.dumps(found))
-    assert clone.tools_are_complete()
+    assert tooling.is_complete()
     told.write_text(json.dumps(found | {"azurite": "/gone/azurite.js"}))
-    assert not clone.tools_are_complete()
+    assert not tooling.is_complete()
     told.write_text(json.dumps(found))
     (clone.ROOT / "tools" / "node" / "requirements.txt").write_text("another==1.0")
-    assert not clone.tools_are_complete()
+    assert not tooling.is_complete()
 
 
 def test_the_language_service_is_complete_while_the_lock_it_was_made_from_stays(clone: ModuleType) -> None:
-    assert not clone.language_service_is_complete()
+    tooling = Tooling(clone.ROOT)
+    assert not tooling.service_is_complete()
     folder = clone.TOOLS / "kusto"
     folder.mkdir(parents=True)
-    assert not clone.language_service_is_complete(), "half of it is there"
-    (folder / clone.STAMP).write_text(clone.service_lock())
-    assert clone.language_service_is_complete()
+    assert not tooling.service_is_complete(), "half of it is there"
+    (folder / "made-of.txt").write_text(tooling.service_lock())
+    assert tooling.service_is_complete()
     (clone.ROOT / "tools" / "kusto" / "package-lock.json").write_text("{}")
-    assert not clone.language_service_is_complete()
+    assert not tooling.service_is_complete()
 
 
-@pytest.mark.parametrize(("tool", "at_least"), [("azurite", 100), ("kusto", 1)])
+@pytest.mark.parametrize(("tool", "at_least"), [("azurite", 100), ("kusto", 1), ("node", 4)])
 def test_a_lock_names_no_registry_and_has_a_checksum_for_every_package(tool: str, at_least: int) -> None:
     packages = json.loads((ROOT / "tools" / tool / "package-lock.json").read_text())["packages"]
     installed = [package for name, package in packages.items() if name]
@@ -153,38 +159,24 @@ def test_an_old_or_missing_interpreter_is_told(tmp_path: Path) -> None:
     old = tmp_path / "python3.10"
     old.write_text("#!/bin/sh\necho 3.10\n")
     old.chmod(0o755)
-    with pytest.raises(dev.SetupFailed, match=r"Python 3\.10.*3\.11 or newer"):
+    with pytest.raises(SetupFailed, match=r"Python 3\.10.*3\.11 or newer"):
         dev.version_of(old)
-    with pytest.raises(dev.SetupFailed, match="no interpreter"):
-        dev.prepare("python-that-is-not-there", needs_tools=False, needs_checks=False)
+    with pytest.raises(SetupFailed, match="no interpreter"):
+        dev.prepare("python-that-is-not-there", dev.needs_of("lint", []))
 
 
 def test_what_fails_is_told_with_its_own_words_and_a_remedy() -> None:
-    with pytest.raises(dev.SetupFailed, match=r"(?s)code 3: .*no space left.*Make room"):
-        dev.run([sys.executable, "-c", "print('no space left'); raise SystemExit(3)"], "Make room.")
-
-
-def test_a_node_that_is_too_old_or_comes_without_npm_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    npm = tmp_path / "npm-cli.js"
-    npm.write_text("")
-    (tmp_path / "npm").symlink_to(npm)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    for version, taken in (("v20.20.2", False), ("v24.1.0", True), ("nonsense", False)):
-        (tmp_path / "node").write_text(f"#!/bin/sh\necho {version}\n")
-        (tmp_path / "node").chmod(0o755)
-        npm.chmod(0o755)
-        assert (dev.system_node() == (tmp_path / "node", npm)) is taken, version
+    with pytest.raises(SetupFailed, match=r"(?s)code 3: .*no space left.*Make room"):
+        run([sys.executable, "-c", "print('no space left'); raise SystemExit(3)"], "Make room.", ROOT)
 
 
 @pytest.mark.parametrize("home", ["/sys", "/proc/gone"])
 def test_npm_has_a_cache_where_the_home_takes_none(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("npm_config_cache", raising=False)
     monkeypatch.setenv("HOME", home)
-    assert dev.npm_cache() == ["--cache", str(ROOT / ".tools" / "npm-cache")]
+    assert Tooling(ROOT).npm_cache() == ["--cache", str(ROOT / ".tools" / "npm-cache")]
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert dev.npm_cache() == []
+    assert Tooling(ROOT).npm_cache() == []
 
 
 def test_it_runs_from_any_folder_and_tells_its_commands(tmp_path: Path) -> None:

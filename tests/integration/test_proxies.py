@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import dev
+from devtools.steps import SetupFailed, pip, run
 from standins.loopback import reach_directly
 
 ROOT = Path(__file__).parents[2]
@@ -91,9 +91,9 @@ def test_set_up_asks_the_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HTTPS_PROXY", url)
-        pip = [*dev.pip(Path(sys.executable)), "--retries=0", "--index-url=https://index.invalid/simple"]
-        with pytest.raises(dev.SetupFailed):
-            dev.run([*pip, f"--target={tmp_path}", "a-package"], "Is the package index within reach?")
+        fetch = [*pip(Path(sys.executable)), "--retries=0", "--index-url=https://index.invalid/simple"]
+        with pytest.raises(SetupFailed):
+            run([*fetch, f"--target={tmp_path}", "a-package"], "Is the package index within reach?", tmp_path)
     assert {line.rpartition(" ")[0] for line in asked} == {"CONNECT index.invalid:443"}
 
 

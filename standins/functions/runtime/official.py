@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,8 +96,9 @@ class OfficialRuntime:
             import azure_functions_runtime
         except ImportError as error:
             raise AppFailed(
-                "On Python 3.13 and later apps run through azure-functions-runtime, which is not installed: "
-                "pip install azure-functions-runtime."
+                "On Python 3.13 and later apps run through azure-functions-runtime, which is not installed. "
+                f"Install it ({sys.executable} -m pip install 'azure-functions-runtime>=1,<2'), or use Python 3.11 or "
+                "3.12, which do without it."
             ) from error
         self._library = azure_functions_runtime
         self._ids: dict[str, str] = {}
