@@ -14,6 +14,9 @@ from acrmirror.cli.output import Output, at_second, in_bytes, print_json, print_
 from acrmirror.client import Client
 from acrmirror.errors import NotFound
 
+SIZE = "SIZE, ALL PLATFORMS"
+"""Bytes of config and layers, of an index those of all that it lists: what a registry's own portal shows."""
+
 
 def list_(
     context: typer.Context,
@@ -50,10 +53,16 @@ def list_(
         print_json(tags)
         return
     rows = (
-        (it["tag"], it["digest"], "" if it["size"] is None else in_bytes(it["size"]), at_second(it["time"]))
+        (
+            it["tag"],
+            it["digest"],
+            "" if it.get("image_size") is None else in_bytes(it["image_size"]),
+            at_second(it.get("pushed")),
+            at_second(it.get("checked")),
+        )
         for it in tags
     )
-    print_table(("TAG", "DIGEST", "SIZE", "TIME"), rows, right=("SIZE",))
+    print_table(("TAG", "DIGEST", SIZE, "PUSHED", "LAST CHECKED"), rows, right=(SIZE,))
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -63,7 +72,7 @@ def _parts(name: str) -> tuple[str, str, str]:
 
 
 def _tags(client: Client, repository: str, at: str | None, pattern: str) -> Iterator[dict[str, Any]]:
-    return (it for it in client.tags(repository, at) if fnmatchcase(it["tag"], pattern))
+    return (it for it in client.tags(repository, at, sizes=True) if fnmatchcase(it["tag"], pattern))
 
 
 def _none(name: str) -> NotFound:

@@ -85,9 +85,10 @@ class Client:
     def repositories(self) -> Iterator[str]:
         return self._pages("images", "repositories", {})
 
-    def tags(self, repository: str, at: str | None = None) -> Iterator[dict[str, Any]]:
-        """With `at`, a day or a time, as they were then: here as in what follows."""
-        return self._pages(f"images/{quote(repository, safe='')}", "tags", {"at": at})
+    def tags(self, repository: str, at: str | None = None, *, sizes: bool = False) -> Iterator[dict[str, Any]]:
+        """With `at`, a day or a time, as they were then: here as in what follows. With `sizes` of images, too."""
+        query = {"at": at, "sizes": "true" if sizes else None}
+        return self._pages(f"images/{quote(repository, safe='')}", "tags", query)
 
     def image(self, reference: str, at: str | None = None) -> dict[str, Any]:
         """`reference` has a tag or a digest, as container tools write it."""

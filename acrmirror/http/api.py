@@ -100,9 +100,11 @@ class Api(TaskCalls, AuditCalls, CredentialCalls):
         if place.reference is None:
             query = _query(request, models.TagsQuery)
             found = images.tags(place.repository, query.n, query.last, _moment(query.at))
-            tags = [models.Tag.of(it) for it in found.tags]
+            sizes = images.sizes.of(place.repository, found.tags) if query.sizes else {}
+            tags = [models.Tag.of(it, sizes.get(it.digest)) for it in found.tags]
             page = models.TagPage(repository=place.repository, tags=tags, last=found.cursor)
-            return _page(f"{V1}/images/{path}", page, {"at": query.at, "n": str(query.n), "last": found.cursor})
+            more = {"at": query.at, "sizes": "true" if query.sizes else None, "n": str(query.n), "last": found.cursor}
+            return _page(f"{V1}/images/{path}", page, more)
         if not place.content:
             at = _moment(_query(request, models.ImageQuery).at)
             found_image = images.image(place.reference, at)

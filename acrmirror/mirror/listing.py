@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from acrmirror.errors import Malformed
 from acrmirror.mirror.history import History
 from acrmirror.mirror.layout import Layout, linked_digest
-from acrmirror.mirror.tags import parsed, since
+from acrmirror.mirror.tags import event_of, parsed, since
 from acrmirror.moments import Moment
 from acrmirror.oci import OCI_INDEX
 from acrmirror.reference import Digest, is_referrers_tag, shown
@@ -23,8 +23,10 @@ _CURRENT = "/current/link"
 
 @dataclass(frozen=True, slots=True)
 class TagEntry:
-    """A tag as its link's metadata have it (rule L7); `time` is the registry's. `registry` is where the registry had a
-    list of referrers that may be larger here."""
+    """A tag as its link's metadata have it (rule L7); `time` is the registry's, of what set the tag last: mostly of
+    its answer, which says no more than that the tag was there by then. `registry` is where the registry had a list of
+    referrers that may be larger here. `pushed` is the time of the newest push to where the tag is, None where no event
+    told of one."""
 
     name: str
     digest: Digest
@@ -32,6 +34,7 @@ class TagEntry:
     size: int
     time: Moment
     registry: Digest | None = None
+    pushed: Moment | None = None
 
     @property
     def at_registry(self) -> Digest:
@@ -177,13 +180,16 @@ class Listing:
 def _entry(tag: str, item: Item) -> TagEntry | None:
     metadata = item.metadata
     try:
+        digest = Digest.parse(str(metadata["digest"]))
+        event = event_of(metadata)
         return TagEntry(
             tag,
-            Digest.parse(str(metadata["digest"])),
+            digest,
             str(metadata["media_type"]),
             int(metadata["size"]),
             since(metadata),
             parsed(str(metadata.get("registry", ""))),
+            event.at if event is not None and event.digest == digest else None,
         )
     except (KeyError, ValueError, Malformed):
         # Written by something else than the mirror, such as a registry that was let write into it.

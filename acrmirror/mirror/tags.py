@@ -43,7 +43,7 @@ class TagState:
             parsed(body.decode("ascii", "replace").strip()),
             etag,
             since(metadata),
-            _event(metadata),
+            event_of(metadata),
             int(sequence) if sequence.isascii() and sequence.isdecimal() else 0,
             parsed(metadata.get("registry", "")),
         )
@@ -57,7 +57,8 @@ def since(metadata: Mapping[str, str]) -> Moment:
         return EARLIEST
 
 
-def _event(metadata: Mapping[str, str]) -> TagEvent | None:
+def event_of(metadata: Mapping[str, str]) -> TagEvent | None:
+    """The newest event of the tag that is known (rule L3)."""
     digest = parsed(metadata.get("event_digest", ""))
     try:
         return TagEvent(nine_digits(metadata["event_time"]), digest) if digest is not None else None

@@ -14,6 +14,7 @@ from acrmirror.oci import MAX_DEPTH, Descriptor, Manifest, Platform
 from acrmirror.platforms import choose, is_known, offered, platform_of
 from acrmirror.reference import Digest, Reference, host_of, shown
 from acrmirror.serve.past import Past
+from acrmirror.serve.sizes import ImageSizes
 from acrmirror.serve.views import Content, MadeOf, MirroredImage, Variant
 from acrmirror.settings import Settings
 from acrmirror.threads import Threads
@@ -55,6 +56,7 @@ class Images:
         self.registry = settings.registry
         self._store = store
         self.past = Past(store)
+        self.sizes = ImageSizes(store)
 
     def repositories(self, count: int, after: str | None, contains: str = "") -> tuple[list[str], str | None]:
         """Up to `count` names that have `contains` in them, perhaps fewer though there are more; and the name to go on

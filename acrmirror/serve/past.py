@@ -139,7 +139,8 @@ class Past:
     def _entry(self, repository: str, tag: str, seen: Observation) -> TagEntry:
         descriptor = self._store.manifests.find(repository, seen.digest)
         media_type, size = (descriptor.media_type, descriptor.size) if descriptor is not None else ("", 0)
-        return TagEntry(tag, seen.digest, media_type, size, seen.at)
+        pushed = seen.at if seen.kind == "event" else None
+        return TagEntry(tag, seen.digest, media_type, size, seen.at, pushed=pushed)
 
 
 def _moves(tag: str, observed: list[Observation]) -> Iterator[Move]:

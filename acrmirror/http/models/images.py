@@ -28,16 +28,30 @@ class Tag(Model):
     media_type: Annotated[
         str | None, Field(description="Null where the mirror does not have what a tag of the past named.")
     ]
-    size: Annotated[Count | None, Field(description="Null as `media_type` is.")]
-    time: Annotated[str, Field(description="The registry's own time of what set the tag last.")]
+    size: Annotated[Count | None, Field(description="Bytes of the manifest; null as `media_type` is.")]
+    image_size: Annotated[
+        Count | None,
+        Field(
+            description="Bytes of config and layers; of an index of all that it lists, each blob once. Null without "
+            "`sizes`, and where its manifests can't be read, or a page has more than 1,000 of them."
+        ),
+    ]
+    pushed: Annotated[
+        str | None, Field(description="The registry's time of the newest push to this digest; null if no event told.")
+    ]
+    checked: Annotated[str, Field(description="The registry's time at which the tag was last known to be here.")]
+    time: Annotated[str, Field(description="As `checked`.")]
 
     @classmethod
-    def of(cls, entry: TagEntry) -> Self:
+    def of(cls, entry: TagEntry, image_size: int | None = None) -> Self:
         return cls(
             tag=entry.name,
             digest=str(entry.digest),
             media_type=entry.media_type or None,
             size=entry.size if entry.media_type else None,
+            image_size=image_size,
+            pushed=entry.pushed,
+            checked=max(entry.time, entry.pushed or entry.time),
             time=entry.time,
         )
 

@@ -171,6 +171,9 @@ class PageQuery(Model):
 
 class TagsQuery(PageQuery):
     at: At = None
+    sizes: Annotated[
+        bool, Field(description="Give `image_size`, for which each image's manifest is read, and those of an index.")
+    ] = False
 
 
 class ImageQuery(Model):

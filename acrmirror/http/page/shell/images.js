@@ -100,7 +100,7 @@ function tagList(repository, { last = "" }, signal) {
 
   poll(
     async () => {
-      const page = await api.tags(repository, { n: PAGE, last }, signal);
+      const page = await api.tags(repository, { n: PAGE, last, sizes: true }, signal);
       if (signal.aborted) return null;
       fill(page, () => [
         page.tags.length
@@ -133,7 +133,7 @@ function tagList(repository, { last = "" }, signal) {
 function tagTable(repository, tags) {
   const { body, wrapped } = table(
     `Tags of ${repository}`,
-    [["Tag"], ["Digest"], ["Kind"], ["Manifest", "number"], ["Pushed"]],
+    [["Tag"], ["Digest"], ["Kind"], ["Size, all platforms", "number"], ["Pushed"], ["Last checked"]],
     "tags stacking",
   );
   body.append(
@@ -142,8 +142,9 @@ function tagTable(repository, tags) {
         { class: "name", content: imageLink(`${repository}:${it.tag}`, it.tag) },
         { content: digest(it.digest) },
         { content: mediaName(it.media_type) },
-        { class: "number", content: bytes(it.size), label: "manifest" },
-        { content: moment(it.time), label: "pushed" },
+        { class: "number", content: it.image_size === null ? "" : bytes(it.image_size), label: "size" },
+        { content: it.pushed ? moment(it.pushed) : "no event told", label: "pushed" },
+        { content: moment(it.checked), label: "last checked" },
       ]),
     ),
   );
