@@ -53,6 +53,8 @@ def contenders(threads: int | None = None) -> list[Contender]:
         found.append(Contender("crane", True, lambda course: _crane(crane, course)))
     if skopeo := find_tool("skopeo"):
         found.append(Contender("skopeo", True, lambda course: _skopeo(skopeo, course)))
+    if regctl := find_tool("regctl"):
+        found.append(Contender("regctl", True, lambda course: _regctl(regctl, course)))
     return found
 
 
@@ -79,6 +81,11 @@ def _skopeo(skopeo: Path, course: Course) -> Taken:
     command = [str(skopeo), "copy", "--quiet", "--insecure-policy", "--preserve-digests"]
     with _references(course) as (source, target):
         return measure_program([*command, f"docker://{source}", f"docker://{target}"], _trusting(course.ca))
+
+
+def _regctl(regctl: Path, course: Course) -> Taken:
+    with _references(course) as (source, target):
+        return measure_program([str(regctl), "image", "copy", source, target], _trusting(course.ca))
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -12,7 +13,7 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient
 
-from bench import calls, services
+from bench import calls, comparing, far, restoring, services, serving, small
 from bench.contenders import Contender, Course
 from bench.credential import AnyToken
 from bench.link import Link
@@ -24,7 +25,28 @@ from standins.foundation import Foundation
 
 MIB = 1 << 20
 SIMULATED = Link(latency=0.020, rate=60e6)
-COURSES = ("link", "plain", "azurite", "memory", "calls")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much there is to do in the courses about many images."""
+
+    images: int
+    tags: int
+    requests: int
+
+
+MANY: dict[str, Callable[[Path, Extent, int], dict[str, Any]]] = {
+    "small": lambda folder, extent, rounds: small.run(folder, extent.images, rounds),
+    "compare": lambda folder, extent, rounds: comparing.run(folder, extent.tags, rounds),
+    "far": lambda folder, _, rounds: far.run(folder, 5 * rounds),
+    "serve": lambda folder, extent, rounds: serving.run(folder, extent.requests, rounds),
+    "restore": lambda folder, extent, rounds: restoring.run(folder, extent.images, rounds),
+}
+"""Courses that set themselves up in a folder of their own, and print what they find."""
+MANY_ROUNDS = 3
+"""At most: what they count is the same in each."""
+COURSES = ("link", "plain", "azurite", "memory", "calls", *MANY)
 MEMORY_LIMIT = 100 * MB
 MEMORY_NOISE = 5 * MB
 # Requests that only authenticate, and reads that the registry does not see.
@@ -34,16 +56,18 @@ _NOT_COUNTED = frozenset({"challenge", "exchange", "token", "GET data", "HEAD da
 class Bench:
     """Runs courses and gathers what they gave."""
 
-    def __init__(self, folder: Path, field: list[Contender], rounds: int, settle: float = 0.0) -> None:
+    def __init__(self, folder: Path, field: list[Contender], rounds: int, extent: Extent, settle: float = 0.0) -> None:
         self._folder = folder
         self._certificates = make_certificates(folder)
         self._counters = Counters(self._certificates.ca)
         self._field = field
         self._rounds = rounds
+        self._extent = extent
         self._settle = settle
         self._comparisons: list[Comparison] = []
         self._memory: dict[str, Any] = {}
         self._calls: dict[str, Any] = {}
+        self._many: dict[str, Any] = {}
         self.complaints: list[str] = []
 
     def run(self, course: str, size: int) -> None:
@@ -52,6 +76,12 @@ class Bench:
             return
         if course == "calls":
             self._run_calls()
+            return
+        if course in MANY:
+            folder = self._folder / course
+            folder.mkdir()
+            services.wait_until_idle(self._settle)
+            self._many[course] = MANY[course](folder, self._extent, min(self._rounds, MANY_ROUNDS))
             return
         link = SIMULATED if course == "link" else Link()
         with self._course(link, size, course) as (comparison, places, way):
@@ -69,6 +99,7 @@ class Bench:
             "courses": [it.as_json(ours) for it in self._comparisons],
             "memory": self._memory,
             "calls": self._calls,
+            "many": self._many,
         }
 
     def _round(self, number: int, comparison: Comparison, places: list[Peer], course: Course) -> None:
@@ -139,8 +170,8 @@ class Bench:
         def registry() -> Iterator[str]:
             container = f"registry-{next(names)}"
             _make(blobs, container)
-            with services.stock_registry(binary, folder, foundation.certificates.server, account, container) as host:
-                yield host
+            with services.stock_registry(binary, folder, foundation.certificates.server, account, container) as it:
+                yield it.host
 
         return Course(source.host, account.blob_endpoint, registry, both, image, lambda it: _make(blobs, it)), places
 

@@ -111,11 +111,16 @@ def table(comparison: Comparison, ours: str) -> str:
                 f"{spread(ratios, 1)} ×" if ratios else "",
             ]
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = columns(rows)
     took = ", ".join(f"{name} {cpu:.2f}" for name, cpu in comparison.beside(ours).items())
     beside = f"CPU s/GB taken on the same machine while {ours} ran: {took}"
     return "\n".join([comparison.title, *(f"  {place}" for place in (*comparison.places, beside)), *lines])
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, of which all rows have as many cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def spread(figures: Sequence[float], digits: int) -> str:

@@ -19,6 +19,8 @@ from bench.link import Link
 from standins.foundation import Account
 from standins.process import Service
 
+_REGCLIENT = ["version", "--format", "{{.VCSTag}}"]
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -66,34 +68,50 @@ def sink(folder: Path, certificate: Path) -> Iterator[Peer]:
 
 
 @contextmanager
-def stock_registry(binary: Path, folder: Path, certificate: Path, account: Account, container: str) -> Iterator[str]:
-    """The host of a stock registry with its azure driver on Azurite, known there by the local managed identity."""
+def stock_registry(
+    binary: Path,
+    folder: Path,
+    certificate: Path,
+    account: Account,
+    container: str,
+    *,
+    endpoint: str = "",
+    tls: bool = True,
+    redirects: bool = False,
+) -> Iterator[Peer]:
+    """A stock registry with its azure driver on Azurite, known there by the local managed identity; it caches nothing.
+
+    `endpoint` is in place of the account's own. With `redirects` it answers GETs of blobs by signed URLs, as in Azure;
+    those of a storage whose host's name does not begin with the account's let nobody in.
+    """
     port = _free_port()
     configuration = {
         "version": 0.1,
-        "log": {"level": "warn"},
+        "log": {"level": "error"},
         "http": {
             "addr": f"127.0.0.1:{port}",
-            "tls": {"certificate": str(certificate), "key": str(certificate)},
+            **({"tls": {"certificate": str(certificate), "key": str(certificate)}} if tls else {}),
         },
         "storage": {
             "azure": {
                 "accountname": account.name,
                 "container": container,
-                "serviceurl": account.blob_endpoint,
+                "serviceurl": endpoint or account.blob_endpoint,
                 "credentials": {"type": "default_credentials"},
             },
-            "redirect": {"disable": True},
+            "redirect": {"disable": not redirects},
+            "maintenance": {"uploadpurging": {"enabled": False}},
         },
     }
     # JSON is YAML.
-    path = folder / "registry.yml"
+    path = folder / f"registry-{port}.yml"
     path.write_text(json.dumps(configuration), encoding="utf-8")
-    environment = os.environ | account.identity.environment() | {"SSL_CERT_FILE": str(account.ca)}
+    environment = os.environ | account.identity.environment()
+    environment |= {"SSL_CERT_FILE": str(account.ca), "OTEL_TRACES_EXPORTER": "none"}
     service = Service.module("bench.launch", [str(binary), "serve", str(path)], folder / "registry.log", environment)
     with running(service):
         _wait_for_port(port, service)
-        yield f"localhost:{port}"
+        yield Peer("stock registry", f"localhost:{port}", service.pid)
 
 
 @contextmanager
@@ -106,12 +124,31 @@ def running(service: Service) -> Iterator[Service]:
 
 def cpu_of(peer: Peer) -> float:
     """CPU seconds that a process has taken so far; 0 where there is no /proc."""
-    stat = Path(f"/proc/{peer.pid}/stat")
-    if not stat.exists():
-        return 0.0
-    # The name in parentheses may hold anything; utime and stime are the 14th and 15th fields (proc_pid_stat(5)).
-    fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return _cpu(_stat(peer.pid))
+
+
+def cpu_of_tree(pid: int) -> float:
+    """The same of a process and of all that it started, and that is still there."""
+    stats = {int(it.name): _stat(int(it.name)) for it in Path("/proc").glob("[0-9]*")}
+    below, total = [pid], 0.0
+    while below:
+        parent = below.pop()
+        total += _cpu(stats.get(parent, []))
+        below += [it for it, stat in stats.items() if stat and stat[1] == str(parent)]
+    return total
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields behind a process's name (proc_pid_stat(5)), which may hold anything; none if it is not there."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _cpu(stat: list[str]) -> float:
+    """utime and stime are the 14th and 15th field of all."""
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
 
 
 def machine_cpu() -> float:
@@ -151,7 +188,7 @@ def find_tool(name: str, environment: Mapping[str, str] = os.environ) -> Path | 
 
 def version_of(tool: Path) -> str:
     """What a program says of its version, in its own words."""
-    arguments = ["version"] if tool.name == "crane" else ["--version"]
+    arguments = {"crane": ["version"], "regctl": _REGCLIENT, "regsync": _REGCLIENT}.get(tool.name, ["--version"])
     found = subprocess.run([tool, *arguments], capture_output=True, text=True, check=False, timeout=30)
     return (found.stdout or found.stderr).strip().partition("\n")[0]
 

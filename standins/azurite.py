@@ -2,7 +2,8 @@
 
 `python -m standins.azurite --cert FILE [--folder DIR] [--accounts N] [--blob-port 0 …]` starts what `Tools.find` finds.
 Its ready line: {"blob": "https://127.0.0.1:PORT", "queue": …, "table": …, "accounts": [...]}; an account's endpoint is
-one of those, a slash and its name.
+one of those, a slash and its name. `GET /_local/requests` of any of the three tells how often each port was asked what:
+{"PORT": {"METHOD": count}}.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ ACCOUNT = "devstoreaccount1"
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https://\S+)")
 # Azurite's default of 5 s closes idle connections that the SDKs are about to use again; the real service keeps them.
 _KEEP_ALIVE = 120
-_BEFORE = tuple(Path(__file__).with_name(name) for name in ("azurite_cleaning.js", "azurite_copying.js"))
+_BEFORE = tuple(Path(__file__).with_name(f"azurite_{name}.js") for name in ("cleaning", "copying", "counting"))
 """What is loaded into Azurite before it starts: each says why."""
 CLEANING_SECONDS = 600  # Azurite's own interval for blobs; for messages it has a minute
 

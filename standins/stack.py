@@ -114,6 +114,10 @@ class Stack:
         """Of the same processes; None for one that runs."""
         return {name: service.returncode() for name, service in self._services.items()}
 
+    def pids(self) -> dict[str, int]:
+        """The process id of each of them."""
+        return {name: service.pid for name, service in self._services.items()}
+
     def check(self) -> None:
         """Raises `ServiceFailed` if a part of it has ended by itself."""
         for service in self._services.values():

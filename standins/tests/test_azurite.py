@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -33,6 +34,24 @@ def test_what_the_deployment_makes_is_there_and_works_with_tokens(account: Accou
         assert {queue.name for queue in queues.list_queues()} == set(QUEUES)
     with TableServiceClient(endpoint=account.table_endpoint, audience=STORAGE_AUDIENCE, **options) as tables:
         tables.get_table_client(TABLE).create_entity({"PartitionKey": "p", "RowKey": "r"})
+
+
+def test_what_each_service_was_asked_is_told(account: Account) -> None:
+    def asked() -> dict[str, int]:
+        with urlopen(f"{origin}/_local/requests", context=ssl.create_default_context(cafile=account.ca)) as told:
+            counts: dict[str, int] = json.load(told).get(port, {})
+        return counts
+
+    url = urlsplit(account.blob_endpoint)
+    origin, port = f"https://{url.netloc}", str(url.port)
+    with BlobServiceClient(account.blob_endpoint, **account.client_options) as blobs:
+        blobs.get_blob_client(CONTAINER, "counted").upload_blob(b"content")
+        before = asked()
+        blobs.get_blob_client(CONTAINER, "counted").upload_blob(b"another", overwrite=True)
+        blobs.get_blob_client(CONTAINER, "counted").get_blob_properties()
+        blobs.get_blob_client(CONTAINER, "counted").get_blob_properties()
+    after = asked()
+    assert {method: after[method] - before.get(method, 0) for method in ("PUT", "HEAD")} == {"PUT": 1, "HEAD": 2}
 
 
 def test_a_user_delegation_sas_is_signed_without_any_account_key_and_copied_from(account: Account) -> None:

@@ -18,13 +18,16 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobServiceClient, ContainerClient
 
-from bench import services
+from bench import fleet, services
 from bench.contenders import Course, contenders
 from bench.credential import AnyToken
 from bench.link import Link
 from bench.services import Counters, Peer
 from bench.synthetic import UNIT, Bytes, Image, make_image
 from standins.certificates import Certificates, make_certificates
+from standins.foundation import Account
+from testkit.reader import MirrorReader, verify_tag
+from testkit.stack import CONTAINER
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 9 * UNIT + 5
@@ -239,6 +242,21 @@ def test_one_short_run_gives_every_figure(tmp_path: Path) -> None:
         assert run["registry_requests"] > 0
         assert run["counts"]["sink"]
     assert len(course["ratios"]["SDK tuned"]) == 1
+
+
+# many images
+
+
+def test_a_mirror_that_is_filled_is_whole_with_all_its_tags(account: Account) -> None:
+    placed = [*fleet.small_images(12), *fleet.many_tags(30)]
+    fleet.fill(account, CONTAINER, placed)
+    with BlobServiceClient(account.blob_endpoint, **account.client_options) as service:
+        mirror = MirrorReader(service.get_container_client(CONTAINER))
+        for it in placed:
+            for stored in it.image.manifests:
+                assert stored.tag is not None
+                assert mirror.resolve(it.repository, stored.tag) == str(stored.descriptor.digest)
+                assert verify_tag(mirror, it.repository, stored.tag).is_whole
 
 
 def test_a_contender_that_fails_says_why(source: Peer, sink: Peer, certificates: Certificates, image: Image) -> None:

@@ -17,6 +17,7 @@ GO_TOOLS = {
     "crane": "github.com/google/go-containerregistry/cmd/crane@v0.22.1",
     "oras": "oras.land/oras/cmd/oras@v1.3.6",
     "regctl": "github.com/regclient/regclient/cmd/regctl@v0.11.7",
+    "regsync": "github.com/regclient/regclient/cmd/regsync@v0.11.7",
 }
 
 DEBIAN_TOOLS = ("skopeo", "podman")

@@ -1,7 +1,13 @@
 """Figures of a benchmark: spread over rounds, and ratios taken round by round."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from bench.measure import Taken
 from bench.report import Comparison, Run, spread, table
+from bench.services import cpu_of_tree
+from bench.trials import Trial, Trials
 
 
 def run(contender: str, number: int, seconds: float, cpu: float = 1.0, idle: int | None = None) -> Run:
@@ -45,3 +51,45 @@ def test_the_table_puts_ours_first_and_names_both_ends() -> None:
     assert "source 0.50" in lines[2]
     assert lines[4].split()[:3] == ["ours", "1000", "1.00"]
     assert lines[5].endswith("4.0 ×")
+
+
+def trials() -> Trials:
+    storage = {"blob": 30, "table": 20, "queue": 10}
+    return Trials(
+        "a course",
+        ["source: pid 1"],
+        [
+            Trial("ours", 0, 2.0, 1.5, {"Azurite": 4.0}, storage, 7),
+            Trial("peer", 0, 4.0, 0.5, {"Azurite": 9.0}, storage | {"blob": 90}, 5),
+            Trial("ours", 1, 4.0, 1.5, {"Azurite": 4.0}, storage, 7),
+            Trial("peer", 1, 12.0, 0.5, {"Azurite": 9.0}, storage, 5),
+        ],
+    )
+
+
+def test_jobs_are_compared_round_by_round_with_all_that_they_asked() -> None:
+    assert trials().ratios("ours", "peer") == [2.0, 3.0]
+    head, places, columns, ours, peer = trials().told("peer").splitlines()
+    assert (head, places.strip()) == ("a course", "source: pid 1")
+    assert columns.endswith("faster than peer by")
+    assert ours.split("  ")[0] == "ours"
+    assert "2.0 / 3.0 / 4.0" in ours
+    assert ours.endswith("2.00 / 2.50 / 3.00 ×")
+    assert "30 / 60 / 90" in peer
+    assert not peer.endswith("×")
+
+
+def test_a_job_without_a_peer_is_told_alone() -> None:
+    assert "faster" not in trials().told()
+
+
+def test_what_a_process_started_counts_with_it() -> None:
+    busy = "import time\nwhile time.process_time() < 0.4: pass\nprint(flush=True)\ninput()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        # It is told by /proc, and nothing where there is none.
+        assert cpu_of_tree(process.pid) >= 0.3 or not Path("/proc/self").exists()
+        assert process.stdin is not None
+        process.stdin.close()
