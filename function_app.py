@@ -123,7 +123,10 @@ def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the ho
     try:
         mirror_app().timer.tick()
     finally:
-        mirror_app().audit_timer.tick()
+        try:
+            mirror_app().audit_timer.tick()
+        finally:
+            mirror_app().stats.tick()
 
 
 # Of several functions that take a path, the platform asks the first by name: `web_api`, which takes every path below

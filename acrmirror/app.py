@@ -16,6 +16,7 @@ from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.jobs.runner import Manner, Runner
 from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.mirror.counting import Counting
 from acrmirror.proof.audits import Audits, AuditTimer
 from acrmirror.proof.ledger import Ledger
 from acrmirror.proof.mending import MendingPulls
@@ -37,6 +38,7 @@ from acrmirror.serve.pull_credentials import PullCredentials
 from acrmirror.serve.sealed import Sealed, key_in
 from acrmirror.serve.sign_in import Closed, Open, SignIn
 from acrmirror.settings import Settings
+from acrmirror.stats import Stats
 from acrmirror.storage import Container
 from acrmirror.sync.comparisons import Comparisons
 from acrmirror.sync.rebuilds import RebuildRunner, Rebuilds
@@ -65,6 +67,7 @@ class App:
     rebuilds: Rebuilds
     distribution: Distribution
     credentials: PullCredentials
+    stats: Stats
     health: HealthChecks
     telemetry: Telemetry
     _closing: ExitStack = field(repr=False)
@@ -174,6 +177,7 @@ class App:
                     settings.registry, store, _guard(settings, credentials), Sealed(key_in(records.table))
                 ),
                 credentials=credentials,
+                stats=Stats(host, Counting(store.container, layout, records.table), records, queue, ledger),
                 health=HealthChecks(
                     registry,
                     store,

@@ -55,6 +55,7 @@ from acrmirror.cli.pointing import mirror_config
 from acrmirror.cli.rebuilding import rebuild_tags
 from acrmirror.cli.restoring import restore
 from acrmirror.cli.settings import Connection
+from acrmirror.cli.stats import stats
 from acrmirror.errors import MirrorError, NotFound
 from acrmirror.version import VERSION
 
@@ -288,3 +289,4 @@ def export_(
 
 
 app.command()(health)
+app.command()(stats)

@@ -190,6 +190,10 @@ class Client:
             raise _malformed("list the audits", "its answer has no chain")
         return [str(it) for it in found]
 
+    def stats(self) -> dict[str, Any]:
+        """The mirror in figures; what is None is not known yet."""
+        return self._call("GET", "stats")
+
     def health(self) -> dict[str, Any]:
         """Also of an app that is not well: see `ok`."""
         return self._call("GET", "health", hoped=(200, 503))

@@ -144,6 +144,11 @@ class Api(TaskCalls, AuditCalls, CredentialCalls):
         return _json(200 if health.ok else 503, models.HealthReport.of(health))
 
     @answered
+    def stats(self, request: Request) -> Answer:
+        _query(request, models.NoQuery)
+        return _json(200, models.Stats.of(self._app().stats.figures()))
+
+    @answered
     def live(self, _request: Request) -> Answer:
         return _json(200, models.Live())
 

@@ -20,6 +20,7 @@ from acrmirror.restore.restores import Restores
 from acrmirror.serve.archives.requests import Archives
 from acrmirror.serve.images import Images
 from acrmirror.serve.pull_credentials import PullCredentials
+from acrmirror.stats import Stats
 from acrmirror.sync.rebuilds import Rebuilds
 from acrmirror.sync.sweeps import Sweeps
 
@@ -64,6 +65,8 @@ class Parts(Protocol):
     def credentials(self) -> PullCredentials: ...
     @property
     def restores(self) -> Restores: ...
+    @property
+    def stats(self) -> Stats: ...
     @property
     def health(self) -> HealthChecks: ...
 

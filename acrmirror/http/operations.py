@@ -279,6 +279,7 @@ OPERATIONS = (
         {200: models.HealthReport, 503: models.HealthReport},
         (400,),
     ),
+    Operation("get", "/stats", "stats", "The mirror in figures", {200: models.Stats}, (400, 429, 503)),
     Operation("get", "/live", "live", "That it runs", {200: models.Live}, open=True),
     Operation("get", "/openapi.json", "openapi", "This document", {200: ()}, (400,)),
 )

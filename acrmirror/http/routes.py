@@ -41,6 +41,7 @@ ROUTES: Mapping[tuple[str, ...], Mapping[str, str]] = {
     ("restores", _ID): {"GET": "show_restore", "DELETE": "cancel_restore"},
     ("credentials",): {"GET": "list_credentials", "POST": "create_credential"},
     ("credentials", _CREDENTIAL): {"DELETE": "revoke_credential"},
+    ("stats",): {"GET": "stats"},
     ("health",): {"GET": "health"},
     ("live",): {"GET": "live"},
     ("openapi.json",): {"GET": "openapi"},

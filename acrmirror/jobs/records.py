@@ -99,6 +99,14 @@ class JobRecords:
         for entity in self.table.query(where, parameters, "look for jobs under way", select=UNFINISHED_FIELDS):
             yield _record(entity)
 
+    def since(self, moment: datetime, select: list[str]) -> Iterator[Record]:
+        """Records of jobs requested since then, newest first, with the properties that are selected."""
+        oldest = JobId.of(moment, "")
+        where = "PartitionKey ge 'job-' and PartitionKey le @partition and RowKey le @oldest"
+        parameters = {"partition": _partition(oldest), "oldest": f"{oldest.moment}."}
+        for entity in self.table.query(where, parameters, "look what was requested lately", select=select):
+            yield _record(entity)
+
     def change(
         self,
         identity: str,

@@ -54,6 +54,11 @@ def _answer(path: str, text: str) -> dict[str, Any]:
     if path == "/api/v1/health":
         check = {"name": text, "ok": False, "error": {"answered": text, "remedy": text}}
         return {"ok": False, "checks": [check], "queue_messages": 1, "oldest_message_seconds": 1, "compared": text}
+    if path == "/api/v1/stats":
+        ended = {"state": text, "finished": text, "drift": 1, "faults": 1}
+        counts = dict.fromkeys(("repositories", "tags", "digests", "bytes_stored", "failed_24h"), 1)
+        times = {"computed": text, "last_event": text, "lag_seconds": 1, "jobs": {text: 1}, "queues": {text: 1}}
+        return counts | times | {"registry": text, "version": text, "last_comparison": ended, "last_audit": None}
     if path == "/api/v1/images":
         return {"repositories": [text], "last": None}
     if path.startswith("/api/v1/history/"):
@@ -118,6 +123,7 @@ LINES = (
     ("cancel", "x"),
     ("retry", "x"),
     ("health",),
+    ("stats",),
     ("export", "team/app:1", "-o", "{text}"),
 )
 

@@ -40,6 +40,7 @@ from acrmirror.http.models.requests import (
     RestoreRequest,
     TagsQuery,
 )
+from acrmirror.http.models.stats import AuditFigures, ComparisonFigures, QueueFigures, Stats
 from acrmirror.http.models.tasks import Archive, ArchiveLink, Rebuild, Restore, RestoreFailure
 
 __all__ = [
@@ -49,12 +50,14 @@ __all__ = [
     "ArchiveRequest",
     "Audit",
     "AuditFault",
+    "AuditFigures",
     "AuditPage",
     "AuditReport",
     "AuditsQuery",
     "BlobEntry",
     "Check",
     "CheckResult",
+    "ComparisonFigures",
     "ContentQuery",
     "CredentialList",
     "CredentialRequest",
@@ -87,6 +90,7 @@ __all__ = [
     "PullPage",
     "PullRequest",
     "PullsQuery",
+    "QueueFigures",
     "Rebuild",
     "RebuildRequest",
     "Referrer",
@@ -97,6 +101,7 @@ __all__ = [
     "RestoreFailure",
     "RestoreRequest",
     "Seen",
+    "Stats",
     "Tag",
     "TagPage",
     "TagsQuery",
