@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from acrmirror.errors import MirrorError
+from acrmirror.threads import thread
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Refreshed(Generic[_T]):
         with self._changed:
             if not self._making and self._clock() >= self._due:
                 self._making, self._error = True, None
-                threading.Thread(target=self._refresh, name="refresh", daemon=True).start()
+                thread(self._refresh, "refresh", daemon=True).start()
             self._changed.wait_for(lambda: not self._making, first if self._value is None else again)
             if self._value is not None:
                 return self._value[0]
