@@ -38,6 +38,7 @@ LIGHT_TESTS = ("tests/unit", "tests/contracts", "standins/tests")
 CHECKS_PACKAGES = (*CHECKS_LISTS, *PACKAGES)
 NOT_TO_RUN = frozenset({"pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "import-linter"})
 """What of requirements-dev.txt the demo, the stack and the benchmarks do without."""
+SITE_PACKAGES = ("requirements-docs.txt",)
 COMMANDS = {
     "demo": "push an image to a local registry, watch it being mirrored, pull it back and verify it",
     "test": "run the tests (arguments go to pytest)",
@@ -45,6 +46,7 @@ COMMANDS = {
     "bench": "compare the copy engine with other ways to copy",
     "lint": "ruff, mypy and the import contracts",
     "infra": "check the Bicep templates, by the compiler where there is one (--write makes snapshots and docs anew)",
+    "docs": "build the documentation's site into .tools/site, with every link checked (arguments go to mkdocs build)",
     "tools": "only make .venv and .tools",
 }
 
@@ -55,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_compiled_modules()
     needs = needs_of(arguments.command, arguments.rest)
     try:
-        if arguments.no_install:
+        if arguments.command == "docs":
+            python = prepare_site(arguments.python, install=not arguments.no_install)
+        elif arguments.no_install:
             python = as_it_is(arguments.python, needs)
         else:
             with only_one_at_a_time():
@@ -67,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.command == "lint":
         return lint(python)
+    if arguments.command == "docs":
+        return build_site(python, arguments.rest)
     if arguments.command == "test":
         os.chdir(ROOT)
         return replace_process(python, ["-m", "pytest", *test_arguments(arguments.rest)])
@@ -224,6 +230,24 @@ def find_interpreter(named: str) -> Path:
     return Path(found)
 
 
+def prepare_site(interpreter: str | None, *, install: bool) -> Path:
+    """The interpreter of `.venv-docs`, which has mkdocs and nothing of the project."""
+    found = find_interpreter(interpreter) if interpreter else Path(sys.executable)
+    environment, version = ROOT / ".venv-docs", version_of(found)
+    python, wanted = environment / "bin" / "python", fingerprint(SITE_PACKAGES, version)
+    with only_one_at_a_time():
+        if is_complete(environment, STAMP, wanted):
+            return python
+        if not install:
+            raise SetupFailed(f"mkdocs is not in {environment.name}. Run it without --no-install.")
+        make_environment(found, environment)
+        with step(f"mkdocs into {environment.name}"):
+            lists = [word for name in SITE_PACKAGES for word in ("-r", ROOT / name)]
+            run([*pip(python), *lists], "Is the package index within reach?", ROOT)
+        (environment / STAMP).write_text(wanted, encoding="utf-8")
+    return python
+
+
 def version_of(interpreter: Path) -> str:
     """ "3.13" and the like."""
     try:
@@ -330,6 +354,12 @@ def lint(python: Path) -> int:
             failed.append(name)
     print(f"\nlint: {'failed: ' + ', '.join(failed) if failed else 'clean'}", flush=True)
     return 1 if failed else 0
+
+
+def build_site(python: Path, rest: Sequence[str]) -> int:
+    """mkdocs.yml makes every warning an error: a link or an anchor that leads nowhere, a page that nothing lists."""
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    return subprocess.run([python, "-m", "mkdocs", "build", *rest], cwd=ROOT, env=environment, check=False).returncode
 
 
 def replace_process(python: Path, words: Sequence[str]) -> int:
