@@ -11,6 +11,7 @@ from acrmirror.dispatch import Dispatch
 from acrmirror.health import HealthChecks, risks
 from acrmirror.jobs import JobQueue, JobRecords, Refusals, TableClaims
 from acrmirror.jobs.asking_again import Checks
+from acrmirror.jobs.batches import AT_ONCE, BatchRunner
 from acrmirror.jobs.burial import Burial
 from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
@@ -157,11 +158,12 @@ class App:
             host = settings.registry
             archive_runner = ArchiveRunner(host, images, store, archives, queue, records, policy, telemetry)
             rebuild_runner = RebuildRunner(host, store, queue, records, policy, telemetry)
+            batches = BatchRunner(runner, queue, records, claims, min(AT_ONCE, settings.threads))
             burial = Burial(records, claims, telemetry)
             return cls(
                 intake=Intake(settings, queue, records, refusals, telemetry),
                 dispatch=Dispatch(
-                    runner, sweep_runner, audit_runner, archive_runner, rebuild_runner, restore_runner, burial
+                    runner, batches, sweep_runner, audit_runner, archive_runner, rebuild_runner, restore_runner, burial
                 ),
                 pulls=Pulls(settings, registry, queue, records),
                 sweeps=sweeps,

@@ -1,6 +1,7 @@
 """From a queue's message to whoever runs it."""
 
 from acrmirror.errors import Crashed, Malformed
+from acrmirror.jobs.batches import BatchRunner
 from acrmirror.jobs.burial import DIED, LOOK, Burial
 from acrmirror.jobs.runner import Runner
 from acrmirror.proof.runner import AuditRunner
@@ -11,6 +12,7 @@ from acrmirror.sync.runner import SweepRunner
 from acrmirror.work import (
     Archive,
     Audit,
+    Batch,
     Copy,
     Deletion,
     ImageRestore,
@@ -28,6 +30,7 @@ class Dispatch:
     def __init__(
         self,
         runner: Runner,
+        batches: BatchRunner,
         sweeps: SweepRunner,
         audits: AuditRunner,
         archives: ArchiveRunner,
@@ -37,6 +40,7 @@ class Dispatch:
     ) -> None:
         self._restores = restores
         self._runner = runner
+        self._batches = batches
         self._sweeps = sweeps
         self._audits = audits
         self._archives = archives
@@ -52,6 +56,8 @@ class Dispatch:
         match task := self._read(message):
             case Copy() | Deletion():
                 self._runner.run(task, deliveries)
+            case Batch():
+                self._batches.run(task, deliveries)
             case Sweep():
                 self._sweeps.run(task, deliveries)
             case Restore() | ImageRestore():
@@ -69,6 +75,8 @@ class Dispatch:
         match task := self._read(message):
             case Copy() | Deletion():
                 self._burial.bury(task)
+            case Batch():
+                self._batches.part(task)
             case Sweep():
                 self._sweeps.bury(task, Crashed("list the registry", DIED, f"{LOOK}."))
             case Restore() | ImageRestore():
@@ -80,7 +88,7 @@ class Dispatch:
             case Rebuild():
                 self._rebuilds.bury(task, Crashed("rebuild tags from history", DIED, f"{LOOK}."))
 
-    def _read(self, message: str) -> Task | Audit | None:
+    def _read(self, message: str) -> Task | Audit | Batch | None:
         """None for what is no job, which is in a record then."""
         try:
             return read_task(message)

@@ -1,7 +1,7 @@
 """Copies images: walks the graph, moves what is missing, and knows neither Azure nor jobs."""
 
 from acrmirror.cancel import Cancel
-from acrmirror.copying.context import Context
+from acrmirror.copying.context import Context, Listed
 from acrmirror.copying.conveyor import move_blobs
 from acrmirror.copying.copied import Copied
 from acrmirror.copying.image import copy_image
@@ -16,6 +16,7 @@ __all__ = [
     "Context",
     "Copied",
     "LayerProgress",
+    "Listed",
     "Progress",
     "Restored",
     "Source",

@@ -15,6 +15,17 @@ from acrmirror.reference import Digest
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What listings told of what a run copies, so that it need not be asked again. `digest` is where the registry had
+    the tag; `absent`: the mirror had neither the tag nor that manifest; `referrers`: whether there may be any that
+    have no job of their own."""
+
+    digest: Digest
+    absent: bool = False
+    referrers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """`threads` copy blocks at once, each with one buffer: memory is bounded by their product. `claim_wait` is for how
     many seconds a run stays with nothing but other workers' blobs.
@@ -27,6 +38,9 @@ class Context:
     registry is asked about again. For as long as `window` after a push the registry's replicas may be behind.
     `manifests` are all that this run came to, `referrals` those of them that are to be listed. `admitted` is called
     before the registry is asked anything, and raises Cancelled where the run is not to go on.
+
+    `listing` is what a listing of the registry and of the mirror told before. `measured` is called with the bytes of
+    the blobs of each graph before they are moved, and raises where the run is not to move so many.
     """
 
     identity: str
@@ -45,4 +59,6 @@ class Context:
     about: TagEvent | None = None
     window: timedelta = WINDOW
     admitted: Callable[[], None] = lambda: None
+    listing: "Listed | None" = None
+    measured: Callable[[int], None] = lambda _: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -76,9 +76,10 @@ class _Conveyor:
         try:
             # No more than there can be something for to do: a small image costs no threads that only end.
             count = min(self._context.threads, sum(self._opener.blocks(it.descriptor) for it in self._waiting))
-            with Threads(count, "copy", self._context.cancel.bind) as pool:
-                for worker in [pool.submit(self._work) for _ in range(count)]:
-                    worker.result()
+            if count == 1:
+                self._work()
+            else:
+                self._work_together(count)
         finally:
             forget()
             for blob in self._moving:
@@ -86,6 +87,11 @@ class _Conveyor:
         if self._stop is not None:
             raise self._stop
         return self._failed
+
+    def _work_together(self, count: int) -> None:
+        with Threads(count, "copy", self._context.cancel.bind) as pool:
+            for worker in [pool.submit(self._work) for _ in range(count)]:
+                worker.result()
 
     def _cancelled(self) -> None:
         self._halt(self._context.cancel.error())

@@ -77,6 +77,7 @@ class GraphCopier:
     def _move(self, graph: Graph) -> None:
         """Moves the blobs; a foreign layer that the registry does not have itself is left out, not failed. Whoever
         comes to its manifest later requests it again: a replica may have lagged."""
+        self._context.measured(sum(it.size for it in graph.blobs.values()))
         failed = move_blobs(self._source, self._target.blobs, self._repository, graph.blobs.values(), self._context)
         for digest, error in failed.items():
             if graph.blobs[digest].is_foreign and isinstance(error, NotFound):

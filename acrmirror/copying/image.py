@@ -47,6 +47,7 @@ class _ImageCopier:
         self._context = context
         self._graphs = GraphCopier(source, target, reference.repository, context)
         self._copied = Copied()
+        self._failed: dict[Digest, MirrorError] = {}
 
     def copy(self) -> Copied:
         copied = self._copied
@@ -68,7 +69,7 @@ class _ImageCopier:
             copied.tag_failure = error
         root = copied.digest or copied.tagged
         try:
-            if root is not None:
+            if root is not None and (self._context.listing is None or self._context.listing.referrers):
                 self._copy_referrers(root)
         except (Cancelled, ClaimedElsewhere):
             raise
@@ -103,11 +104,28 @@ class _ImageCopier:
         if digest is not None:
             self._copied.add(self._graphs.copy(digest))
             self._copied.digest = digest
+        elif self._context.listing is not None:
+            self._copy_listed(self._context.listing.digest)
+
+    def _copy_listed(self, digest: Digest) -> None:
+        """What the tag was at in a listing: it is there still, most likely, and then the registry is asked only once
+        where the tag is. Why it can't be had counts only where it is there still."""
+        try:
+            self._copied.add(self._graphs.copy(digest))
+        except (Cancelled, ClaimedElsewhere):
+            raise
+        except MirrorError as error:
+            self._failed[digest] = error
 
     def _copy_tag(self) -> None:
         if self._reference.tag is None:
             return
-        follower = TagFollower(self._source, self._target, self._graphs, self._reference, self._context, self._copied)
+        for error in self._failed.values():
+            if isinstance(error, (Denied, Throttled, Unavailable)):
+                raise error  # which the next question would meet, too
+        follower = TagFollower(
+            self._source, self._target, self._graphs, self._reference, self._context, self._copied, self._failed
+        )
         try:
             self._copied.tagged = follower.follow()
         except NotFound:

@@ -99,7 +99,7 @@ class GraphReader:
         """A manifest to be written, or what the mirror has of it already, or why it can't be had."""
         revision: Revision | None = None
         try:
-            if not self._context.force:
+            if not (self._context.force or self._is_absent(digest)):
                 revision = self._target.revision(self._repository, digest)
                 if revision is not None and revision.whole:
                     return revision
@@ -114,6 +114,11 @@ class GraphReader:
             return self._own(digest) or error
         except Permanent as error:
             return error
+
+    def _is_absent(self, digest: Digest) -> bool:
+        """Whether a listing did not have it just now. If that is not so any more, it is copied twice."""
+        listing = self._context.listing
+        return listing is not None and listing.absent and listing.digest == digest
 
     def _own(self, digest: Digest) -> Manifest | None:
         """What the mirror has of a manifest that is gone at the registry, to be looked at with `force`: what is

@@ -1,6 +1,7 @@
 """Setting a tag to where the registry has it now."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -65,7 +66,8 @@ class Answer:
 
 
 class TagFollower:
-    """Sets the tag of one reference. `copied` is told what its link came to; `graphs` copies what it points at."""
+    """Sets the tag of one reference. `copied` is told what its link came to; `graphs` copies what it points at, but
+    for what `failed` says that this run could not copy."""
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class TagFollower:
         reference: Reference,
         context: Context,
         copied: Copied,
+        failed: Mapping[Digest, MirrorError] = {},
     ) -> None:
         self._source = source
         self._target = target
@@ -83,6 +86,9 @@ class TagFollower:
         self._tag = reference.tag or ""
         self._context = context
         self._copied = copied
+        self._failed = failed
+        # Where a listing did not have the link, the write finds out whether it is still so.
+        self._unread = context.listing is not None and context.listing.absent
         # With `force` what the mirror has is looked at again once; it is complete afterwards.
         self._checked = {copied.digest}
         self._missing = {it for it in (reference.digest,) if it is not None and copied.digest_failure is not None}
@@ -124,7 +130,8 @@ class TagFollower:
         )
 
     def _ask(self) -> Answer:
-        current = self._target.tags.read(self._asked.repository, self._tag)
+        current = None if self._unread else self._target.tags.read(self._asked.repository, self._tag)
+        self._unread = False
         resolved: Resolved | NotFound
         try:
             resolved = self._source.resolve(self._asked)
@@ -142,6 +149,8 @@ class TagFollower:
         if digest is None:
             return
         try:
+            if digest in self._failed:
+                raise self._failed[digest]
             self._copied.add(self._graphs.copy(digest))
         except (Cancelled, ClaimedElsewhere):
             raise

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Literal, cast, get_args
 
 from acrmirror.errors import Conflict
-from acrmirror.jobs.recorder import Recorder
-from acrmirror.jobs.records import WRITE_ROUNDS, JobRecords
+from acrmirror.jobs.recorder import Recorder, RunRecords
+from acrmirror.jobs.records import WRITE_ROUNDS
 from acrmirror.work import FINAL_STATES, Copy, Record, RecordFields
 
 Outcome = Literal[
@@ -21,7 +21,7 @@ class CheckRecorder(Recorder):
     Where the job had not mirrored its image, and the check finds it in the mirror (`mirrored_digest`), the record says
     what the check came to: it must not say `gone` of an image that is there."""
 
-    def __init__(self, records: JobRecords, job: Copy, run: str, deliveries: int) -> None:
+    def __init__(self, records: RunRecords, job: Copy, run: str, deliveries: int) -> None:
         super().__init__(records, job, run, deliveries)
         self._ended = job.ended
 

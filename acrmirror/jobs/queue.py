@@ -6,7 +6,7 @@ from pathlib import Path
 
 from acrmirror.errors import StorageMissing
 from acrmirror.storage import Depth, Queue, TokenCredential
-from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, BackfillTask, Job
+from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, BackfillTask, Batch, Job
 from acrmirror.work.audit import Audit
 
 _log = logging.getLogger(__name__)
@@ -49,6 +49,11 @@ class JobQueue:
     def send_audit(self, audit: Audit, delay: float = 0, *, onward: bool = False) -> None:
         """As `send`: the next slice of an audit."""
         self._send(BACKFILL_QUEUE, "an audit", audit.to_json(), delay, onward)
+
+    def send_batch(self, batch: Batch) -> None:
+        """As `send`: several copies in one message."""
+        what = f"{len(batch.wanted)} copies of {batch.repository}"
+        self._send(BACKFILL_QUEUE, what, batch.to_json(), 0, onward=False)
 
     def _send(self, queue: str, what: str, text: str, delay: float, onward: bool) -> None:
         try:

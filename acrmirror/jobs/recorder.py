@@ -3,12 +3,20 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
 
 from acrmirror.errors import Conflict
-from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS, JobRecords
+from acrmirror.jobs.records import AGAIN, WRITE_ROUNDS
 from acrmirror.moments import from_datetime
 from acrmirror.work.record import Record, RecordFields, complete
 from acrmirror.work.task import Task
+
+
+class RunRecords(Protocol):
+    """What a run asks of records, as `JobRecords` has it."""
+
+    def get(self, identity: str) -> Record | None: ...
+    def write(self, identity: str, fields: RecordFields, expected: Record | None) -> str | None: ...
 
 
 class Recorder:
@@ -21,7 +29,7 @@ class Recorder:
     The record is taken with the first write, whatever that says: what a run of less than a second came to is one write.
     """
 
-    def __init__(self, records: JobRecords, job: Task, run: str, deliveries: int) -> None:
+    def __init__(self, records: RunRecords, job: Task, run: str, deliveries: int) -> None:
         self._records = records
         self._job = job
         self._run = run

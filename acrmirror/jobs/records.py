@@ -4,20 +4,25 @@ The records say how things went; the mirror itself never depends on them.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from acrmirror.errors import Cancelled, Conflict, MirrorError
 from acrmirror.jobs.properties import fields_of, fitting
 from acrmirror.moments import from_datetime
-from acrmirror.storage import Entity, Lost, Table, TokenCredential
+from acrmirror.storage import Change, Entity, Lost, Table, TokenCredential
 from acrmirror.work.ids import DAY_DIGITS, JobId
 from acrmirror.work.record import Record, RecordFields, complete
 from acrmirror.work.state import FINAL_STATES, UNFINISHED_STATES
 from acrmirror.work.task import Task
 
 WRITE_ROUNDS = 8
+TOGETHER = 50
+"""Records that one transaction writes: storage takes 100, and 4 MiB."""
+KEYS = ["PartitionKey", "RowKey"]
+RUN_FIELDS = [*KEYS, "state", "run", "started", "first_started", "deliveries", "attempt", "check", "retries"]
+RUN_FIELDS += ["cancel_requested", "heartbeat", "received"]
 UNFINISHED_FIELDS = ["PartitionKey", "RowKey", "state", "kind", "repository", "tag", "digest", "platforms", "parent"]
 UNFINISHED_FIELDS += ["heartbeat", "received", "next_attempt"]
 
@@ -63,6 +68,40 @@ class JobRecords:
                 parameters[name] = value
         for entity in self.table.query(" and ".join(where), parameters, "list the records"):
             yield _record(entity)
+
+    def write_all(self, changes: Sequence[tuple[str, RecordFields, Record | None]]) -> list[str | None]:
+        """As `write`, of several records. Those of one day go in one transaction, 50 at once; where that is refused,
+        since one of them has changed, each goes by itself."""
+        etags: list[str | None] = []
+        for start in range(0, len(changes), TOGETHER):
+            some = changes[start : start + TOGETHER]
+            partitions = {_partition(identity) for identity, _, _ in some}
+            written: Sequence[str | None] | None = None
+            if len(some) > 1 and len(partitions) == 1:
+                written = self.table.swap_all(
+                    partitions.pop(),
+                    [Change(str(it), fitting(fields), known.etag if known else None) for it, fields, known in some],
+                    f"write {len(some)} records",
+                )
+            etags += written if written is not None else [self.write(*it) for it in some]
+        return etags
+
+    def together(self, repository: str, first: str, last: str) -> dict[str, Record]:
+        """The records of a repository's jobs whose ids, of one hour, are from `first` to `last`, with the properties
+        that say who is at it."""
+        where = "PartitionKey eq @partition and RowKey ge @first and RowKey le @last and repository eq @repository"
+        parameters = {"partition": _partition(first), "first": first, "last": last, "repository": repository}
+        asked = f"read the records of copies of {repository}"
+        found = map(_record, self.table.query(where, parameters, asked, select=RUN_FIELDS))
+        return {str(it.id): it for it in found}
+
+    def of_hour(self, identity: JobId) -> Iterator[Record]:
+        """The jobs that sweeps of the same hour have requested, with the properties that say what became of them."""
+        where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent gt ''"
+        hour = identity.hour
+        parameters = {"partition": _partition(hour), "first": f"{hour}-", "last": f"{hour}."}
+        select = [*KEYS, "state", "parent"]
+        yield from map(_record, self.table.query(where, parameters, "look for what was requested", select=select))
 
     def states_of_children(self, identity: str) -> dict[str, int]:
         """How many of the jobs that a sweep requested are in each state. Their ids begin with the hour of the sweep,

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from acrmirror.copying import Cancel, LayerProgress, Progress
 from acrmirror.errors import MirrorError
-from acrmirror.jobs import CheckRecorder, Holder, JobRecords, Recorder, facts_of_check
+from acrmirror.jobs import CheckRecorder, Holder, Recorder, facts_of_check
+from acrmirror.jobs.recorder import RunRecords
 from acrmirror.jobs.records import CANCELLED, error_fields
 from acrmirror.jobs.reporting import Reporting
 from acrmirror.moments import from_datetime
@@ -65,7 +66,7 @@ def figures_of(progress: Progress) -> RecordFields:
 class Run:
     """One run of a job: its record, its progress, what it asked of the registry."""
 
-    def __init__(self, records: JobRecords, job: Job, deliveries: int, telemetry: Telemetry) -> None:
+    def __init__(self, records: RunRecords, job: Job, deliveries: int, telemetry: Telemetry) -> None:
         self.begun = datetime.now(UTC)
         self.progress = Progress()
         self.cancel = Cancel()

@@ -6,13 +6,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.copying import Context, Copied, copy_image, copy_platforms
+from acrmirror.copying import Context, Copied, Listed, copy_image, copy_platforms
 from acrmirror.errors import MirrorError, NotFound, Unavailable
 from acrmirror.history import Observation
 from acrmirror.jobs.asking_again import Checks, is_lost
 from acrmirror.jobs.claims import HeldClaims, TableClaims
 from acrmirror.jobs.deletions import note_deletion
 from acrmirror.jobs.queue import JobQueue
+from acrmirror.jobs.recorder import RunRecords
 from acrmirror.jobs.records import JobRecords, error_fields
 from acrmirror.jobs.run import LAYERS_SHOWN, Run
 from acrmirror.mirror import MirrorStore
@@ -35,6 +36,21 @@ class Manner:
     threads: int
     claim_wait: float
     window: timedelta
+
+
+class LeavesBatch(Exception):
+    """A job that is not to be run beside others of its batch, but by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a job is run with. In a batch: records that are written together, few threads, what a listing told;
+    `measured` raises LeavesBatch for an image that is too large for it."""
+
+    records: RunRecords
+    threads: int
+    listing: Listed | None = None
+    measured: Callable[[int], None] = lambda _: None
 
 
 class Runner:
@@ -65,7 +81,11 @@ class Runner:
     def run(self, job: Job, deliveries: int) -> None:
         """Raises only what is nobody's expected failure: then the platform delivers the message again, and after too
         often puts it into the poison queue."""
-        run = Run(self._records, job, deliveries, self._telemetry)
+        self.begun(job, deliveries, Part(self._records, self._manner.threads))()
+
+    def begun(self, job: Job, deliveries: int, part: "Part") -> Callable[[], None]:
+        """Copies, and returns what is left to do: to settle what that came to. Both raise as `run`."""
+        run = Run(part.records, job, deliveries, self._telemetry)
         if deliveries > 1:
             # A worker died over the delivery before.
             run.begin()
@@ -82,19 +102,24 @@ class Runner:
 
                 try:
                     with run.cancel.bound():
-                        copied = self._perform(job, run, claims, admitted)
+                        copied = self._perform(job, run, claims, admitted, part)
                     failures = copied.failures
                 except MirrorError as error:
                     copied, failures = Copied(), [error]
+                except LeavesBatch:
+                    raise
                 except Exception as error:
                     run.crashed(error)
                     raise
-            if run.recorder.superseded:
-                _log.info("Left %s to the worker that got its message later", job.id)
-            else:
-                self._settle(job, run, copied, failures)
+        return lambda: self._settled(job, run, copied, failures)
 
-    def _perform(self, job: Job, run: Run, claims: HeldClaims, admitted: Callable[[], None]) -> Copied:
+    def _settled(self, job: Job, run: Run, copied: Copied, failures: list[MirrorError]) -> None:
+        if run.recorder.superseded:
+            _log.info("Left %s to the worker that got its message later", job.id)
+        else:
+            self._settle(job, run, copied, failures)
+
+    def _perform(self, job: Job, run: Run, claims: HeldClaims, admitted: Callable[[], None], part: "Part") -> Copied:
         source = self._registry.counted(run.requests.count)
         if isinstance(job, Deletion):
             admitted()
@@ -105,7 +130,7 @@ class Runner:
         context = Context(
             identity=job.id,
             at=job.at,
-            threads=self._manner.threads,
+            threads=part.threads,
             claims=claims,
             claim_wait=self._manner.claim_wait,
             force=job.force,
@@ -116,6 +141,8 @@ class Runner:
             about=self._checks.event_of(job),
             window=self._manner.window,
             admitted=admitted,
+            listing=part.listing,
+            measured=part.measured,
         )
         if job.platforms:
             return copy_platforms(source, self._store, job.reference, job.platforms, context)

@@ -15,6 +15,9 @@ from acrmirror.registry.policy import OnRequest, counting
 from acrmirror.registry.session import Session
 from acrmirror.registry.values import ListedManifest, ListedTag
 
+PAGE = 1000
+"""Entries that a page is to have: a registry gives as many at most, and 100 where nothing is said."""
+
 _T = TypeVar("_T")
 
 
@@ -22,7 +25,7 @@ def repositories(
     session: Session, on_request: OnRequest | None, refused: Callable[[InvalidReference], None]
 ) -> Iterator[str]:
     """Every repository. `refused` is told of each name that is none and that is left out."""
-    listing = session.sdk.list_repository_names(**counting(on_request))
+    listing = session.sdk.list_repository_names(results_per_page=PAGE, **counting(on_request))
     for name in _entries(session, listing, "_catalog"):
         try:
             repository = check_repository(_as_text(name))
@@ -44,7 +47,7 @@ def manifests(
     refused: Callable[[InvalidReference], None],
 ) -> Iterator[ListedManifest]:
     """Every manifest. `refused` is told of each digest and tag that is none and that is left out."""
-    listing = session.sdk.list_manifest_properties(repository, **counting(on_request))
+    listing = session.sdk.list_manifest_properties(repository, results_per_page=PAGE, **counting(on_request))
     for line in _entries(session, listing, f"{repository}/_manifests"):
         try:
             digest = Digest.parse(_as_text(line.digest))
@@ -57,12 +60,12 @@ def manifests(
                 found.append(check_tag(_as_text(tag)))
             except InvalidReference as error:
                 refused(error)
-        yield ListedManifest(digest, tuple(found), _moment(line.last_updated_on))
+        yield ListedManifest(digest, tuple(found), _moment(line.last_updated_on), line.size_in_bytes)
 
 
 def tags(session: Session, on_request: OnRequest | None, repository: str) -> Iterator[ListedTag]:
     """Every tag. Raises InvalidReference for a name or a digest that is none."""
-    listing = session.sdk.list_tag_properties(repository, **counting(on_request))
+    listing = session.sdk.list_tag_properties(repository, results_per_page=PAGE, **counting(on_request))
     for line in _entries(session, listing, f"{repository}/_tags"):
         yield ListedTag(check_tag(line.name), Digest.parse(line.digest), _moment(line.last_updated_on))
 

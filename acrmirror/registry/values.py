@@ -28,11 +28,12 @@ class ManifestBytes:
 
 @dataclass(frozen=True, slots=True)
 class ListedManifest:
-    """A line of a repository's listing."""
+    """A line of a repository's listing. `size` is of all its blobs, in bytes; None where the registry does not say."""
 
     digest: Digest
     tags: tuple[str, ...]
     updated: Moment | None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from acrmirror.storage.container import PUT_LIMIT, Container, Content, Head, Ite
 from acrmirror.storage.outcome import Lost, Outcome, Written
 from acrmirror.storage.queue import Depth, Queue
 from acrmirror.storage.signing import SignedUrl
-from acrmirror.storage.table import Entity, Table
+from acrmirror.storage.table import Change, Entity, Table
 
 __all__ = [
     "PUT_LIMIT",
+    "Change",
     "Container",
     "Content",
     "Depth",

@@ -19,6 +19,9 @@ from acrmirror.transport import make_transport
 
 AUDIENCE = "https://storage.azure.com"
 _KEYS = ("PartitionKey", "RowKey")
+_REFUSED = (400, 403, 404, 409, 412, 413)
+"""What storage answers to a transaction of which one part can't be, that is too large, or that the identity may not do:
+each part is tried by itself then, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class Entity:
     fields: Mapping[str, Any]
     etag: str
     written: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Properties of one entity to be merged into the version `expected`, an ETag; with None, only if it is missing."""
+
+    row: str
+    fields: Mapping[str, Any]
+    expected: str | None
 
 
 class Table:
@@ -112,9 +124,7 @@ class Table:
     ) -> Outcome:
         """Writes an entity in place of the version `expected`, an ETag; with None, only if it is missing. With `merge`,
         properties that `fields` does not name stay."""
-        entity = {"PartitionKey": str(partition), "RowKey": str(row)} | {
-            name: _typed(it) for name, it in fields.items()
-        }
+        entity = _sent(partition, row, fields)
         with self._explained(asked):
             try:
                 if expected is None:
@@ -124,6 +134,19 @@ class Table:
                 return _written(self._client.update_entity(entity, mode, etag=expected, match_condition=condition))
             except HttpResponseError as error:
                 return self._lost(error)
+
+    def swap_all(self, partition: str, changes: Sequence[Change], asked: str) -> list[str] | None:
+        """Merges several entities of one partition, 100 at most, in one transaction: the new ETags, or None if storage
+        refuses it, since one of them is not the version expected, or all are too much at once. An answer that was lost
+        can make it refuse what it has written."""
+        operations = [_operation(partition, change) for change in changes]
+        with self._explained(asked):
+            try:
+                return [str(it["etag"]) for it in self._client.submit_transaction(operations)]
+            except HttpResponseError as error:
+                if is_absent(error, self._place) or error.status_code not in _REFUSED:
+                    raise
+                return None
 
     def delete(self, partition: str, row: str, etag: str, asked: str, *, within: float | None = None) -> bool:
         """Deletes one version of an entity; False if it is another by now. One that is missing is deleted, also
@@ -155,6 +178,18 @@ def _without_wait(response: PipelineResponse[Any, Any]) -> None:
 
 def _bounds(within: float | None) -> dict[str, Any]:
     return {"retry_total": 0, "connection_timeout": within, "read_timeout": within} if within is not None else {}
+
+
+def _sent(partition: str, row: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"PartitionKey": str(partition), "RowKey": str(row)} | {name: _typed(it) for name, it in fields.items()}
+
+
+def _operation(partition: str, change: Change) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    entity = _sent(partition, change.row, change.fields)
+    if change.expected is None:
+        return "create", entity, {}
+    condition = {"etag": change.expected, "match_condition": MatchConditions.IfNotModified}
+    return "update", entity, {"mode": UpdateMode.MERGE, **condition}
 
 
 def _typed(value: Any) -> Any:

@@ -17,10 +17,13 @@ from acrmirror.registry.values import ListedManifest
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """One thing to copy: a tag with the digest that the registry has for it, or a digest alone."""
+    """One thing to copy: a tag with the digest that the registry has for it, or a digest alone. `size` as a listing
+    gives it; `absent`: the mirror has neither the tag nor the manifest."""
 
     reference: Reference
     digest: Digest
+    size: int | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,12 @@ class Comparison:
         self._mirrored = mirrored
         self._untagged = untagged
         tags = {tag: it.digest for it in self._listed for tag in it.tags if chosen(tag)}
+        sizes = {it.digest: it.size for it in self._listed}
         self._chosen = set(tags.values())
         self.tags = len(tags)
         """How many are wanted."""
         self.lacking_tags = [
-            Lack(Reference(repository, tag), digest)
+            Lack(Reference(repository, tag), digest, sizes[digest], self._is_absent(digest, tag))
             for tag, digest in tags.items()
             if not mirrored.has_tag(tag, digest)
         ]
@@ -102,7 +106,20 @@ class Comparison:
         covered = {child for it in edges.values() for child in it.children}
         wanted = {it for it in candidates if it not in covered}
         found = [it for it in candidates if it in wanted and _alone(it, edges, wanted, set(asked), unchosen)]
-        return [Lack(Reference(self._repository, None, it), it) for it in found]
+        sizes = {it.digest: it.size for it in self._listed}
+        return [
+            Lack(Reference(self._repository, None, it), it, sizes[it], it not in self._mirrored.manifests)
+            for it in found
+        ]
+
+    @property
+    def covered(self) -> bool:
+        """Whether each manifest of the listing is in the mirror, or chosen by its tag: then whatever refers to an image
+        is there, or is requested by itself."""
+        return all(self._mirrored.has(it.digest) or it.digest in self._chosen for it in self._listed)
+
+    def _is_absent(self, digest: Digest, tag: str) -> bool:
+        return digest not in self._mirrored.manifests and tag not in self._mirrored.tags
 
 
 def _alone(

@@ -24,9 +24,10 @@ from acrmirror.reference import REPOSITORY_LIMIT, Digest, check_repository
 from acrmirror.registry import Registry
 from acrmirror.registry.values import ListedManifest
 from acrmirror.sync.comparing import Comparison, Lack, Mirrored, edges_from
+from acrmirror.sync.requesting import Requests
 from acrmirror.sync.tally import Tally
 from acrmirror.threads import Threads
-from acrmirror.work import FINAL_STATES, Copy, RecordFields, Sweep
+from acrmirror.work import RecordFields, Sweep
 
 PATIENCE = (1.0, 4.0, 10.0)
 """Seconds between attempts at one listing."""
@@ -34,8 +35,6 @@ LONGEST_PAUSE = 30.0
 """Seconds for what asks for more patience."""
 TAGS_PAGE = 1000
 THREADS = 8
-NAMES = 100
-"""Jobs of one copy within an hour, one after the other, that sweeps share; after these each sweep has its own."""
 
 _T = TypeVar("_T")
 
@@ -59,9 +58,8 @@ class Sweeping:
         self._patterns = patterns
         self._source = source.counted(self.tally.requests.count)
         self._listing = listing
-        self._queue = queue
-        self._records = records
         self._under_way = UnderWay(records, queue)
+        self._requests = Requests(sweep, queue, records, self._under_way, self.tally, self._check)
         self._cancel = cancel
         self._limit = limit
         self._doubtful = False
@@ -77,7 +75,8 @@ class Sweeping:
                     continue
                 self._check()
                 self.tally.count(repositories=1)
-                list(pool.map(self._ask_for, self._lacking(repository, pool)))
+                lacking, covered = self._lacking(repository, pool)
+                self._requests.request(repository, lacking, pool, covered=covered)
         problems = self.tally.tell_problems()
         if problems:
             raise Incomplete(
@@ -115,11 +114,13 @@ class Sweeping:
             self.tally.problem(f"the list of repositories breaks off after {found[-1]}: {error.answered}")
         return found
 
-    def _lacking(self, repository: str, pool: Threads) -> list[Lack]:
-        """What has to be requested of a repository. What is wrong with it becomes a problem. Raises Throttled or
-        Unavailable where the registry, storage or the table is away for all of them."""
+    def _lacking(self, repository: str, pool: Threads) -> tuple[list[Lack], bool]:
+        """What has to be requested of a repository, and whether that and what the mirror has is all that the registry
+        has of it. What is wrong with it becomes a problem. Raises Throttled or Unavailable where the registry, storage
+        or the table is away for all of them."""
+        whole = False
         try:
-            listed = self._listed(repository)
+            listed, whole = self._listed(repository)
         except Cancelled:
             raise
         except MirrorError as error:
@@ -127,13 +128,14 @@ class Sweeping:
             listed = []
         self._stop_if_away()
         try:
-            return self._compared(repository, listed, pool) if listed else []
+            lacking, covered = self._compared(repository, listed, pool) if listed else ([], True)
+            return lacking, covered and whole
         except (Cancelled, Throttled, Unavailable):
             # What this reads of the registry is not raised, and storage and the table are the same for all.
             raise
         except MirrorError as error:
             self.tally.problem(f"{repository}: {error.answered}, and was left out")
-            return []
+            return [], False
 
     def _note(self, error: MirrorError, problem: str) -> None:
         self._doubtful = self._doubtful or isinstance(error, (Throttled, Unavailable))
@@ -146,9 +148,9 @@ class Sweeping:
             with suppress(Permanent):
                 self._patiently(lambda: next(self._source.list_repositories(lambda _: None), None))
 
-    def _listed(self, repository: str) -> list[ListedManifest]:
-        """As far as the listing goes. It is held against how many manifests the registry says there are, before and
-        after, since they come and go."""
+    def _listed(self, repository: str) -> tuple[list[ListedManifest], bool]:
+        """As far as the listing goes, and whether that is all. It is held against how many manifests the registry says
+        there are, before and after, since they come and go."""
         found: list[ListedManifest] = []
 
         def list_them() -> None:
@@ -164,7 +166,7 @@ class Sweeping:
             before = count()
         except NotFound:
             self.tally.note(f"{repository}: it is no longer there")
-            return []
+            return [], False
         try:
             self._patiently(list_them)
         except Cancelled:
@@ -172,14 +174,15 @@ class Sweeping:
         except MirrorError as error:
             if isinstance(error, NotFound) and self._is_gone(count):
                 self.tally.note(f"{repository}: it is no longer there")
-                return []
+                return [], False
             self._note(
                 error, f"{repository}: its listing failed after {len(found)} of {before} manifests: {error.answered}"
             )
-        else:
-            if len(found) < before and len(found) < (now := count()):
-                self.tally.problem(f"{repository}: its listing stopped at {len(found)} of {now} manifests")
-        return found
+            return found, False
+        if len(found) < before and len(found) < (now := count()):
+            self.tally.problem(f"{repository}: its listing stopped at {len(found)} of {now} manifests")
+            return found, False
+        return found, True
 
     @staticmethod
     def _is_gone(count: Callable[[], int]) -> bool:
@@ -188,7 +191,7 @@ class Sweeping:
         except NotFound:
             return True
 
-    def _compared(self, repository: str, listed: list[ListedManifest], pool: Threads) -> list[Lack]:
+    def _compared(self, repository: str, listed: list[ListedManifest], pool: Threads) -> tuple[list[Lack], bool]:
         mirrored = Mirrored(self._tags(repository), self._listing.manifests(repository))
         untagged = self._patterns.matches_untagged(repository)
         comparison = Comparison(
@@ -202,7 +205,7 @@ class Sweeping:
             listed=comparison.tags + len(alone),
             mirrored=comparison.tags - len(comparison.lacking_tags),
         )
-        return lacking + self._not_under_way(alone)
+        return lacking + self._not_under_way(alone), comparison.covered
 
     def _tags(self, repository: str) -> dict[str, Digest]:
         found: dict[str, Digest] = {}
@@ -225,43 +228,6 @@ class Sweeping:
                 left.append(lack)
         self.tally.count(under_way=len(lacking) - len(left))
         return left
-
-    def _ask_for(self, lack: Lack) -> None:
-        """One job, whoever else asks for the same copy now: it is named by that."""
-        self._check()
-        if self._sweep.dry_run:
-            self.tally.requested(lack.reference)
-            return
-        ended = 0
-        for number in range(NAMES):
-            job = self._sweep.job(lack.reference, lack.digest, number)
-            record = self._records.get(job.id)
-            if record is None:
-                self._send(job)
-            elif record.fields["parent"] == self._sweep.id:
-                # An earlier run of this sweep requested it; one that a person retried asks anew for what has failed.
-                ended += 1
-                if record.state in FINAL_STATES and ended <= self._sweep.retries:
-                    continue
-            elif record.state in FINAL_STATES:
-                continue
-            else:
-                if not self._under_way.believed(record):
-                    self._send(job)
-                self.tally.count(under_way=1)
-                return
-            self.tally.requested(lack.reference)
-            return
-        # Whatever keeps failing: a sweep that was requested requests it, in its own name.
-        job = self._sweep.own_job(lack.reference, lack.digest)
-        if self._records.get(job.id) is None:
-            self._send(job)
-        self.tally.requested(lack.reference)
-
-    def _send(self, job: Copy) -> None:
-        """The message, then the record (rule W6)."""
-        self._queue.send(job)
-        self._records.add(job)
 
     # how
 

@@ -2,6 +2,7 @@
 
 from acrmirror.work.archive import Archive
 from acrmirror.work.audit import Audit
+from acrmirror.work.batch import Batch
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
 from acrmirror.work.ids import JobId
@@ -22,6 +23,7 @@ __all__ = [
     "Archive",
     "Audit",
     "BackfillTask",
+    "Batch",
     "Copy",
     "Deletion",
     "ImageRestore",

@@ -6,6 +6,7 @@ from acrmirror.errors import Malformed
 from acrmirror.reference import shown
 from acrmirror.work.archive import Archive
 from acrmirror.work.audit import Audit
+from acrmirror.work.batch import Batch
 from acrmirror.work.copy import Copy
 from acrmirror.work.deletion import Deletion
 from acrmirror.work.rebuild import Rebuild
@@ -37,12 +38,14 @@ def made_again(record: Record) -> Task:
     return _kind(record.fields["kind"]).of_record(record)
 
 
-def read_task(message: str) -> Task | Audit:
+def read_task(message: str) -> Task | Audit | Batch:
     """Raises Malformed (InvalidReference among it) for what no `to_json` wrote."""
     try:
         fields = json.loads(message)
         if not isinstance(fields, dict):
             raise ValueError("a message is a JSON object")
+        if "batch" in fields:
+            return Batch.of_fields(fields)
         if fields.get("kind") == "audit":
             return Audit.of_fields(fields)
         return _kind(fields["kind"]).of_fields(fields)

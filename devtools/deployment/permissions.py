@@ -90,6 +90,7 @@ PERMISSIONS = (
     Permission(APP, "count dead ones of them, and for how long", _COUNT, _DEAD_BACKFILL),
     Permission(APP, "write job records and claims", _RECORD, "host/mirrorjobs"),
     Permission(APP, "read job records and claims", ("Query Entities",), "host/mirrorjobs"),
+    Permission(APP, "write the records of many images at once", ("Entity Group Transaction",), "host/mirrorjobs"),
     Permission(APP, "let go of claims", ("Delete Entity",), "host/mirrorjobs"),
     Permission(APP, "the host: make its containers", ("Create Container",), "host", NO_HOST),
     Permission(APP, "the host: keep leases, keys and timers", ("Put Blob", "Lease Blob"), "host", NO_HOST),

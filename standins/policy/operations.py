@@ -95,6 +95,10 @@ _add("table", "Insert Or Replace Entity", *_UPSERT)
 _add("table", "Update Entity", f"{_ENTITIES}/write", f"{_ENTITIES}/update/action")
 _add("table", "Merge Entity", f"{_ENTITIES}/write", f"{_ENTITIES}/update/action")
 _add("table", "Delete Entity", f"{_ENTITIES}/delete")
+# Here one that inserts, updates and merges, whatever is in it; of one table, as storage has it.
+_add(
+    "table", "Entity Group Transaction", f"{_ENTITIES}/write", (f"{_ENTITIES}/add/action", f"{_ENTITIES}/update/action")
+)
 
 # AcrPull has one action for all three, and is not honoured in the mode that has an action for each.
 _add("registry", "Pull", f"{_REGISTRY}/pull/read")
@@ -113,9 +117,13 @@ class Asked:
     container: str
 
 
-def read(service: str, method: str, path: str, query: Mapping[str, str], headers: Headers) -> Asked | None:
+def read(
+    service: str, method: str, path: str, query: Mapping[str, str], headers: Headers, body: bytes = b""
+) -> Asked | None:
     """What a request asks; None for what is not known here. `path` is what follows the account's name, decoded."""
     container, _, rest = path.strip("/").partition("/")
+    if (service, method, path.strip("/")) == ("table", "POST", "$batch"):
+        return _transaction(body)
     if service == "table":
         return _table(method, path.strip("/"), headers)
     if service == "queue":
@@ -189,6 +197,15 @@ def _queue_shape(queue: str, rest: str, query: Mapping[str, str]) -> str:
 
 
 _ENTITY = re.compile(r"(?P<table>\w+)(?P<key>\(.*\))?", re.DOTALL)
+
+
+_PART = re.compile(rb"^(?:POST|PUT|PATCH|MERGE) \S*/(\w+)(?:\([^ ]*\))? HTTP/1\.1\r?$", re.MULTILINE)
+
+
+def _transaction(body: bytes) -> Asked | None:
+    """None for one of several tables, or with parts that are not known here."""
+    tables = {it.decode() for it in _PART.findall(body)}
+    return Asked(ALL["Entity Group Transaction"], tables.pop()) if len(tables) == 1 else None
 
 
 def _table(method: str, path: str, headers: Headers) -> Asked | None:

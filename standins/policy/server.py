@@ -72,7 +72,7 @@ class Layer:
         query = {name: values[-1] for name, values in request.query.items()}
         if "Authorization" not in request.headers and "sig" not in query:
             return None
-        asked = operations.read(service, request.method, request.path, query, request.headers)
+        asked = operations.read(service, request.method, request.path, query, request.headers, request.body)
         if asked is None:
             self._note(Seen(f"{request.method} {service} comp={query.get('comp', '')}", "", False))
             return unknown(f"{request.method} {request.raw_path}")

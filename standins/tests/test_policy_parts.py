@@ -64,6 +64,19 @@ def test_a_request_is_read_as_the_documentation_names_it(request_line: str) -> N
     assert asked(request_line) == REQUESTS[request_line]
 
 
+def test_a_transaction_is_of_the_table_that_its_parts_name() -> None:
+    def transaction(*lines: str) -> tuple[str, str] | None:
+        body = "\r\n".join(["--changeset", "Content-Type: application/http", "", *lines, "--changeset--"])
+        found = read("table", "POST", "/$batch", {}, headers(), body.encode())
+        return (found.operation.name, found.container) if found is not None else None
+
+    create = "POST https://127.0.0.1:1/account/jobs HTTP/1.1"
+    merge = "PATCH https://127.0.0.1:1/account/jobs(PartitionKey='a/b',RowKey='r') HTTP/1.1"
+    assert transaction(create, merge) == ("Entity Group Transaction", "jobs")
+    assert transaction(create, "POST https://127.0.0.1:1/account/others HTTP/1.1") is None
+    assert transaction() is None
+
+
 def test_a_header_makes_another_operation_of_the_same_request() -> None:
     entity = "/jobs(PartitionKey='p',RowKey='r')"
     assert asked(f"table PATCH {entity}", headers(if_match="*")) == ("Merge Entity", "jobs")

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -82,6 +82,11 @@ def _sent(mirror: Mirroring, name: str) -> list[dict[str, Any]]:
         visible = [json.loads(it.content) for it in queue.receive_messages(max_messages=32, visibility_timeout=1)]
     assert len(visible) <= count
     return visible + [{}] * (count - len(visible))
+
+
+def asked_in(messages: Iterable[dict[str, Any]]) -> list[str]:
+    """The ids of the jobs that these messages are about: a batch has several."""
+    return [it for message in messages for it in ([row[0] for row in message.get("wanted", ())] or [message["id"]])]
 
 
 def next_message(mirror: Mirroring, seconds: float = 20) -> dict[str, Any]:

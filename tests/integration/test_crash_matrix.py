@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+from azure.storage.queue import QueueClient, QueueMessage, TextBase64DecodePolicy
 
 from acrmirror.app import App
 from acrmirror.jobs import Holder, TableClaims
@@ -22,7 +22,7 @@ from testkit.images import Image, oci_image
 from testkit.reader import verify_repository
 from tests.integration.crashing import Crashing
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, job_for
+from tests.integration.running import app_of, asked_in, job_for
 
 MOST = 60
 QUICK = {"MIRROR_RECHECK_SECONDS": "1,2", "MIRROR_THREADS": "1"}
@@ -59,9 +59,23 @@ class Bed:
         for repository in repositories:
             problems = verify_repository(self.mirror.reader, repository).problems
             assert not problems, problems
-        sent = {json.loads(it.content)["id"] for queue in self._queues for it in queue.peek_messages(32)}
+        messages = [json.loads(it.content) for queue in self._queues for it in queue.peek_messages(32)]
+        sent = set(asked_in(messages))
         for repository in repositories:
             assert {it.id for it in self.mirror.records.newest(state="queued", repository=repository)} <= sent
+
+    def taken(self, queue: str) -> QueueMessage:
+        """The one message of a queue, which the platform has delivered, and delivers again after a second."""
+        (found,) = (it for it in self._queues if it.queue_name == queue)
+        (message,) = found.receive_messages(visibility_timeout=1)
+        return message
+
+    def delete(self, queue: str, message: QueueMessage) -> None:
+        (found,) = (it for it in self._queues if it.queue_name == queue)
+        # It may have been seen since.
+        for again in found.receive_messages(visibility_timeout=60):
+            assert again.id == message.id
+            found.delete_message(again)
 
     def drain(self) -> None:
         """The platform delivers all messages, those too that are sent meanwhile, with or without a delay."""
@@ -97,11 +111,12 @@ def bed(bare_mirror: Mirroring) -> Iterator[Bed]:
         made.close()
 
 
-def at_every_write(crash: Callable[[str, int], int | None], least: int) -> None:
-    """Calls `crash(name, at)` for each write there is, and once when nothing is left to die at; `least`: how many."""
+def at_every_write(crash: Callable[[str, int], int | None], least: int, step: int = 1) -> None:
+    """Calls `crash(name, at)` for each write there is, or for each `step`th, and once when nothing is left to die at;
+    `least`: how many."""
     at = 1
     while crash(f"n{at}", at) is None:
-        at += 1
+        at += step
         assert at < MOST
     assert at > least
 
@@ -264,7 +279,32 @@ def test_a_sweep_that_runs(bed: Bed) -> None:
         assert bed.record(sweep.id).state == "done"
         return ended
 
-    at_every_write(crash, 5)
+    at_every_write(crash, 4)
+
+
+def test_a_batch(bed: Bed) -> None:
+    """Two images, one after the other: what is done when it dies is not copied again."""
+    registry = bed.mirror.stack.registry
+
+    def crash(name: str, at: int) -> int | None:
+        repository = f"crash/batch/{name}"
+        images = [bed.mirror.push(repository, oci_image(repository, layers=[5000], tag=tag)) for tag in ("v1", "v2")]
+        bed.app.dispatch.run(Sweep.now((repository,), name, dry_run=False).to_json(), 1)
+        message = bed.taken(BACKFILL_QUEUE)
+        ended = bed.crashing.call("dispatch.run", message.content, 1, at=at)
+        problems = verify_repository(bed.mirror.reader, repository).problems
+        assert not problems, problems
+        if ended is not None:
+            bed.delete(BACKFILL_QUEUE, message)
+        done = [it for it in images if bed.mirror.tagged(repository, it.tag or "") is not None]
+        registry.reset_requests()
+        for image in images:
+            bed.check_whole(repository, image)
+        assert len(registry.requests(kind="data")) <= 2 * (len(images) - len(done))
+        assert [it.state for it in bed.mirror.jobs(repository)] == ["done", "done"]
+        return ended
+
+    at_every_write(crash, 18, step=3)
 
 
 def test_a_burial(bed: Bed) -> None:

@@ -15,7 +15,7 @@ from acrmirror.reference import Digest
 from acrmirror.work import BACKFILL_QUEUE, Record, Sweep
 from testkit.images import Image, multi_arch, oci_image, sbom, signature, unknown_subject
 from tests.integration.mirroring import Mirroring
-from tests.integration.running import app_of, job_for, sent
+from tests.integration.running import app_of, asked_in, job_for, sent
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_untagged_manifests_and_referrers_come_and_children_come_with_their_inde
                 f"{bare}@{orphan.root.digest}",
             ]
         )
-        assert len(run_asked(mirror, app)) == 6
+        assert len(asked_in(run_asked(mirror, app))) == 6
         everything = (tagged, untagged, signed, signed_again, of_child)
         assert set().union(*map(every, everything)) <= in_mirror(mirror, app_name)
         assert every(index) | every(orphan) <= in_mirror(mirror, bare)

@@ -115,11 +115,13 @@ def pulled(mirror: Mirroring, call: Caller) -> None:
     mirror.stack.registry.set_event_manner(hold=True)
     mirror.push("roles/named", oci_image("named"))
     mirror.push("roles/matched", oci_image("matched", (BLOCKS,)))
+    for tag in ("v1", "v2"):
+        mirror.push("roles/batch", oci_image(f"batch {tag}", tag=tag))
     got = call("POST", "pulls", {"image": "roles/named:latest", "wait": 30})
     assert (got.status, got.json["state"]) == (200, "done"), got.json
     mirror.stack.registry.set_faults([{"match": {"kind": "data"}, "do": {"bandwidth_mbps": 1.5}}])
     sweep = call("POST", "pulls", {"match": ["*"]}).json["id"]
-    mirror.wait(lambda: call("GET", f"pulls/{sweep}").json["match"]["jobs"] == {"done": 1}, 60, "the pull of many")
+    mirror.wait(lambda: call("GET", f"pulls/{sweep}").json["match"]["jobs"] == {"done": 3}, 60, "the pull of many")
     mirror.stack.registry.clear_faults()
     assert call("GET", "pulls").status == 200
 

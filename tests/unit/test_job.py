@@ -155,6 +155,6 @@ def test_what_is_no_job_is_malformed(text: str) -> None:
 @pytest.mark.parametrize("name", ["id", "repository", "at", "received", "digest"])
 def test_a_message_with_a_number_for_a_text_is_no_job(name: str) -> None:
     fields = json.loads(Copy.of_event(REFERENCE, "e1", AT).to_json())
-    assert read_task(json.dumps(fields)).id == fields["id"]
+    assert read_job(json.dumps(fields)).id == fields["id"]
     with pytest.raises(Malformed, match="is no string"):
         read_task(json.dumps(fields | {name: 8203971343403}))
