@@ -7,6 +7,8 @@ from acrmirror.http.calls import Parts, answered, body_of, json_of, moment_of, q
 from acrmirror.http.values import Answer, Request
 from acrmirror.moments import to_datetime
 
+REVOKED_SHOWN = 20
+
 
 class CredentialCalls:
     """Over a way to get the app, which is not opened before the first call that needs it."""
@@ -28,8 +30,10 @@ class CredentialCalls:
     @answered
     def list_credentials(self, request: Request) -> Answer:
         query_of(request, models.NoQuery)
-        found = [models.PullCredential.of(it) for it in self._app().credentials.all()]
-        return json_of(200, models.CredentialList(credentials=found))
+        credentials = self._app().credentials
+        found = [models.PullCredential.of(it) for it in credentials.all()]
+        revoked = [models.Revocation.of(it) for it in credentials.revoked(REVOKED_SHOWN)]
+        return json_of(200, models.CredentialList(credentials=found, revoked=revoked))
 
     @answered
     def revoke_credential(self, request: Request) -> Answer:

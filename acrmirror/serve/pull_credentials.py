@@ -2,25 +2,32 @@
 
 import hashlib
 import json
+import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.errors import Malformed, NotHere, WrongState
+from acrmirror.errors import Malformed, MirrorError, NotHere, WrongState
 from acrmirror.moments import Moment, from_datetime, to_datetime
 from acrmirror.patterns import Patterns
 from acrmirror.reference import shown
 from acrmirror.storage import Entity, Lost, Table
 
 PARTITION = "pull-credential"
+REVOKED = "revoked-pull-credential"
+"""The partition that says when a credential of that name was revoked last."""
 NAME_GRAMMAR = r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?"
 USUAL_LIFETIME = timedelta(days=90)
 SECRET_BYTES = 32
 PATTERNS_LIMIT = 50
 _NAME = re.compile(NAME_GRAMMAR, re.ASCII)
 _WHERE = f"PartitionKey eq '{PARTITION}'"
+_WHERE_REVOKED = f"PartitionKey eq '{REVOKED}'"
+_ROUNDS = 4
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,14 @@ class PullCredential:
 
     def is_good(self, now: datetime) -> bool:
         return now < to_datetime(self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """When the credential of that name was revoked last; there may be a newer one of it."""
+
+    name: str
+    revoked: Moment
 
 
 class PullCredentials:
@@ -92,7 +107,27 @@ class PullCredentials:
             if found is None:
                 raise NotHere(asked, "there is none of that name", "GET /api/v1/credentials lists them.")
             if self._table.delete(PARTITION, name, found.etag, asked):
+                self._note_revoked(name)
                 return self._read(found)
+
+    def revoked(self, count: int) -> list[Revocation]:
+        """The newest `count` of them, the newest first."""
+        found = self._table.query(_WHERE_REVOKED, {}, "list the pull credentials that were revoked")
+        all_of_them = [Revocation(it.row, Moment(str(it.fields["revoked"]))) for it in found]
+        return sorted(all_of_them, key=lambda it: it.revoked, reverse=True)[:count]
+
+    def _note_revoked(self, name: str) -> None:
+        """It is revoked whether or not this can be written."""
+        asked = f"note that the pull credential {name} was revoked"
+        fields = {"revoked": from_datetime(self._clock())}
+        try:
+            for _ in range(_ROUNDS):
+                known = self._table.get(REVOKED, name, asked)
+                etag = known.etag if known is not None else None
+                if not isinstance(self._table.swap(REVOKED, name, fields, etag, asked), Lost):
+                    return
+        except MirrorError as error:
+            _log.warning("No note of a revoked pull credential: %s", error)
 
     def _read(self, entity: Entity) -> PullCredential:
         fields = entity.fields

@@ -117,6 +117,16 @@ def test_a_revoked_one_fails_within_a_minute(credentials: PullCredentials, guard
     guard.admit(basic("cluster", another))
 
 
+def test_what_was_revoked_is_known_with_when(credentials: PullCredentials, clock: Clock) -> None:
+    for name in ("cluster", "runner", "cluster"):
+        credentials.create(name)
+        clock.passed += 60
+        credentials.revoke(name)
+    found = [(it.name, it.revoked[11:19]) for it in credentials.revoked(20)]
+    assert found == [("cluster", "12:03:00"), ("runner", "12:02:00")]
+    assert credentials.revoked(1) == credentials.revoked(20)[:1]
+
+
 def test_one_that_was_made_anew_is_taken_at_once(credentials: PullCredentials, guard: SignIn) -> None:
     """Also by a worker that remembers the one before."""
     _, password = credentials.create("cluster")

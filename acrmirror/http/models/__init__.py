@@ -3,7 +3,13 @@
 from acrmirror.http.models.app import CheckResult, HealthReport, Live, RefusedEvent
 from acrmirror.http.models.audits import Audit, AuditFault, AuditPage, AuditReport
 from acrmirror.http.models.base import Model
-from acrmirror.http.models.credentials import CredentialList, CredentialRequest, NewCredential, PullCredential
+from acrmirror.http.models.credentials import (
+    CredentialList,
+    CredentialRequest,
+    NewCredential,
+    PullCredential,
+    Revocation,
+)
 from acrmirror.http.models.failures import ErrorDetails, FieldError, Problem
 from acrmirror.http.models.images import (
     BlobEntry,
@@ -100,6 +106,7 @@ __all__ = [
     "Restore",
     "RestoreFailure",
     "RestoreRequest",
+    "Revocation",
     "Seen",
     "Stats",
     "Tag",

@@ -65,5 +65,15 @@ class NewCredential(PullCredential):
         return cls(**known.model_dump(), password=password)
 
 
+class Revocation(Model):
+    name: str
+    revoked: Annotated[str, Field(description="When the last credential of that name was revoked.")]
+
+    @classmethod
+    def of(cls, it: pull_credentials.Revocation) -> Self:
+        return cls(name=it.name, revoked=it.revoked)
+
+
 class CredentialList(Model):
     credentials: Annotated[list[PullCredential], Field(description="By name; expired ones are among them.")]
+    revoked: Annotated[list[Revocation], Field(description="At most 20, the one revoked last first.")]

@@ -123,6 +123,9 @@ class Pull(Model):
     tag: str | None
     digest: str | None
     platforms: list[str]
+    target: Annotated[
+        str | None, Field(description="Of a restore, and of an image of one: the registry that it goes to.")
+    ]
     force: bool
     received: str | None
     started: str | None
@@ -161,6 +164,7 @@ class Pull(Model):
             tag=tag or None,
             digest=digest or None,
             platforms=fields["platforms"],
+            target=fields["target"] or None,
             force=fields["force"],
             received=fields["received"] or None,
             started=fields["first_started"] or None,
@@ -194,11 +198,11 @@ class PullPage(Model):
 
 
 def _many(fields: RecordFields) -> str:
-    """What an archive of several images, or a rebuild of tags, is shown as."""
+    """What an archive, a rebuild of tags, or a restore is shown as."""
     images = fields["images"]
     if images:
-        return f"{images[0]} and {len(images) - 1} more"
-    return " ".join(fields["patterns"]) if fields["kind"] == "rebuild" else ""
+        return f"{images[0]} and {len(images) - 1} more" if len(images) > 1 else images[0]
+    return " ".join(fields["patterns"]) if fields["kind"] in ("rebuild", "restore") else ""
 
 
 def _error(code: str, asked: str, answered: str, remedy: str) -> ErrorDetails | None:
