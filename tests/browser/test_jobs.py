@@ -28,7 +28,7 @@ def repository() -> str:
 
 def jobs_page(it: Watched, repository: str) -> Locator:
     """The row of the one job of that repository."""
-    it.go(f"#/?repository={repository}")
+    it.go(f"#/jobs?repository={repository}")
     return it.page.get_by_role("row").filter(has_text=f"{repository}:")
 
 
@@ -160,6 +160,7 @@ def test_jobs_are_filtered_and_paged(status: Watched, mirror: Mirroring, reposit
         mirror.records.add(job)
         mirror.records.change(job.id, {"state": "gone" if number % 3 else "done"})
     page = status.page
+    status.go("#/jobs")
     page.get_by_role("textbox", name="Repository").fill(repository)
     page.keyboard.press("Enter")
     names = page.get_by_role("rowheader").get_by_role("link")

@@ -34,7 +34,7 @@ def test_the_key_is_kept_in_the_tab_alone_and_gone_with_it(window: Open) -> None
     assert asked
     assert all(request.headers["x-functions-key"] == it.key for request in asked)
     it.page.reload()
-    expect(it.page.get_by_role("heading", name="Jobs")).to_be_visible()
+    expect(it.page.get_by_role("heading", name="Newest jobs")).to_be_visible()
     assert it.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
     context = it.page.context
     it.page.close()
@@ -51,6 +51,8 @@ def test_the_key_can_be_forgotten(status: Watched) -> None:
 
 
 def test_a_key_that_is_renewed_meanwhile_is_asked_for_again(status: Watched) -> None:
+    status.go("#/pull")
+    expect(status.page.get_by_role("heading", name="Pull")).to_be_focused()
     status.page.evaluate("sessionStorage.setItem('acrmirror-key', 'an-older-one')")
     status.page.get_by_role("link", name="Images", exact=True).click()
     expect(status.page.get_by_role("alert")).to_contain_text("did not take this key")

@@ -32,6 +32,9 @@ def test_from_the_key_to_the_layers_of_an_image(window: Open, mirror: Mirroring)
     expect(page.get_by_role("alert")).to_contain_text("did not take")
     keys.type(it.key)  # the wrong one is selected: typing replaces it
     keys.press("Enter")
+    expect(page.locator("h1")).to_be_focused()
+    tab_to(page, page.get_by_role("link", name="Jobs", exact=True), "Shift+Tab")
+    keys.press("Enter")
     expect(page.get_by_role("heading", name="Jobs")).to_be_focused()
 
     tab_to(page, page.get_by_label("Pull an image"))
@@ -52,7 +55,7 @@ def test_from_the_key_to_the_layers_of_an_image(window: Open, mirror: Mirroring)
     keys.press("Enter")
     expect(page.get_by_role("table", name="Layers of linux/arm64")).to_be_visible()
 
-    page.goto(page.url.partition("#")[0])
+    page.goto(f"{page.url.partition('#')[0]}#/jobs")
     expect(page.get_by_role("heading", name="Jobs")).to_be_focused()
     tab_to(page, page.get_by_role("link", name="Skip to the content"), "Shift+Tab")
     keys.press("Enter")

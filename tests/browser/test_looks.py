@@ -28,7 +28,8 @@ def scene(foundation: Foundation, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def views(scene: Showcase) -> dict[str, str]:
     return {
-        "jobs": "#/",
+        "status": "#/",
+        "jobs": "#/jobs",
         "running": f"#/job/{scene.running}",
         "failed": f"#/job/{scene.failed}",
         "many": f"#/job/{scene.many}",
@@ -36,6 +37,7 @@ def views(scene: Showcase) -> dict[str, str]:
         "tags": "#/images/shop/checkout",
         "image": f"#/image/{IMAGE}",
         "pull": "#/pull",
+        "access": "#/access",
         "health": "#/health",
         "nothing": "#/image/nowhere/app:1",
     }
@@ -46,7 +48,9 @@ def settle(it: Watched, address: str) -> None:
     it.go(address)
     expect(it.page.locator("h1")).to_be_focused()
     it.page.wait_for_load_state("networkidle")
-    shown = it.page.locator("main").locator("tbody tr, .facts div, .names li, form.card, .checks li, .trouble")
+    shown = it.page.locator("main").locator(
+        "tbody tr, .facts div, .names li, form.card, .checks li, .trouble, .attention li"
+    )
     expect(shown.first).to_be_attached()
 
 

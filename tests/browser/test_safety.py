@@ -56,6 +56,7 @@ def test_a_record_and_a_manifest_that_are_hostile_are_shown_as_they_are(
     )
     status.go("#/")
     expect(status.page.get_by_role("row").filter(has_text=HOSTILE).first).to_be_visible()
+    expect(status.page.locator(".attention li").filter(has_text=HOSTILE).first).to_be_visible()
     untouched(status.page)
     status.go(f"#/job/{job['id']}")
     expect(status.page.locator("main .trouble")).to_contain_text(HOSTILE)
@@ -64,10 +65,11 @@ def test_a_record_and_a_manifest_that_are_hostile_are_shown_as_they_are(
 
 
 def test_what_is_typed_or_linked_is_shown_as_it_is(status: Watched) -> None:
+    status.go("#/jobs")
     status.page.get_by_label("Pull an image").fill(HOSTILE)
     status.page.keyboard.press("Enter")
     expect(status.page.get_by_role("alert")).to_contain_text("<img src=x")
-    for address in ("#/image/", "#/images/", "#/job/", "#/images?contains=", "#/?state=", "#/?repository="):
+    for address in ("#/image/", "#/images/", "#/job/", "#/images?contains=", "#/jobs?state=", "#/?repository="):
         status.go(address + HOSTILE)
         expect(status.page.locator("main")).to_contain_text(re.compile("What to do|No repository|no such job"))
         untouched(status.page)
@@ -77,7 +79,7 @@ def test_no_script_of_the_page_could_make_markup_of_text(status: Watched) -> Non
     """The policy in force: text is no markup, no code from text, no code from elsewhere, no frame around the page."""
     refused = "text => { try { document.body.innerHTML = text; return 'made'; } catch (error) { return error.name; } }"
     assert status.page.evaluate(refused, HOSTILE) == "TypeError"
-    expect(status.page.get_by_role("heading", name="Jobs")).to_be_visible()
+    expect(status.page.get_by_role("heading", name="Newest jobs")).to_be_visible()
     assert any("require-trusted-types-for" in it for it in status.complaints)
     status.complaints.clear()
 

@@ -16,7 +16,7 @@ from acrmirror.http.values import Answer
 
 INDEX, ICON = "index.html", "icon.svg"
 FOLDER = Path(__file__).parent / "shell"
-STYLES = ("style.css", "parts.css")
+STYLES = ("style.css", "parts.css", "status.css")
 FIRST = "main"
 """The module that needs all others."""
 

@@ -21,8 +21,14 @@ export const tags = (repository, query, signal) =>
 /** `reference` has been through `parseReference`: it has a tag or a digest, and nothing that would need quoting. */
 export const image = (reference, signal) => call("GET", `images/${reference}`, { signal });
 export const health = (signal) => call("GET", "health", { signal, reports: 503 });
+export const stats = (signal) => call("GET", "stats", { signal });
 export const audits = (signal) => call("GET", "audits", { signal });
 export const audit = (id, signal) => call("GET", `audits/${encodeURIComponent(id)}`, { signal });
+export const credentials = (signal) => call("GET", "credentials", { signal });
+export const create = (body) => call("POST", "credentials", { body });
+export const revoke = (name) => call("DELETE", `credentials/${encodeURIComponent(name)}`);
+/** A job of `restores`, `archives` or `rebuilds`, with all that it says of itself. */
+export const task = (kind, id, signal) => call("GET", `${kind}/${encodeURIComponent(id)}`, { signal });
 /** The cheapest call that only a right key gets an answer to. */
 export const knock = () => call("GET", "pulls", { query: { n: 1 } });
 

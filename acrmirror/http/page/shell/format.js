@@ -21,12 +21,44 @@ export function dateOf(moment) {
   return Number.isNaN(date.getTime()) ? null : date;
 }
 
-/** The time of day; with the day, unless that is today. */
+/** Whether times are shown in UTC, as logs have them, or as the clock of whoever reads has them. */
+export const zone = { utc: false };
+
+const inZone = () => (zone.utc ? "UTC" : undefined);
+
+/** `UTC+1`: of the zone that times are shown in, at that moment. */
+export function offsetOf(date) {
+  const format = new Intl.DateTimeFormat("en-GB", { timeZone: inZone(), timeZoneName: "shortOffset" });
+  return format.formatToParts(date).find((it) => it.type === "timeZoneName").value.replace(/^GMT(\+0)?/, "UTC");
+}
+
+/** Of this browser, `Europe/Berlin` for one. */
+export const ownZone = () => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** The time of day with its zone; with the day, unless that is today. */
 export function shortMoment(date) {
-  const time = date.toLocaleTimeString("en-GB");
-  if (date.toDateString() === new Date().toDateString()) return time;
-  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
-  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year })}, ${time}`;
+  const now = new Date();
+  const told = (at, options) => at.toLocaleDateString("en-GB", { timeZone: inZone(), ...options });
+  const time = `${date.toLocaleTimeString("en-GB", { timeZone: inZone() })} ${offsetOf(date)}`;
+  if (told(date) === told(now)) return time;
+  const year = told(date, { year: "numeric" }) === told(now, { year: "numeric" }) ? undefined : "numeric";
+  return `${told(date, { day: "numeric", month: "short", year })}, ${time}`;
+}
+
+/** `5 min ago`, or `in 5 min`; as exact as a person needs it. */
+export function ago(date, now = Date.now()) {
+  const seconds = (now - date.getTime()) / 1000;
+  const text = roughly(Math.abs(seconds));
+  if (text === null) return "just now";
+  return seconds < 0 ? `in ${text}` : `${text} ago`;
+}
+
+function roughly(seconds) {
+  if (seconds < 5) return null;
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} days`;
 }
 
 /** Between two moments of the API, or since the first of them; null if it has not begun. */
@@ -64,6 +96,11 @@ const KINDS = {
   match: "a pull of many",
   deletion: "deleted at the registry",
   unreadable: "unreadable message",
+  restore: "a restore",
+  "restore-image": "a restore's image",
+  archive: "an archive",
+  rebuild: "tags set from history",
+  audit: "an audit",
 };
 
 /** Why there is a job. */

@@ -1,27 +1,14 @@
 /** Whether the app has all that it needs. */
 
 import * as api from "./api.js";
+import { described } from "./checks.js";
 import { glyph, h, slot } from "./dom.js";
-import { duration } from "./format.js";
+import { counted, duration } from "./format.js";
 import { alertBox, facts, moment, title, trouble } from "./parts.js";
 import { poll } from "./poll.js";
 import { route } from "./routes.js";
 
 const SECONDS = 30;
-const MEANING = {
-  settings: "The settings are there and make sense",
-  python: "The packages were built for the Python that runs",
-  registry: "The registry lists repositories and tags for this identity",
-  mirror: "The mirror's container can be read",
-  links: "Links into storage can be signed",
-  queue: "The queue of pushes can be read",
-  "backfill-queue": "The queue of sweeps can be read",
-  records: "The table of records can be read",
-  events: "No event was refused",
-  comparison: "Everything was compared with the registry in good time",
-  audit: "The last audit left nothing damaged, and is not too long ago",
-};
-
 export function health({ signal, say }) {
   const failed = alertBox();
   const found = h("div");
@@ -43,7 +30,7 @@ export function health({ signal, say }) {
 }
 
 const number = (count) => (count === null ? null : count.toLocaleString("en"));
-const age = (seconds) => (seconds === null ? null : `${duration(seconds)} old`);
+const age = (seconds) => (seconds === null ? null : duration(seconds));
 
 function shown(report) {
   const { ok, checks, dead_messages: dead } = report;
@@ -55,35 +42,59 @@ function shown(report) {
       ok ? "All is well." : "Something is wrong.",
     ),
     facts([
-      ["Jobs in the queue", number(report.queue_messages)],
-      ["The oldest", age(report.oldest_message_seconds)],
-      ["Sweeps and their jobs in the queue", number(report.backfill_messages)],
-      ["The oldest of these", age(report.oldest_backfill_seconds)],
+      ["Messages in the queue of pushes", number(report.queue_messages)],
+      ["The oldest waits for", age(report.oldest_message_seconds)],
+      ["Messages in the queue of sweeps", number(report.backfill_messages)],
+      ["The oldest of these waits for", age(report.oldest_backfill_seconds)],
       ["Everything was compared", report.compared ? moment(report.compared) : "not yet"],
       [
         "The mirror was audited",
         h("a", { href: route("audits") }, report.audited ? moment(report.audited) : "not yet"),
       ],
       ["Damaged, missing or not readable then", report.faults_left ? number(report.faults_left) : null],
-      ["Dead, and not in a record yet", dead ? number(dead) : null],
+      ["In the poison queues, not in a record yet", dead ? number(dead) : null],
+      ["App version", report.version],
     ]),
-    h(
-      "ul",
-      { class: "checks" },
-      checks.map((it) =>
-        h(
-          "li",
-          {},
-          h(
-            "p",
-            { class: `check-name ${it.ok ? "done" : "failed"}` },
-            glyph(it.ok ? "done" : "failed"),
-            h("strong", {}, it.name),
-            h("span", {}, it.ok ? (MEANING[it.name] ?? "") : "failed"),
-          ),
-          it.error ? trouble(it.error) : null,
-        ),
-      ),
+    h("ul", { class: "checks" }, [...checks].sort((one, other) => Number(one.ok) - Number(other.ok)).map(check)),
+    section("Events that were refused", report.refused_events.map(refused)),
+    section(
+      "Risks",
+      report.warnings.map((it) => h("li", {}, it)),
     ),
   ];
+}
+
+function check({ name, ok, error }) {
+  const { looks, fails } = described(name);
+  return h(
+    "li",
+    { class: "described" },
+    h(
+      "p",
+      { class: `check-name ${ok ? "done" : "failed"}` },
+      glyph(ok ? "done" : "failed"),
+      h("strong", {}, name),
+      h("span", { class: "outcome" }, ok ? "ok" : "failed"),
+    ),
+    looks
+      ? h("p", {}, looks, " ", h("span", { class: ok ? "help" : null }, ok ? `If it fails: ${lowered(fails)}` : `While it fails: ${lowered(fails)}`))
+      : null,
+    error ? trouble(error) : null,
+  );
+}
+
+const lowered = (text) => text.charAt(0).toLowerCase() + text.slice(1);
+
+function refused({ event, asked, answered, remedy, first, last, times }) {
+  return h(
+    "li",
+    {},
+    h("p", { class: "cause" }, h("strong", {}, `${asked}: ${answered}`)),
+    h("p", { class: "remedy" }, h("span", {}, "What to do: "), remedy),
+    h("p", { class: "figures" }, h("code", {}, event), ` ${counted(times, "time")}, first `, moment(first), ", last ", moment(last)),
+  );
+}
+
+function section(heading, rows) {
+  return rows.length ? h("section", {}, h("h2", {}, heading), h("ul", { class: "checks" }, rows)) : null;
 }

@@ -23,6 +23,7 @@ import {
 import { poll } from "./poll.js";
 import { askMany } from "./pull.js";
 import { parseReference, route } from "./routes.js";
+import * as tasks from "./task.js";
 
 const RUNNING_SECONDS = 1;
 const PENDING_SECONDS = 3;
@@ -38,12 +39,14 @@ export function job({ rest: id, signal, say }) {
   const about = facts([]);
   const layers = layersTable();
   const many = h("div");
+  const task = h("div");
   const notes = h("div");
   const fill = {
     heading: slot(heading),
     state: slot(state),
     error: slot(error),
     many: slot(many),
+    task: slot(task),
     notes: slot(notes),
     buttons: slot(buttons, () => heading),
   };
@@ -70,6 +73,12 @@ export function job({ rest: id, signal, say }) {
       const pull = await api.pull(id, signal);
       if (signal.aborted) return null;
       show(pull);
+      if (tasks.isTask(pull)) {
+        const more = await tasks.load(pull, signal);
+        if (signal.aborted) return null;
+        fill.task(more, () => tasks.shown(pull, more));
+        return isFinal(pull) && imagesAreOver(more) ? null : PENDING_SECONDS;
+      }
       if (pull.state === "running") return RUNNING_SECONDS;
       return isFinal(pull) && childrenAreOver(pull) ? null : PENDING_SECONDS;
     },
@@ -86,7 +95,7 @@ export function job({ rest: id, signal, say }) {
   return {
     title: "Job",
     nodes: [
-      h("p", { class: "trail" }, h("a", { href: route("") }, "Jobs")),
+      h("p", { class: "trail" }, h("a", { href: route("jobs") }, "Jobs")),
       h("div", { class: "head" }, heading, state, buttons),
       failed.element,
       refused.element,
@@ -94,18 +103,26 @@ export function job({ rest: id, signal, say }) {
       error,
       about,
       many,
+      task,
       layers.element,
       notes,
     ],
   };
 }
 
+/** Of a restore, which is done once all are requested. */
+const imagesAreOver = ({ jobs, asked, dry_run: dry }) => dry || !jobs || areOver(jobs, asked);
+
 function childrenAreOver({ match }) {
   if (!match || !match.jobs) return true;
-  const counts = Object.entries(match.jobs);
+  return match.dry_run || areOver(match.jobs, match.requested);
+}
+
+/** After a run that was killed there are more jobs than the next one requested. */
+function areOver(jobs, requested) {
+  const counts = Object.entries(jobs);
   const over = counts.filter(([state]) => FINAL.has(state));
-  // After a run that was killed there are more jobs than the next one requested.
-  return match.dry_run || (over.length === counts.length && over.reduce((sum, it) => sum + it[1], 0) >= match.requested);
+  return over.length === counts.length && over.reduce((sum, it) => sum + it[1], 0) >= requested;
 }
 
 function inMirror(pull) {
@@ -122,7 +139,7 @@ function aboutJob(pull) {
   const moved = read > 0 || written > 0 ? `${bytes(read)} read, ${bytes(written)} written` : null;
   return [
     ["Why", kindName(pull.kind)],
-    ["Requested by", pull.parent && h("a", { href: route("job", pull.parent) }, "a pull of many")],
+    ["Requested by", pull.parent && h("a", { href: route("job", pull.parent) }, pull.kind === "restore-image" ? "a restore" : "a pull of many")],
     ["Received", moment(pull.received)],
     ["Started", pull.started && moment(pull.started)],
     ["Finished", pull.finished && moment(pull.finished)],

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { h, keyed, slot } from "./dom.js";
-import { kindName, lasted, shortened } from "./format.js";
+import { lasted, shortened } from "./format.js";
 import {
   STATES,
   actions,
@@ -16,6 +16,7 @@ import {
   progress,
   table,
   title,
+  whyOf,
 } from "./parts.js";
 import { poll } from "./poll.js";
 import { askField } from "./pull.js";
@@ -30,11 +31,7 @@ export function jobs({ query, signal, say }) {
   const { state = "", repository = "", last = "" } = query;
   const failed = alertBox();
   const refused = alertBox();
-  const { element, body, wrapped } = table(
-    "Jobs, newest first",
-    [["Image"], ["State"], ["Progress", "progress-cell"], ["Asked"], ["Took", "number"], ["Action", "action"]],
-    "jobs stacking",
-  );
+  const { element, body, wrapped } = jobTable("Jobs, newest first");
   const empty = h("p", { class: "empty", hidden: true });
   const more = h("div");
   const fillMore = slot(more);
@@ -54,9 +51,9 @@ export function jobs({ query, signal, say }) {
       empty.textContent = state || repository ? "There is no such job." : "There are no jobs yet.";
       fillMore([page.last, last], () =>
         paging({
-          first: last && route("", "", { state, repository }),
+          first: last && route("jobs", "", { state, repository }),
           firstText: "Newest",
-          more: page.last && route("", "", { state, repository, last: page.last }),
+          more: page.last && route("jobs", "", { state, repository, last: page.last }),
           moreText: "Older",
         }),
       );
@@ -88,12 +85,19 @@ export function jobs({ query, signal, say }) {
   };
 }
 
+export const jobTable = (caption) =>
+  table(
+    caption,
+    [["Image"], ["State"], ["Progress", "progress-cell"], ["Requested"], ["Took", "number"], ["Action", "action"]],
+    "jobs stacking",
+  );
+
 function filters(state, repository) {
   const one = (name, text) =>
     h(
       "a",
       {
-        href: route("", "", { state: name, repository }),
+        href: route("jobs", "", { state: name, repository }),
         id: `filter-${name || "all"}`,
         class: name,
         "aria-current": name === state ? "true" : null,
@@ -116,7 +120,7 @@ function filters(state, repository) {
       class: "inline",
       onsubmit: (event) => {
         event.preventDefault();
-        location.hash = route("", "", { state, repository: field.value.trim() });
+        location.hash = route("jobs", "", { state, repository: field.value.trim() });
       },
     },
     h("label", { for: "repository" }, "Repository"),
@@ -139,13 +143,13 @@ function filters(state, repository) {
   );
 }
 
-function jobRow(first, after) {
+export function jobRow(first, after) {
   const link = jobLink(first, nameOf(first));
   const cells = {
     name: h("th", { role: "rowheader", scope: "row", class: "name" }, link),
     state: h("td", { role: "cell" }),
     progress: h("td", { role: "cell", class: "progress-cell" }),
-    asked: h("td", { role: "cell", "data-label": "asked" }, moment(first.received)),
+    asked: h("td", { role: "cell", "data-label": "requested" }, moment(first.received)),
     took: h("td", { role: "cell", class: "number", "data-label": "took" }),
     action: h("td", { role: "cell", class: "action" }),
   };
@@ -160,7 +164,7 @@ function jobRow(first, after) {
   function update(pull) {
     fillState(pull.state, () => badge(pull.state));
     fillWhy([pull.kind, pull.error, pull.parent, pull.state], () => [
-      h("span", { class: "kind" }, pull.parent ? "by a pull of many" : kindName(pull.kind)),
+      h("span", { class: "kind" }, whyOf(pull)),
       pull.error && pull.state !== "cancelled"
         ? [
             h("p", { class: `cause ${pull.state}` }, shortened(`${pull.error.asked}: ${pull.error.answered}`)),

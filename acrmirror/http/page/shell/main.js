@@ -1,29 +1,35 @@
 /** Shows the view that the address names; without a key, the gate alone. */
 
+import { access } from "./access.js";
 import { audits } from "./audits.js";
 import { gate } from "./gate.js";
 import { health } from "./health.js";
 import { h } from "./dom.js";
+import { offsetOf, ownZone, zone } from "./format.js";
 import { image } from "./image.js";
 import { images } from "./images.js";
 import { job } from "./job.js";
 import { jobs } from "./jobs.js";
 import * as key from "./key.js";
-import { title } from "./parts.js";
+import { tick, title } from "./parts.js";
 import { pull } from "./pull.js";
 import { readHash, route } from "./routes.js";
+import { status } from "./status.js";
 
-const VIEWS = { "": jobs, job, images, image, pull, health, audits };
-const PAGE_OF = { job: "", image: "images", audits: "health" };
+const VIEWS = { "": status, jobs, job, images, image, pull, access, health, audits };
+const PAGE_OF = { job: "jobs", image: "images", audits: "health" };
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const forget = document.getElementById("forget");
 const said = document.getElementById("said");
 const asking = document.getElementById("asking");
+const clock = document.getElementById("clock");
+const zoneButton = document.getElementById("zone");
 
 /** What takes longer is said; a function app that has slept takes seconds. */
 const PATIENCE_MS = 800;
+const TICK_MS = 10_000;
 
 let shown = new AbortController();
 let before = null;
@@ -38,9 +44,15 @@ function show(failure = null) {
   shown = new AbortController();
   const open = key.read() !== null;
   const { name, rest, query } = readHash(location.hash);
+  if (name === "" && Object.keys(query).length) {
+    // Where the list of jobs was before: such links are in people's notes.
+    location.replace(route("jobs", "", query));
+    return;
+  }
   const make = VIEWS[name] ?? missing;
   const view = open ? make({ rest, query, signal: shown.signal, say }) : gate(() => show(), failure);
-  nav.hidden = forget.hidden = !open;
+  nav.hidden = forget.hidden = clock.hidden = !open;
+  showZone();
   for (const link of nav.children) {
     const here = open && link.getAttribute("href") === route(PAGE_OF[name] ?? name);
     link.toggleAttribute("aria-current", false);
@@ -70,7 +82,7 @@ function missing() {
     title: "Nothing here",
     nodes: [
       title("Nothing here"),
-      h("p", {}, "This address names no page. ", h("a", { href: route("") }, "To the jobs")),
+      h("p", {}, "This address names no page. ", h("a", { href: route("") }, "To the status")),
     ],
   };
 }
@@ -85,6 +97,21 @@ document.addEventListener("asked", ({ detail: count }) => {
   else asking.hidden = true;
 });
 
+function showZone() {
+  const own = ownZone();
+  const utc = zone.utc || own === "UTC";
+  clock.firstElementChild.textContent = utc ? "Times are in UTC." : `Times are in ${own}, ${offsetOf(new Date())}.`;
+  zoneButton.textContent = zone.utc ? `Show ${own}` : "Show UTC";
+  zoneButton.hidden = own === "UTC";
+}
+
+zoneButton.addEventListener("click", () => {
+  zone.utc = !zone.utc;
+  show();
+});
+setInterval(() => {
+  if (!document.hidden) tick();
+}, TICK_MS);
 addEventListener("hashchange", () => show());
 document.addEventListener("locked", (event) => {
   // The gate says itself what became of a key that was just given.

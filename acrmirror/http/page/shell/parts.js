@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { glyph, h, slot } from "./dom.js";
-import { bytes, counted, dateOf, duration, shortened, shortMoment } from "./format.js";
+import { ago, bytes, counted, dateOf, duration, kindName, shortened, shortMoment } from "./format.js";
 import { route } from "./routes.js";
 
 export const STATES = ["queued", "running", "waiting", "interrupted", "done", "incomplete", "failed", "gone", "cancelled"];
@@ -16,16 +16,37 @@ export const title = (...children) => h("h1", { tabindex: "-1" }, ...children);
 /** A state by word, shape and colour. */
 export const badge = (state) => h("span", { class: `badge ${state}` }, glyph(state), state);
 
+/** A moment by the clock, with its zone, and how long ago that was. */
 export function moment(text) {
   const date = text ? dateOf(text) : null;
   if (!date) return h("span", { class: "none" }, text ?? "–");
-  return h("time", { datetime: date.toISOString(), title: date.toString() }, shortMoment(date));
+  return h(
+    "time",
+    { datetime: date.toISOString(), title: date.toISOString() },
+    h("span", {}, shortMoment(date)),
+    " ",
+    h("span", { class: "ago" }, ago(date)),
+  );
+}
+
+/** What says how long ago a moment was goes on being true. */
+export function tick() {
+  for (const it of document.querySelectorAll("time > .ago")) it.textContent = ago(new Date(it.parentElement.dateTime));
 }
 
 export const digest = (text) => h("code", { class: "digest", title: text }, shortened(text));
 
-/** What a job is of, as a person names it. */
-export const nameOf = (pull) => (pull.match ? pull.match.patterns.join("  ") : shortened(pull.image)) || pull.id;
+/** What a job is of, as a person names it; of a restore, with the registry that it goes to. */
+export function nameOf(job) {
+  const what = job.match ? job.match.patterns.join("  ") : shortened(job.image);
+  return (job.target ? `${what} → ${job.target}` : what) || job.id;
+}
+
+/** Why there is a job. */
+export function whyOf({ kind, parent }) {
+  if (!parent) return kindName(kind);
+  return kind === "restore-image" ? "by a restore" : "by a pull of many";
+}
 
 /** Terms and what they are; pairs whose second is null are left out. */
 export function facts(pairs) {

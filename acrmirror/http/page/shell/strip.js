@@ -1,0 +1,122 @@
+/** Figures of the whole mirror in one strip; a figure that is not as it should be has a shape and a colour. */
+
+import { glyph, h, slot } from "./dom.js";
+import { ago, bytes, counted, dateOf, duration, shortMoment } from "./format.js";
+import { route } from "./routes.js";
+
+/** A job of a push that waits for longer than this is late. */
+const LATE_SECONDS = 300;
+
+/** The strip, and a function that has it follow what is known; what is null is not known yet. */
+export function strip() {
+  const element = h("dl", { class: "strip", "aria-label": "The mirror at a glance" });
+  const fills = new Map();
+  function update(stats, health) {
+    for (const cell of cells(stats, health)) {
+      const { name } = cell;
+      if (!fills.has(name)) {
+        const place = h("div", {});
+        element.append(place);
+        fills.set(name, slot(place));
+      }
+      const { text, tone, more, link, moment } = cell;
+      fills.get(name)([text, tone, more, moment], () => inside(name, text, tone, more, link, moment));
+    }
+  }
+  return { element, update };
+}
+
+function inside(name, text, tone, more, link, moment) {
+  const value = moment ? since(moment) : text;
+  const shown = link ? h("a", { href: link }, value) : value;
+  return [
+    h("dt", {}, name),
+    h("dd", { class: tone ?? null }, h("span", { class: "value" }, tone ? glyph(tone) : null, shown), below(more, moment)),
+  ];
+}
+
+function below(more, moment) {
+  const text = [moment ? shortMoment(dateOf(moment)) : null, more].filter(Boolean).join(" · ");
+  return text ? h("span", { class: "more" }, text) : null;
+}
+
+/** How long ago first: that is what counts. */
+function since(text) {
+  const date = dateOf(text);
+  return h("time", { datetime: date.toISOString(), title: date.toISOString() }, h("span", { class: "ago" }, ago(date)));
+}
+
+const UNKNOWN = "…";
+const number = (count) => (count === null || count === undefined ? "not known" : count.toLocaleString("en"));
+
+/** `[{ name, text | moment, more, tone, link }]`, always the same names in the same order. */
+export function cells(stats, health) {
+  return [registryCell(stats, health), healthCell(health), ...jobCells(stats), ...provenCells(stats), ...sizeCells(stats)];
+}
+
+function registryCell(stats, health) {
+  const version = stats?.version ?? health?.version;
+  return { name: "Registry", text: stats?.registry ?? UNKNOWN, more: version ? `acrmirror ${version}` : "" };
+}
+
+function healthCell(health) {
+  const link = route("health");
+  if (!health) return { name: "Health", text: "checking…", link };
+  const failing = health.checks.filter((it) => !it.ok).length;
+  if (failing) return { name: "Health", text: counted(failing, "check") + (failing === 1 ? " fails" : " fail"), tone: "failed", link };
+  return { name: "Health", text: "well", more: `${counted(health.checks.length, "check")}`, tone: "done", link };
+}
+
+function jobCells(stats) {
+  const names = ["Failed in 24 h", "Queue", "Lag", "Last event"];
+  if (!stats) return names.map((name) => ({ name, text: UNKNOWN }));
+  const { failed_24h: failed, lag_seconds: lag, last_event: event } = stats;
+  return [
+    { name: names[0], text: number(failed), tone: failed > 0 ? "failed" : "done", link: route("jobs", "", { state: "failed" }) },
+    queueCell(names[1], stats),
+    {
+      name: names[2],
+      text: lag === null ? "none" : duration(lag),
+      more: lag === null ? "no push waits" : "the oldest push that waits",
+      tone: lag !== null && lag > LATE_SECONDS ? "waiting" : null,
+    },
+    event ? { name: names[3], moment: event } : { name: names[3], text: "none yet" },
+  ];
+}
+
+function queueCell(name, { queues = {}, jobs = {} }) {
+  const counts = Object.values(queues).map((it) => it?.messages ?? it);
+  const known = counts.filter((it) => typeof it === "number");
+  const sum = known.length ? known.reduce((one, other) => one + other, 0) : null;
+  const more = ["running", "waiting"].filter((it) => jobs[it]).map((it) => `${number(jobs[it])} ${it}`);
+  return { name, text: number(sum), more: more.join(", ") };
+}
+
+function provenCells(stats) {
+  const names = ["Last comparison", "Last proof"];
+  if (!stats) return names.map((name) => ({ name, text: UNKNOWN }));
+  const { last_comparison: compared, last_audit: audited } = stats;
+  return [
+    compared?.finished
+      ? {
+          name: names[0],
+          moment: compared.finished,
+          more: compared.drift ? `drift of ${number(compared.drift)}` : "no drift",
+          tone: compared.drift ? "waiting" : null,
+        }
+      : { name: names[0], text: "not yet" },
+    audited?.finished
+      ? { name: names[1], moment: audited.finished, more: audited.proven === false ? "not proven" : "", tone: audited.proven === false ? "failed" : null, link: route("audits") }
+      : { name: names[1], text: "not yet", link: route("audits") },
+  ];
+}
+
+function sizeCells(stats) {
+  const names = ["Stored", "Tags"];
+  if (!stats) return names.map((name) => ({ name, text: UNKNOWN }));
+  const { bytes_stored: stored, tags, repositories } = stats;
+  return [
+    { name: names[0], text: stored === null ? "not known" : bytes(stored) },
+    { name: names[1], text: number(tags), more: repositories === null ? "" : `in ${counted(repositories, "repository", "repositories")}`, link: route("images") },
+  ];
+}
