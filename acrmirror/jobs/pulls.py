@@ -25,6 +25,7 @@ from acrmirror.work import (
     Task,
 )
 from acrmirror.work.ids import JobId
+from acrmirror.work.restore import KIND as RESTORE
 from acrmirror.work.sweep import KIND as MATCH
 from acrmirror.work.task import made_again
 
@@ -174,7 +175,7 @@ class Pulls:
 
     def retry(self, identity: str) -> Record:
         """Sends a job once more, from its record: one that failed, was gone, was cancelled or interrupted, or that has
-        been queued for long and never begun. Raises NotHere, WrongState.
+        been queued for long and never begun; a restore, too, that has requested its images. Raises NotHere, WrongState.
 
         The message goes first, and says how often the job was sent again: a run of it takes the record, whether or not
         that says so yet (rule W6).
@@ -182,7 +183,9 @@ class Pulls:
         record = self.get(identity)
         asked = f"retry the pull {identity}"
         over = record.state in FINAL_STATES or record.state == "interrupted" or record.overdue
-        if not over or record.state == "done":
+        # A restore that is done has requested its images, of which some may have failed.
+        done = record.state == "done" and (record.fields["kind"] != RESTORE or record.fields["dry_run"])
+        if not over or done:
             remedy = "Request the image anew, with force to check it again." if record.state == "done" else "Wait."
             raise WrongState(asked, f"it is {record.state}", remedy)
         retries = record.retries + 1

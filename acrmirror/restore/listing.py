@@ -15,7 +15,7 @@ from acrmirror.reference import Digest, Reference
 from acrmirror.restore.images import named
 from acrmirror.restore.plans import Plan
 from acrmirror.threads import Threads
-from acrmirror.work import FINAL_STATES, RecordFields, Restore
+from acrmirror.work import FINAL_STATES, ImageRestore, RecordFields, Restore
 
 TAGS_PAGE = 1000
 THREADS = 8
@@ -173,14 +173,20 @@ class Restoring:
         if reference.digest is None:
             raise ValueError(f"{reference} names no digest")
         job = self._restore.image(reference.repository, reference.tag, reference.digest)
-        record = self._records.get(job.id)
-        # Sent again by a person, it requests anew what failed.
-        again = record is not None and record.state in FINAL_STATES - {"done"} and record.retries < job.retries
-        if record is None or again:
+        if self._records.get(job.id) is None and not self._settled(job):
             # The message, then the record (rule W6): a second message of the same job finds it under way, or over.
             self._queue.send_task(job)
             self._records.add(job)
         self._tally.request(reference)
+
+    def _settled(self, job: ImageRestore) -> bool:
+        """Whether the image is restored, or on its way, since before a person sent this restore again: what failed is
+        requested anew."""
+        for identity in self._restore.images_before(job):
+            record = self._records.get(identity)
+            if record is not None and (record.state == "done" or record.state not in FINAL_STATES):
+                return True
+        return False
 
     def _check(self) -> None:
         self._cancel.check()

@@ -79,10 +79,14 @@ class Restores:
                 "List the jobs: GET /api/v1/pulls.",
             )
         report = Report(record)
+        images: dict[tuple[str, str, str], Record] = {}
         for child in self._children(identity):
+            report.bytes_sent += child.fields["bytes_written"]
+            image = (child.fields["repository"], child.fields["tag"], child.fields["digest"])
+            images[image] = max(images.get(image, child), child, key=_telling)
+        for child in images.values():
             state, outcome = child.state, child.fields["outcome"]
             report.jobs[state] = report.jobs.get(state, 0) + 1
-            report.bytes_sent += child.fields["bytes_written"]
             report.restored += outcome == "restored"
             report.present += outcome == "present"
             if state in ("failed", "incomplete", "cancelled") and len(report.failures) < FAILURES_SHOWN:
@@ -110,6 +114,11 @@ class Restores:
 
     def _children(self, identity: str) -> Iterator[Record]:
         return self._records.children(identity, REPORTED)
+
+
+def _telling(record: Record) -> tuple[bool, bool, str]:
+    """Of several jobs of one image, as a restore that was sent again has, the one counts that says most of it."""
+    return record.state == "done", record.state not in FINAL_STATES, record.last_sign
 
 
 REPORTED = ["PartitionKey", "RowKey", "state", "heartbeat", "received", "kind", "repository", "tag", "digest"]

@@ -93,16 +93,16 @@ class ImageRunner(TaskRunner[ImageRestore]):
 
     def _heed_parent(self, task: ImageRestore, cancel: Cancel) -> None:
         """An image whose restore was cancelled while it was being requested has no record yet that could say so. One
-        that a person has sent again since is restored."""
+        that a person has sent again by itself is restored."""
+        if task.retries:
+            return
         try:
             parent = self._records.get(task.parent)
         except MirrorError as error:
             # The image's own record can still be cancelled.
             _log.warning("Whether the restore of %s was cancelled is not known: %s", task.id, error)
             return
-        if parent is None or parent.retries < task.retries:
-            return
-        if parent.fields["cancel_requested"] or parent.state == "cancelled":
+        if parent is not None and (parent.fields["cancel_requested"] or parent.state == "cancelled"):
             cancel.set("a person cancelled the restore")
 
     def _way(self, host: str) -> Way:

@@ -1,5 +1,6 @@
 """A restore: what patterns choose of the mirror, to be copied into a registry; and the copy of one image of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Literal, Self
@@ -124,10 +125,19 @@ class Restore(Unchecked):
         return cls(JobId.of(asked, f"{seed} {patterns}"), from_datetime(asked), patterns, into, moment, dry_run)
 
     def image(self, repository: str, tag: str | None, digest: Digest) -> ImageRestore:
-        """The restore of one image that this one requests, the same however often this one is run."""
+        """The restore of one image that this one requests: the same however often this one is run, and another one each
+        time that a person has sent it again. So it is a new one whatever became of the last, and whoever has sent that
+        again by itself."""
         reference = Reference(repository, tag, digest)
-        identity = self.id.child(f"{self.id} {reference}")
-        return ImageRestore(identity, self.at, reference, self.into, self.id, retries=self.retries)
+        return ImageRestore(self._image_id(reference, self.retries), self.at, reference, self.into, self.id)
+
+    def images_before(self, job: ImageRestore) -> Iterator[JobId]:
+        """The ids that the same image had each time before, the newest first."""
+        return (self._image_id(job.reference, number) for number in reversed(range(self.retries)))
+
+    def _image_id(self, reference: Reference, retries: int) -> JobId:
+        again = f" {retries}" if retries else ""
+        return self.id.child(f"{self.id}{again} {reference}")
 
     @property
     def asked(self) -> RecordFields:

@@ -152,6 +152,7 @@ def test_what_a_target_refuses_is_told_with_cause_and_remedy(mirror: Mirroring, 
     record = restored(mirror, app, "refused/*")
     report = app.restores.report(record.id)
     assert report.jobs == {"done": 2, "failed": 3}
+    failed = {it.fields["repository"]: it.id for it in report.failures}
     told = {it.fields["repository"]: it.fields for it in report.failures}
     assert set(told) == {"refused/moved", "refused/deleted", "refused/short"}
     moved, deleted, short = (told[f"refused/{name}"] for name in ("moved", "deleted", "short"))
@@ -165,7 +166,23 @@ def test_what_a_target_refuses_is_told_with_cause_and_remedy(mirror: Mirroring, 
     assert "let 16 MiB through" in short["error_remedy"]
     assert at_target(mirror)["refused/moved"].tags == {"latest": other.root.digest}
 
+    # Somebody has sent one again by itself, and it failed once more.
+    app.pulls.retry(failed["refused/short"])
+    run_all(mirror, lambda message: app.dispatch.run(message, 1))
+    assert app.restores.report(record.id).jobs == {"done": 2, "failed": 3}
     target.clear_faults()
+    target.reset_requests()
+    app.pulls.retry(record.id)
+    (message,) = taken(mirror)
+    for deliveries in (1, 2):
+        app.dispatch.run(message, deliveries)
+        requested = taken(mirror)
+        assert len(requested) == (3 if deliveries == 1 else 0), "what failed, once"
+        for it in requested:
+            app.dispatch.run(it, 1)
+        assert app.restores.report(record.id).jobs == {"done": 3, "failed": 2}
+    assert not target.requests(path="refused/good"), "what is restored is not looked at again"
+
     again = restored(mirror, app, "refused/moved", overwrite=True)
     assert app.restores.report(again.id).jobs == {"done": 1}
     assert at_target(mirror)["refused/moved"].tags == {"latest": images["refused/moved"].root.digest}
