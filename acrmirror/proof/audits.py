@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from acrmirror.errors import Malformed, NotHere, NotProven, WrongState
+from acrmirror.errors import Conflict, Malformed, NotHere, NotProven, WrongState
 from acrmirror.jobs import JobQueue
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.proof.ledger import Known, Ledger
@@ -20,9 +20,14 @@ UNHEARD_AFTER = timedelta(minutes=1)
 """How long an audit may be requested, and not begun, before its message is sent once more (rule W6)."""
 SILENT_AFTER = timedelta(hours=2)
 """How long a slice may be at one blob: then its message is sent once more. A slice that still runs is overtaken."""
+SENT_AGAIN_AFTER = timedelta(hours=1)
+"""How soon that message is sent again after that: it may wait behind others, and each copy waits there, too."""
 SLACK = timedelta(minutes=5)
 AFTER_FAILURE = timedelta(days=1)
 """How soon an audit that failed is requested again."""
+
+ROUNDS = 20
+"""Tries to end an audit between two notes of a slice that runs."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,11 +77,44 @@ class Audits:
         progress = found[0] if found is not None else Progress(known.audit, at)
         if progress.over:
             return None
-        heard = to_datetime(progress.updated) if progress.updated else known.asked
-        if now - heard > (SILENT_AFTER if progress.updated else UNHEARD_AFTER):
+        if self._silent(known, progress, now):
+            # The message, then what says so (rule W6): sent twice it is one run, and another that is overtaken.
             self._queue.send_audit(Audit(known.audit, at))
+            self._ledger.note_sent(known, now)
             _log.info("Enqueued audit %s again: there was no sign of it", known.audit)
         return progress
+
+    def _silent(self, known: Known, progress: Progress, now: datetime) -> bool:
+        heard = to_datetime(progress.updated) if progress.updated else known.asked
+        if heard is None or now - heard <= (SILENT_AFTER if progress.updated else UNHEARD_AFTER):
+            return False
+        return known.sent is None or now - known.sent > SENT_AGAIN_AFTER
+
+    def cancel(self, identity: str, now: datetime | None = None) -> Shown:
+        """Ends an audit without a report; a slice of it that runs ends as soon as it notes how far it is, within some
+        seconds or one blob. Pulls that it requested go on. Raises NotHere; and WrongState for one that is over, or that
+        writes its report."""
+        asked = f"cancel the audit {shown(identity)}"
+        for _ in range(ROUNDS):
+            progress = self.get(identity).progress
+            if progress.state == "cancelled":
+                return Shown(progress)
+            if progress.over:
+                raise WrongState(asked, f"it is {progress.state} already", "There is nothing left to stop.")
+            if progress.phase == "reporting":
+                raise WrongState(asked, "its report is being written", "Look at it in a moment.")
+            ended = self._ledger.cancel(progress, from_datetime(now or datetime.now(UTC)))
+            if ended is not None:
+                _log.info("Cancelled audit %s", identity)
+                return Shown(ended)
+        raise Conflict(asked, "its progress kept changing", "Ask again.")
+
+    def was_cancelled(self, identity: JobId) -> bool:
+        try:
+            found = self._ledger.progress(identity)
+        except Malformed:
+            return False
+        return found is not None and found[0].state == "cancelled"
 
     def get(self, identity: str) -> Shown:
         """Raises NotHere."""
@@ -147,6 +185,9 @@ class AuditTimer:
         if known.asked is None:
             return True
         ended = known.last is not None and known.last.id == known.audit
+        if not ended and known.audit is not None:
+            # Whoever cancelled it did not want another one tomorrow.
+            ended = self._audits.was_cancelled(known.audit)
         step = self._period if ended else min(AFTER_FAILURE, self._period)
         return now - known.asked >= step - min(SLACK, step / 20)
 

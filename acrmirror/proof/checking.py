@@ -69,13 +69,13 @@ class Checker:
                 # It was replaced while it was read: what is there now counts.
                 self._check(name, place)
         except Wrong as wrong:
-            return Fault(name, wrong.kind, _what(place), wrong.why, wrong.blobs)
+            return Fault.of(name, wrong.kind, _what(place), wrong.why, wrong.blobs)
         except Cancelled:
             raise
         except Transient as error:
-            return Fault(name, "unread", _what(place), f"{error.asked}: {error.answered}")
+            return Fault.of(name, "unread", _what(place), f"{error.asked}: {error.answered}")
         except MirrorError as error:
-            return Fault(name, "damaged", _what(place), f"{error.asked}: {error.answered}")
+            return Fault.of(name, "damaged", _what(place), f"{error.asked}: {error.answered}")
         return None
 
     def _check(self, name: str, place: Place) -> None:

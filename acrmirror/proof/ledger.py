@@ -18,7 +18,7 @@ from acrmirror.storage import Container, Lost, Table
 from acrmirror.work import JobId
 
 PARTITION, ROW = "audit", "everything"
-PROGRESS_LIMIT = 8 * 1024 * 1024
+PROGRESS_LIMIT = REPORT_LIMIT
 _ASKED = "look when the mirror was audited"
 ROUNDS = 8
 
@@ -29,9 +29,9 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`since` is when the timer first looked; `audit` the audit that was requested last, `asked` when; `last` the
-    newest report, `proven` since when that covers the mirror, `left` how many faults it names or counts that were not
-    mended, `finished` when it was written."""
+    """`since` is when the timer first looked; `audit` the audit that was requested last, `asked` when, and `sent` when
+    its message was last sent once more; `last` the newest report, `begun` since when that covers the mirror, `left` how
+    many faults it names or counts that were not mended, `finished` when it was written."""
 
     since: datetime
     audit: JobId | None = None
@@ -41,6 +41,7 @@ class Known:
     finished: datetime | None = None
     left: int = 0
     etag: str = ""
+    sent: datetime | None = None
 
 
 class Ledger:
@@ -80,6 +81,24 @@ class Ledger:
         if found is None or found.body != raw:
             raise Overtaken
         return found.head.etag
+
+    def cancel(self, seen: Progress, at: Moment) -> Progress | None:
+        """Ends an audit that was last `seen` so, or that has not begun; None if it has gone on since."""
+        found = self.progress(seen.id)
+        if found is None:
+            # A first slice that begins now finds this.
+            self.begin(seen.cancelled(at))
+            found = self.progress(seen.id)
+            return found[0] if found is not None and found[0].state == "cancelled" else None
+        progress, etag = found
+        if progress.over or progress.phase == "reporting":
+            return None
+        ended = progress.cancelled(at)
+        try:
+            self.save(ended, etag)
+        except Overtaken:
+            return None
+        return ended
 
     def audits(self) -> Iterator[str]:
         """Ids of all audits, newest first."""
@@ -170,12 +189,12 @@ class Ledger:
         if entity is None:
             return None
         fields = entity.fields
-        asked, begun, finished = (_time(fields.get(name)) for name in ("asked", "begun", "finished"))
+        asked, begun, finished, sent = (_time(fields.get(name)) for name in ("asked", "begun", "finished", "sent"))
         audit, report = fields.get("audit") or "", fields.get("report") or ""
         last = Link(JobId(report), Digest.parse(str(fields.get("digest")))) if report else None
         since = _time(fields.get("since")) or asked or finished or _EVER
         left = int(fields.get("left") or 0)
-        return Known(since, JobId(audit) if audit else None, asked, last, begun, finished, left, entity.etag)
+        return Known(since, JobId(audit) if audit else None, asked, last, begun, finished, left, entity.etag, sent)
 
     def start(self, now: datetime) -> Known:
         """What there is, or the first entry."""
@@ -189,7 +208,11 @@ class Ledger:
 
     def ask(self, known: Known, audit: JobId, at: Moment) -> bool:
         """Notes that an audit was requested; False if another instance noted something since `known` was read."""
-        return self._write({"audit": audit, "asked": at}, known)
+        return self._write({"audit": audit, "asked": at, "sent": ""}, known)
+
+    def note_sent(self, known: Known, now: datetime) -> None:
+        """That the message of the audit was sent once more, unless another instance noted something meanwhile."""
+        self._write({"sent": from_datetime(now)}, known)
 
     def _write(self, fields: dict[str, Any], known: Known | None) -> bool:
         version = known.etag if known is not None else None

@@ -10,7 +10,7 @@ from acrmirror.moments import Moment, nine_digits
 from acrmirror.proof.faults import LIMIT, Fault, FaultKind
 from acrmirror.work import JobId
 
-AuditState = Literal["queued", "running", "waiting", "done", "failed"]
+AuditState = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 Phase = Literal["blobs", "links", "looking", "asking", "mending", "verifying", "naming", "reporting", "over"]
 """In this order. `looking`: what was wrong is looked at once more; `asking`: pulls are requested of what stays wrong;
 `mending`: these run; `verifying`: what was wrong is looked at again; `naming`: the tags that are broken are found."""
@@ -48,7 +48,7 @@ class Progress:
 
     @property
     def over(self) -> bool:
-        return self.state in ("done", "failed")
+        return self.state in ("done", "failed", "cancelled")
 
     @property
     def left(self) -> tuple[Fault, ...]:
@@ -73,6 +73,9 @@ class Progress:
 
     def failed(self, error: MirrorError, at: Moment) -> Self:
         return replace(self, state="failed", finished=at, error=error_of(error))
+
+    def cancelled(self, at: Moment) -> Self:
+        return replace(self, state="cancelled", updated=at, finished=at)
 
     def to_json(self) -> bytes:
         fields: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}

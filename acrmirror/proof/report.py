@@ -12,8 +12,9 @@ from acrmirror.proof.progress import COUNTS, Progress
 from acrmirror.reference import Digest
 from acrmirror.work import JobId
 
-REPORT_LIMIT = 8 * 1024 * 1024
-"""Bytes of a report that are read; 1,000 faults with 200 tags each have less."""
+REPORT_LIMIT = 64 * 1024 * 1024
+"""Bytes of a report that are read. One that is written has less than 8 MiB; earlier versions bounded them by the number
+of tags alone."""
 
 
 @dataclass(frozen=True, slots=True)

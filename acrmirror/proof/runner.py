@@ -99,6 +99,9 @@ class AuditRunner:
             _log.info("Waiting %.0f s with audit %s: %s", decision.delay, audit.id, error)
         try:
             pen = _Pen(self._ledger, audit)
+            if pen.progress.over:
+                # The message that was sent finds that, too.
+                return
             if isinstance(decision, Retry):
                 pen.write(replace(pen.progress, state="waiting", error=error_of(error)))
             else:

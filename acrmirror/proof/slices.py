@@ -14,7 +14,7 @@ from acrmirror.mirror.layout import BLOBS, Layout
 from acrmirror.mirror.places import place_of
 from acrmirror.moments import from_datetime, to_datetime
 from acrmirror.proof.checking import Checker
-from acrmirror.proof.faults import BREAKS_SHOWN, Fault
+from acrmirror.proof.faults import Fault, cut
 from acrmirror.proof.mending import Mending
 from acrmirror.proof.naming import Broken
 from acrmirror.proof.progress import Progress, after_phase
@@ -157,7 +157,7 @@ class Slice:
             return replace(fault, mended=True)
         failed = self._mending.outcome(fault.job).failed if fault.job else ""
         why = f"{found.why}; it was not fetched again: {failed}" if failed else found.why
-        return replace(found, job=fault.job, why=why)
+        return replace(found, job=fault.job, why=cut(why))
 
     def _ask(self, progress: Progress) -> Progress:
         """Has each manifest and tag fetched again that is damaged or lacks something. Where a link's path says all
@@ -206,17 +206,12 @@ class Slice:
             checker = Checker(self._container, self._layout, {})
             repository = repositories[progress.place]
             broken = Broken(self._container, self._layout, checker, repository, left).tags()
-            faults = tuple(_breaking(it, broken.get(it.path, [])) for it in progress.faults)
+            count = len(progress.faults)
+            faults = tuple(it.breaking(broken.get(it.path, ()), count) for it in progress.faults)
             progress = replace(progress, faults=faults, place=progress.place + 1)
             self._keep(progress)
         done = progress.place >= len(repositories)
         return progress.entering(after_phase(progress.phase)) if done else progress
-
-
-def _breaking(fault: Fault, tags: list[str]) -> Fault:
-    room = BREAKS_SHOWN - len(fault.breaks)
-    more = fault.breaks_more + max(0, len(tags) - room)
-    return replace(fault, breaks=(*fault.breaks, *tags[:room]), breaks_more=more)
 
 
 def _behind(items: tuple[Item, ...], after: str) -> tuple[Item, ...]:

@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.data.tables import TableClient
 
-from acrmirror.errors import Crashed, NotProven
+from acrmirror.errors import Crashed, NotHere, NotProven, WrongState
+from acrmirror.jobs import JobRecords
+from acrmirror.mirror import MirrorStore
 from acrmirror.moments import from_datetime
 from acrmirror.proof.audits import check_proven
-from acrmirror.proof.ledger import Known
+from acrmirror.proof.ledger import Known, Ledger, Overtaken
+from acrmirror.proof.progress import Progress
 from acrmirror.reference import Reference
 from acrmirror.work import Audit
 from standins.foundation import STORAGE_AUDIENCE, Account, Foundation
@@ -73,6 +76,54 @@ def test_a_message_that_was_lost_is_sent_again(mirror: Audited, now: datetime) -
     mirror.app.audit_timer.tick(now + timedelta(minutes=10))
     run(mirror)
     assert mirror.app.audits.get(first.id).progress.state == "done"
+
+
+def test_a_message_that_waits_behind_others_is_not_sent_at_every_look(mirror: Audited, now: datetime) -> None:
+    """Each copy waits there as well."""
+    mirror.app.audits.ask(now)
+    for minutes in range(2, 60, 10):
+        mirror.app.audit_timer.tick(now + timedelta(minutes=minutes))
+        mirror.app.audits.ask(now + timedelta(minutes=minutes + 1))
+    assert mirror.queue.get_queue_properties().approximate_message_count == 2
+    mirror.app.audit_timer.tick(now + timedelta(minutes=63))
+    assert mirror.queue.get_queue_properties().approximate_message_count == 3
+    run(mirror)
+    assert len(audits(mirror)) == 1
+
+
+def test_one_that_is_cancelled_ends_without_a_report_and_the_next_is_a_period_away(
+    mirror: Audited, now: datetime, repository: str, store: MirrorStore, records: JobRecords
+) -> None:
+    mirror.pull(repository, oci_image("cancelled"))
+    ledger = Ledger(store.container, mirror.layout, records.table)
+    for begun in (False, True):
+        asked = mirror.app.audits.ask(now)
+        audit = Audit(asked.id, asked.asked)
+        if begun:
+            # What a slice writes after that is overtaken.
+            ledger.begin(Progress(audit.id, audit.at, "running", "links", updated=from_datetime(now)))
+            seen, etag = ledger.progress(asked.id) or (None, "")
+            assert seen is not None
+        assert mirror.app.audits.cancel(asked.id, now).progress.state == "cancelled"
+        assert mirror.app.audits.cancel(asked.id, now).progress.state == "cancelled"
+        if begun:
+            with pytest.raises(Overtaken):
+                ledger.save(seen.counted(blobs=1), etag)
+        run(mirror)
+        mirror.app.dispatch.bury(audit.to_json())
+        found = mirror.app.audits.get(asked.id)
+        assert (found.progress.state, found.report, found.progress.slices) == ("cancelled", None, 0)
+    for days in (1, 29):
+        mirror.app.audit_timer.tick(now + days * DAY)
+    assert len(audits(mirror)) == 2
+    mirror.app.audit_timer.tick(now + 30 * DAY)
+    run(mirror)
+    done = audits(mirror)[0]
+    assert mirror.app.audits.get(done).progress.state == "done"
+    with pytest.raises(WrongState, match="done already"):
+        mirror.app.audits.cancel(done)
+    with pytest.raises(NotHere):
+        mirror.app.audits.cancel("none")
 
 
 def test_one_that_failed_is_followed_by_another_a_day_later(mirror: Audited, now: datetime) -> None:
