@@ -13,6 +13,7 @@ from acrmirror.client import Client
 
 POLL_SECONDS = 2.0
 FAULTS_SHOWN = 50
+ENDED = ("done", "failed", "cancelled")
 COLUMNS = ("ID", "STATE", "PROVEN", "BLOBS", "BYTES", "FAULTS LEFT", "REQUESTED")
 
 audits = typer.Typer(help="Read again what is in the mirror, and tell what is damaged.", invoke_without_command=True)
@@ -68,6 +69,18 @@ def list_(
 
 
 @audits.command()
+def cancel(
+    context: typer.Context,
+    identity: Annotated[str, typer.Argument(metavar="ID")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Cancel an audit that is under way; the next one begins anew."""
+    with client_of(context, output) as client:
+        found = client.cancel_audit(identity)
+    _print(found, output)
+
+
+@audits.command()
 def verify(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Whether each report is there, and as it was written."""
     with client_of(context, output) as client:
@@ -82,7 +95,7 @@ def verify(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
 
 def code(found: dict[str, Any]) -> int:
     """0 for a mirror that is proven, 1 for one that is not, 6 while the audit is under way."""
-    if found["state"] not in ("done", "failed"):
+    if found["state"] not in ENDED:
         return exits.UNFINISHED
     return exits.DONE if found["proven"] else exits.FAILED
 

@@ -183,6 +183,9 @@ class Client:
     def show_audit(self, identity: str) -> dict[str, Any]:
         return self._call("GET", f"audits/{_quoted(identity)}")
 
+    def cancel_audit(self, identity: str) -> dict[str, Any]:
+        return self._call("DELETE", f"audits/{_quoted(identity)}")
+
     def audit_chain(self) -> list[str]:
         """What is wrong with the chain of reports; empty if nothing is."""
         found = self._call("GET", "audits", {"n": "1"}).get("chain")

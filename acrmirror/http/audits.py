@@ -32,6 +32,11 @@ class AuditCalls:
         query_of(request, models.NoQuery)
         return _told(self._app().audits.get(request.route["id"]), 200)
 
+    @answered
+    def cancel_audit(self, request: Request) -> Answer:
+        query_of(request, models.NoQuery)
+        return _told(self._app().audits.cancel(request.route["id"]), 200)
+
 
 def _told(shown: Shown, status: int) -> Answer:
     headers = {"Location": f"{V1}/audits/{shown.progress.id}"}

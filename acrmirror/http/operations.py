@@ -111,6 +111,16 @@ OPERATIONS = (
         headers={200: (_AUDIT, _UNDER_WAY)},
     ),
     Operation(
+        "delete",
+        "/audits/{id}",
+        "cancelAudit",
+        "Cancel an audit that is under way",
+        {200: models.Audit},
+        (400, 404, 409, 503),
+        parameters=_AUDIT_ID,
+        headers={200: (_AUDIT,)},
+    ),
+    Operation(
         "get",
         "/images",
         "listRepositories",

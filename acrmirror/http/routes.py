@@ -29,7 +29,7 @@ ROUTES: Mapping[tuple[str, ...], Mapping[str, str]] = {
     ("pulls", _ID): {"GET": "show_pull", "DELETE": "cancel_pull"},
     ("pulls", _ID, "retry"): {"POST": "retry_pull"},
     ("audits",): {"GET": "list_audits", "POST": "ask_audit"},
-    ("audits", _ID): {"GET": "show_audit"},
+    ("audits", _ID): {"GET": "show_audit", "DELETE": "cancel_audit"},
     ("images",): {"GET": "list_repositories"},
     ("images", _REST): {"GET": "show_image"},
     ("history", _REST): {"GET": "show_history"},

@@ -29,3 +29,22 @@ def test_what_an_audit_found_is_on_the_page(status: Watched, mirror: Mirroring, 
     expect(page.get_by_role("row").filter(has_text=str(image.blobs[-1].descriptor.digest)).first).to_contain_text(
         "mended"
     )
+
+
+def test_an_audit_that_is_under_way_is_cancelled_from_the_list(
+    status: Watched, mirror: Mirroring, call: Caller
+) -> None:
+    repository = "audits/cancelled"
+    image = mirror.push(repository, oci_image(repository, tag="1"))
+    assert call("POST", "pulls", {"image": f"{repository}:1", "wait": 30}).json["state"] == "done"
+    faults = [{"match": {"kind": it, "path": repository}, "do": {"status": 404}} for it in ("manifest", "blob")]
+    mirror.stack.registry.set_faults(faults)
+    mirror.container.delete_blob(Layout().blob_data(image.blobs[-1].descriptor.digest))
+    audit = call("POST", "audits").json["id"]
+    mirror.wait(lambda: call("GET", f"audits/{audit}").json["phase"] == "mending", 120, "a pull of what is lost")
+    page = status.page
+    page.goto(page.url.partition("#")[0] + "#/audits")
+    page.get_by_role("button", name="Cancel the audit").click()
+    expect(page.get_by_role("cell", name="cancelled", exact=True)).to_be_visible()
+    assert call("GET", f"audits/{audit}").json["state"] == "cancelled"
+    mirror.stack.registry.clear_faults()

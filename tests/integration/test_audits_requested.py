@@ -39,6 +39,13 @@ def test_it_is_followed_to_its_report_which_is_in_the_api_the_image_and_health(m
         mirror.wait(lambda: call("GET", f"audits/{second}").json["phase"] == "mending", what="a pull of what is lost")
         (fault, *_) = [it for it in call("GET", f"audits/{second}").json["faults"] if it["job"]]
         assert fault["what"] == f"team/app@{image.root.digest}"
+        assert json.loads(run.inside("audit", "cancel", second, "--output", "json").stdout)["state"] == "cancelled"
+        again = call("DELETE", f"audits/{second}")
+        assert (again.status, again.json["state"], again.json["proven"]) == (200, "cancelled", None)
+        assert call("DELETE", f"audits/{identity}").status == 409
+        assert call("DELETE", "audits/none").status == 404
+        cancelled, second = second, call("POST", "audits").json["id"]
+        assert second != cancelled
         stack.registry.clear_faults()
         mirror.wait(lambda: call("GET", f"audits/{second}").json["state"] == "done", 120, "the end of the audit")
         found = json.loads(run.inside("audit", "show", "--output", "json").stdout)

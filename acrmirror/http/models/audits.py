@@ -21,8 +21,11 @@ class AuditFault(Model):
     why: str
     mended: Annotated[bool, Field(description="It was put right by the end of the audit.")]
     job: Annotated[str | None, Field(description="The pull that was requested for it.")]
-    breaks: Annotated[list[str], Field(description="Tags that can not be pulled whole because of it, at most 200.")]
-    breaks_more: Count
+    breaks: Annotated[
+        list[str],
+        Field(description="Tags that can not be pulled whole because of it, at most 200; fewer of many faults."),
+    ]
+    breaks_more: Annotated[Count, Field(description="Tags beside these.")]
 
     @classmethod
     def of(cls, fault: Fault) -> Self:

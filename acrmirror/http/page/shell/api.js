@@ -24,6 +24,7 @@ export const health = (signal) => call("GET", "health", { signal, reports: 503 }
 export const stats = (signal) => call("GET", "stats", { signal });
 export const audits = (signal) => call("GET", "audits", { signal });
 export const audit = (id, signal) => call("GET", `audits/${encodeURIComponent(id)}`, { signal });
+export const cancelAudit = (id) => call("DELETE", `audits/${encodeURIComponent(id)}`);
 export const credentials = (signal) => call("GET", "credentials", { signal });
 export const create = (body) => call("POST", "credentials", { body });
 export const revoke = (name) => call("DELETE", `credentials/${encodeURIComponent(name)}`);

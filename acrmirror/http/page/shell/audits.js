@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { h, slot } from "./dom.js";
 import { bytes, counted } from "./format.js";
-import { alertBox, facts, moment, row, table, title, trouble } from "./parts.js";
+import { alertBox, facts, isFinal, moment, row, table, title, trouble } from "./parts.js";
 import { poll } from "./poll.js";
 import { route } from "./routes.js";
 
@@ -17,9 +17,9 @@ export function audits({ rest: id, signal }) {
     async () => {
       const it = id ? await api.audit(id, signal) : await api.audits(signal);
       if (signal.aborted) return null;
-      fill(it, () => (id ? one(it) : list(it)));
+      fill(it, () => (id ? one(it) : list(it, failed)));
       const under = id ? [it] : it.audits;
-      return under.some((each) => !["done", "failed"].includes(each.state)) ? SECONDS : null;
+      return under.some((each) => !isFinal(each)) ? SECONDS : null;
     },
     signal,
     failed.show,
@@ -30,14 +30,32 @@ export function audits({ rest: id, signal }) {
 
 const told = (it) => (it.proven === null ? it.state : it.proven ? "proven" : "not proven");
 
-function list({ audits: all, chain }) {
+/** What the table says came of it; while it is under way, with a button that ends it. */
+function outcome(it, failed) {
+  const word = told(it);
+  if (isFinal(it)) return word;
+  const cancel = async ({ currentTarget }) => {
+    currentTarget.setAttribute("aria-disabled", "true");
+    try {
+      currentTarget.parentElement.replaceChildren(told(await api.cancelAudit(it.id)));
+    } catch (error) {
+      if (!(error instanceof api.Failure)) throw error;
+      currentTarget.removeAttribute("aria-disabled");
+      failed.show(error);
+    }
+  };
+  const label = `Cancel the audit of ${it.requested}`;
+  return h("span", {}, `${word} `, h("button", { type: "button", "aria-label": label, onclick: cancel }, "Cancel"));
+}
+
+function list({ audits: all, chain }, failed) {
   if (!all.length) return [h("p", { class: "empty" }, "There was no audit yet.")];
   const { body, wrapped } = table("Audits", [["Requested"], ["What came of it"], ["Blobs", "number"], ["Bytes", "number"], ["Faults left", "number"]], "stacking");
   body.append(
     ...all.map((it) =>
       row([
         { content: h("a", { href: route("audits", it.id) }, moment(it.requested)) },
-        { content: told(it) },
+        { content: outcome(it, failed) },
         { class: "number", content: it.checked.blobs.toLocaleString("en") },
         { class: "number", content: bytes(it.bytes) },
         { class: "number", content: it.faults_left.toLocaleString("en") },
