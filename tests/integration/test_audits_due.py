@@ -102,13 +102,12 @@ def test_one_that_is_cancelled_ends_without_a_report_and_the_next_is_a_period_aw
         if begun:
             # What a slice writes after that is overtaken.
             ledger.begin(Progress(audit.id, audit.at, "running", "links", updated=from_datetime(now)))
-            seen, etag = ledger.progress(asked.id) or (None, "")
-            assert seen is not None
-        assert mirror.app.audits.cancel(asked.id, now).progress.state == "cancelled"
-        assert mirror.app.audits.cancel(asked.id, now).progress.state == "cancelled"
-        if begun:
+        seen = ledger.progress(asked.id)
+        for _ in range(2):
+            assert mirror.app.audits.cancel(asked.id, now).progress.state == "cancelled"
+        if seen is not None:
             with pytest.raises(Overtaken):
-                ledger.save(seen.counted(blobs=1), etag)
+                ledger.save(seen[0].counted(blobs=1), seen[1])
         run(mirror)
         mirror.app.dispatch.bury(audit.to_json())
         found = mirror.app.audits.get(asked.id)
