@@ -120,6 +120,7 @@ def on_dead_backfill_job(message: func.QueueMessage) -> None:
 @app.function_name("compare_when_due")
 @app.timer_trigger(arg_name="timer", schedule=LOOKS)
 def compare_when_due(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by this name
+    mirror_app().owner.claim()
     try:
         mirror_app().timer.tick()
     finally:

@@ -16,7 +16,7 @@ from acrmirror.jobs.burial import Burial
 from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.jobs.runner import Manner, Runner
-from acrmirror.mirror import Layout, MirrorStore
+from acrmirror.mirror import Layout, MirrorStore, Owner
 from acrmirror.mirror.counting import Counting
 from acrmirror.proof.audits import Audits, AuditTimer
 from acrmirror.proof.ledger import Ledger
@@ -69,6 +69,7 @@ class App:
     distribution: Distribution
     credentials: PullCredentials
     stats: Stats
+    owner: Owner
     health: HealthChecks
     telemetry: Telemetry
     _closing: ExitStack = field(repr=False)
@@ -124,6 +125,7 @@ class App:
                 settings, registry, store.listing, queue, records, comparisons, policy, telemetry
             )
             layout = Layout(settings.prefix)
+            owner = Owner(store.container, settings.registry, settings.prefix)
             ledger = Ledger(store.container, layout, records.table)
             audit_runner = AuditRunner(
                 settings.registry,
@@ -180,9 +182,11 @@ class App:
                 ),
                 credentials=credentials,
                 stats=Stats(host, Counting(store.container, layout, records.table), records, queue, ledger),
+                owner=owner,
                 health=HealthChecks(
                     registry,
                     store,
+                    owner,
                     archives,
                     queue,
                     records,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from acrmirror.cancel import Cancel
 from acrmirror.errors import DeadJobs, InvalidReference, MirrorError, NotFound, RefusedEvents, Unavailable
 from acrmirror.jobs import Depth, JobQueue, JobRecords, Refusal, Refusals
-from acrmirror.mirror import MirrorStore
+from acrmirror.mirror import MirrorStore, Owner
 from acrmirror.package import other_python
 from acrmirror.proof.audits import check_proven
 from acrmirror.proof.ledger import Known, Ledger
@@ -88,6 +88,7 @@ class HealthChecks:
         self,
         registry: Registry,
         store: MirrorStore,
+        owner: Owner,
         archives: Container,
         queue: JobQueue,
         records: JobRecords,
@@ -100,6 +101,7 @@ class HealthChecks:
     ) -> None:
         self._registry = registry
         self._store = store
+        self._owner = owner
         self._archives = archives
         self._queue = queue
         self._records = records
@@ -143,7 +145,7 @@ class HealthChecks:
         checks = tried(
             {
                 "registry": self._list_registry,
-                "mirror": lambda: self._store.listing.has_repository("health"),
+                "mirror": self._owner.check,
                 "archives": lambda: self._archives.head("health", "look into the container of archives"),
                 "links": lambda: self._store.signed_urls.blob(Digest.of(b"")),
                 "queue": lambda: look(JOB_QUEUE),

@@ -2,7 +2,7 @@
 
 The tree under `docker/registry/v2` is CNCF Distribution's storage layout (distribution, `registry/storage/paths.go`),
 so that a stock `registry:3` with its azure driver serves it. `history/` is the mirror's own log beside that tree,
-`audits/` what audits of it found.
+`audits/` what audits of it found, `owners/` which registry is mirrored under which prefix.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ REPOSITORIES = f"{ROOT}/repositories"
 BLOBS = f"{ROOT}/blobs"
 HISTORY = "history"
 AUDITS = "audits"
+OWNERS = "owners"
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
