@@ -1,5 +1,5 @@
-"""Whose the container is: a small blob says which registry is mirrored under a prefix, so that two mirrors that see each
-other's repositories notice it."""
+"""Whose the container is: a small blob says which registry is mirrored under a prefix, so that two mirrors in one
+container that see each other's repositories notice it."""
 
 import json
 import logging

@@ -1,5 +1,6 @@
 """Debian's podman with a storage of its own, which needs no daemon: it loads what `docker load` does."""
 
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -28,8 +29,11 @@ class Podman:
         places = ["--root", str(self.folder / "root"), "--runroot", str(self.folder / "run")]
         return [str(tool("podman")), *places, "--storage-driver", "vfs", "--events-backend", "none"]
 
-    def __call__(self, *arguments: str) -> str:
-        done = subprocess.run([*self.line, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    def __call__(self, *arguments: str, registries: Path | None = None) -> str:
+        """`registries` is a containers-registries.conf(5) in place of the system's."""
+        environment = {**os.environ, "CONTAINERS_REGISTRIES_CONF": str(registries)} if registries is not None else None
+        line = [*self.line, *arguments]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, env=environment)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -13,6 +13,7 @@ from standins.foundation import Foundation
 from standins.stack import Stack
 from testkit.images import SHAPES, Image, cosign, oci_image, sbom, signature, together
 from testkit.stack import mirror_stack
+from tests.integration.command import Command
 from tests.integration.http_api import Caller
 from tests.integration.mirroring import Mirroring
 from tests.interop.clients import CLIENTS, Clients
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.interop
 
 # What is no container image is only pulled by those two.
 ARTIFACTS = {"helm-chart"}
+AWAY = "away.azurecr.invalid"
+"""The host in the names of images; nobody answers there."""
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +120,16 @@ def test_podman_pulls_it(mirror: Mirroring, mirror_registry: MirrorRegistry, pul
     auth = pullers.folder / ".docker" / "config.json"
     with Podman.started() as podman:
         pulled = podman("pull", "--quiet", "--tls-verify=false", "--authfile", str(auth), name).strip()
+        # By the name that it has at the registry, which is away: as `acrmirror mirror-config podman` points it here.
+        run = Command.of(mirror.stack, pullers.folder)
+        registries = pullers.folder / "registries.conf"
+        registries.write_text(run.inside("mirror-config", "podman", "--registry", AWAY).stdout)
+        podman("rmi", "--force", name)
+        there = f"{AWAY}/{name.partition('/')[2]}"
+        options = ("--quiet", "--tls-verify=false", "--authfile", str(auth))
+        again = podman("pull", *options, there, registries=registries).strip()
     config = image.blobs[0].descriptor.digest
-    assert pulled == config.encoded
+    assert pulled == again == config.encoded
 
 
 def test_a_wrong_password_is_told_as_such(mirror_registry: MirrorRegistry, pullers: Clients, tmp_path: Path) -> None:
