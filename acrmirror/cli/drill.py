@@ -8,14 +8,17 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from acrmirror.cli import exits
+from acrmirror.cli.drill_restore import Target, restored
 from acrmirror.cli.exporting import ALL, export
 from acrmirror.cli.failures import CannotWrite, Usage
 from acrmirror.cli.options import OutputOption, client_of
@@ -31,6 +34,22 @@ TAGS_LIMIT = 50_000
 GB = 1_000_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The pull credential's password, and what signs in at the registry that is restored into: no flag has these, since
+    others see the flags of a process."""
+
+    password: str = field(repr=False)
+    target_username: str | None
+    target_password: str = field(repr=False)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], stdin: TextIO | None) -> "Secrets":
+        given = stdin.readline().rstrip("\r\n") if stdin is not None else environment.get("ACRMIRROR_PASSWORD", "")
+        target = environment.get("ACRMIRROR_TARGET_USERNAME") or None
+        return cls(given, target, environment.get("ACRMIRROR_TARGET_PASSWORD", ""))
+
+
 def drill(
     context: typer.Context,
     images: Annotated[list[str] | None, typer.Argument(metavar="[IMAGE]...", help="Instead of a sample.")] = None,
@@ -41,6 +60,11 @@ def drill(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read its password from standard input; else ACRMIRROR_PASSWORD.")
     ] = False,
+    restore_to: Annotated[
+        str | None,
+        typer.Option("--restore-to", help="Also restore one, into a scratch repository of this registry."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for that restore.")] = 3600,
     evidence: Annotated[
         Path | None, typer.Option("--to", help="The file that is written; drill-<time>.json if left out.")
     ] = None,
@@ -48,17 +72,21 @@ def drill(
 ) -> None:
     """Pull images back through the mirror's registry, hash all, and write down how long that took."""
     begun = datetime.now(UTC)
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else os.environ.get("ACRMIRROR_PASSWORD", "")
+    secrets = Secrets.of(os.environ, sys.stdin if password_stdin else None)
     with client_of(context, output) as client:
         chosen = [_tagged(it) for it in images] if images else _sampled(client, sample)
         if not chosen:
             raise Usage("pull images back", "the mirror has no tags", "Pull an image first.")
         connection: Connection = context.obj
-        with Puller(client.url, username, password, connection.authority) as puller:
+        with Puller(client.url, username, secrets.password, connection.authority) as puller:
             found = [_pulled(puller, it) for it in chosen]
         good = [it for it in found if it["error"] is None]
         archive = _archived(client, good[0]["image"]) if good else None
-        told = _told(begun, client.url, found, archive)
+        restore = None
+        if restore_to is not None and good:
+            target = Target(restore_to, secrets.target_username, secrets.target_password, connection.authority)
+            restore = restored(client, target, good[0], f"{begun:%Y%m%d-%H%M%S}", timeout, time.sleep)
+        told = _told(begun, client.url, found, archive, restore)
         place = evidence or Path(f"drill-{begun:%Y%m%dT%H%M%SZ}.json")
         try:
             place.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
@@ -148,7 +176,13 @@ def check_archive(path: Path) -> int:
     return len(names)
 
 
-def _told(begun: datetime, url: str, found: list[dict[str, Any]], archive: dict[str, Any] | None) -> dict[str, Any]:
+def _told(
+    begun: datetime,
+    url: str,
+    found: list[dict[str, Any]],
+    archive: dict[str, Any] | None,
+    restore: dict[str, Any] | None,
+) -> dict[str, Any]:
     good = [it for it in found if it["error"] is None]
     size, seconds = sum(it["bytes"] for it in good), sum(it["seconds"] for it in good)
     return {
@@ -156,13 +190,23 @@ def _told(begun: datetime, url: str, found: list[dict[str, Any]], archive: dict[
         "url": url,
         "begun": f"{begun:%Y-%m-%dT%H:%M:%SZ}",
         "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "ok": len(good) == len(found) and archive is not None and archive["error"] is None,
+        "ok": len(good) == len(found)
+        and archive is not None
+        and archive["error"] is None
+        and (restore is None or restore["same"]),
         "images": found,
         "archive": archive,
+        "restore": restore,
         "bytes": size,
         "seconds": round(seconds, 3),
         "seconds_per_gb": round(seconds * GB / size, 1) if size else None,
+        "restore_seconds_per_gb": _per_gb(restore) if restore is not None else None,
     }
+
+
+def _per_gb(restore: dict[str, Any]) -> float | None:
+    """The recovery time that was measured."""
+    return round(restore["seconds"] * GB / restore["bytes"], 1) if restore.get("bytes") else None
 
 
 def _print(told: dict[str, Any], place: Path, output: Output) -> None:
@@ -170,10 +214,16 @@ def _print(told: dict[str, Any], place: Path, output: Output) -> None:
         print_json(told)
         return
     archive = told["archive"]
+    restore = told["restore"]
     pulls = [*told["images"], *([archive | {"image": f"archive of {archive['image']}"}] if archive else [])]
+    pulls += [restore | {"image": f"{restore['image']} restored into {restore['repository']}"}] if restore else []
     for it in pulls:
         error = it["error"]
         what = f"{error['asked']}: {error['answered']}" if error else f"{in_bytes(it['bytes'])} in {it['seconds']} s"
         console.print(safe(f"{'failed' if error else 'whole'}  {it['image']}  {what}"), soft_wrap=True)
+    if restore and restore["left"]:
+        console.print(safe(f"left    remove it: {restore['left']}"), soft_wrap=True)
+    if told["restore_seconds_per_gb"] is not None:
+        console.print(safe(f"{told['restore_seconds_per_gb']} s for a GB that is restored"), soft_wrap=True)
     if told["seconds_per_gb"] is not None:
         console.print(safe(f"{told['seconds_per_gb']} s for a GB; evidence in {place}"), soft_wrap=True)

@@ -21,6 +21,8 @@ _RETRY = urllib3.Retry(
 )
 _SERVE = "Look that MIRROR_SERVE is not off, and that the pull credential may pull this repository."
 
+_SIGN_IN = f"Give a pull credential. {_SERVE}"
+
 
 class _Missing(Unavailable):
     """404."""
@@ -39,13 +41,22 @@ class Pulled:
 
 
 class Puller:
-    """A client of `<url>/v2/`; use it as a context. `ca` is a PEM file of an authority to trust besides the system's.
+    """A client of `<url>/v2/`; use it as a context. `ca` is a PEM file of an authority to trust besides the system's;
+    `remedy` what is told to who is let in nowhere.
 
     It raises Denied, Unavailable, DigestMismatch and Malformed.
     """
 
-    def __init__(self, url: str, username: str | None, password: str, ca: Path | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        username: str | None,
+        password: str,
+        ca: Path | None,
+        remedy: str = _SIGN_IN,
+    ) -> None:
         self._url = url
+        self._remedy = remedy
         context = ssl.create_default_context()
         if ca is not None:
             context.load_verify_locations(ca)
@@ -114,10 +125,18 @@ class Puller:
             raise DigestMismatch(asked, f"its {size} bytes are not those of the digest", "Audit the mirror.")
         return size
 
-    def _get(self, url: str, headers: dict[str, str], asked: str) -> urllib3.BaseHTTPResponse:
+    def delete(self, path: str) -> None:
+        """Deletes what a registry lets whoever signed in delete; what is missing is deleted."""
+        asked = f"delete {path}"
+        try:
+            self._get(f"{self._url}{path}", self._headers, asked, "DELETE").drain_conn()
+        except _Missing:
+            return
+
+    def _get(self, url: str, headers: dict[str, str], asked: str, method: str = "GET") -> urllib3.BaseHTTPResponse:
         try:
             answer = self._pool.request(
-                "GET",
+                method,
                 url,
                 headers=headers,
                 redirect=False,
@@ -133,7 +152,7 @@ class Puller:
         if answer.status < 400:
             return answer
         answer.drain_conn()
-        raise _refused(asked, answer.status)
+        raise _refused(asked, answer.status, self._remedy)
 
 
 def _pieces(answer: urllib3.BaseHTTPResponse, most: int, asked: str) -> Iterator[bytes]:
@@ -151,9 +170,9 @@ def _pieces(answer: urllib3.BaseHTTPResponse, most: int, asked: str) -> Iterator
         answer.release_conn()
 
 
-def _refused(asked: str, status: int) -> MirrorError:
+def _refused(asked: str, status: int, remedy: str) -> MirrorError:
     if status == 404:
-        return _Missing(asked, "it answered 404", _SERVE)
+        return _Missing(asked, "it answered 404", remedy)
     if status in (401, 403):
-        return Denied(asked, f"it answered {status}", f"Give a pull credential. {_SERVE}")
+        return Denied(asked, f"it answered {status}", remedy)
     return Unavailable(asked, f"it answered {status}", "Try it again, or look into the function's log.")

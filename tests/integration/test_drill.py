@@ -16,10 +16,11 @@ from standins.stack import Stack
 from testkit.images import multi_arch, oci_image
 from tests.integration.command import Command
 from tests.integration.mirroring import mirroring
+from tests.integration.restoring import held, registry_at
 
 
 def test_what_is_pulled_back_is_hashed_and_timed_and_damage_is_told(make_stack: Any, tmp_path: Path) -> None:
-    stack: Stack = make_stack()
+    stack: Stack = make_stack(target=True)
     run = Command.of(stack, tmp_path)
     with mirroring(stack) as mirror:
         index = mirror.push("team/app", multi_arch("drill", 2, tag="v1"))
@@ -45,6 +46,29 @@ def test_what_is_pulled_back_is_hashed_and_timed_and_damage_is_told(make_stack: 
         assert evidence["seconds_per_gb"] == pytest.approx(evidence["seconds"] * 1e9 / evidence["bytes"], rel=0.01)
         assert evidence["archive"]["files"] > 4
         assert password not in file.read_text() + told
+        assert (evidence["restore"], evidence["restore_seconds_per_gb"]) == (None, None)
+        # One of them is restored, too: compared and removed by who may sign in there, else by the app, and told.
+        target = stack.target
+        signs_in = {"ACRMIRROR_TARGET_USERNAME": target.username, "ACRMIRROR_TARGET_PASSWORD": target.password}
+        for more in (signs_in, dict[str, str]()):
+            restore = ("drill", "team/app:v1", "--restore-to", target.host, "--to", str(file))
+            told = replace(run, environment={**run.environment, **more}).inside(*restore).stdout
+            evidence = json.loads(file.read_text())
+            kept = evidence["restore"]
+            assert (evidence["ok"], kept["same"], kept["error"], kept["removed"]) == (True, True, None, bool(more))
+            assert kept["bytes"] == sum(it.descriptor.size for it in index.blobs)
+            assert evidence["restore_seconds_per_gb"] > 0
+            with registry_at(stack, target) as registry:
+                assert (kept["repository"] in held(registry)) == (not more)
+            assert ("az acr repository delete" in told) == (not more)
+            assert target.password not in file.read_text() + told
+        wrong = {**run.environment, **signs_in, "ACRMIRROR_TARGET_PASSWORD": "wrong"}
+        replace(run, environment=wrong).inside(*restore, code=1)
+        evidence = json.loads(file.read_text())
+        assert (evidence["ok"], evidence["restore"]["error"]["code"]) == (False, "denied")
+        assert "401" in evidence["restore"]["left"]
+        run.inside("drill", "team/app:v1", "--restore-to", "elsewhere.azurecr.io", "--to", str(file), code=1)
+        assert "elsewhere.azurecr.io" in json.dumps(json.loads(file.read_text())["restore"]["error"])
         # One byte of a layer is another.
         name = Layout().blob_data(image.blobs[-1].descriptor.digest)
         body = bytearray(mirror.container.download_blob(name).readall())
