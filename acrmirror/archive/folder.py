@@ -39,19 +39,20 @@ def write_folder(
     threads: int = THREADS,
     on_bytes: OnBytes | None = None,
     waits: Callable[[], None] | None = None,
+    in_full: bool = False,
 ) -> None:
     """Adds the image to the layout in `folder`, which is made if need be; other images in it stay.
 
     What is there already is checked byte for byte and not fetched again. `index.json` lists the image last of all, and
     keeps what else it has; Malformed where it is no layout's, or can't be read. Another export into the same folder is
-    waited for: `waits` is called before that.
+    waited for: `waits` is called before that. Readers choose the image by its tag, or with `in_full` by its whole name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / LOCK, waits):
-        _add(folder, image, fetch, threads, on_bytes)
+        _add(folder, image, fetch, threads, on_bytes, in_full)
 
 
-def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: OnBytes | None) -> None:
+def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: OnBytes | None, in_full: bool) -> None:
     listed(folder)  # before anything is fetched
     parts = content_parts(image)
     for part in parts:
@@ -66,7 +67,7 @@ def _add(folder: Path, image: Exported, fetch: Fetch, threads: int, on_bytes: On
             _put(folder / part.name, part.data)
     if not (folder / LAYOUT).exists():
         _put(folder / LAYOUT, LAYOUT_VERSION)
-    _put(folder / INDEX, json.dumps(with_image(listed(folder), image), ensure_ascii=False).encode())
+    _put(folder / INDEX, json.dumps(with_image(listed(folder), image, in_full=in_full), ensure_ascii=False).encode())
 
 
 def _missing(folder: Path, parts: Sequence[Part], on_bytes: OnBytes | None) -> Iterator[_Wanted]:

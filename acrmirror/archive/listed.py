@@ -49,15 +49,15 @@ def _object(path: Path) -> dict[str, Any]:
     return document
 
 
-def with_image(document: dict[str, Any], image: Exported) -> dict[str, Any]:
+def with_image(document: dict[str, Any], image: Exported, *, in_full: bool = False) -> dict[str, Any]:
     """With the image's entry, in place of the one of the same name and platform. The reference name, by which readers
-    choose, is the tag; where another entry has it, the tag and the platform, or the whole name."""
+    choose, is the tag; where another entry has it, the tag and the platform, or the whole name, as `in_full`."""
     entry = index_entry(image)
     if image.platform is not None:
         entry["platform"] = _platform_fields(image.platform)
     kept = [it for it in document["manifests"] if not _is_replaced(it, entry, image)]
     if image.tag is not None:
-        entry["annotations"][REF_NAME] = _free_name(kept, image)
+        entry["annotations"][REF_NAME] = _free_name(kept, image, in_full)
     return {**document, "manifests": [*kept, entry]}
 
 
@@ -74,12 +74,14 @@ def _is_replaced(other: Any, entry: dict[str, Any], image: Exported) -> bool:
     return bool(theirs == entry.get("platform") or (theirs is None and other.get("mediaType") not in INDEX_TYPES))
 
 
-def _free_name(kept: list[Any], image: Exported) -> str:
+def _free_name(kept: list[Any], image: Exported, in_full: bool) -> str:
     tag, name = image.tag or "", image.name or image.tag or ""
     taken = {_annotation(it, REF_NAME) for it in kept}
     suffix = re.sub("[^A-Za-z0-9_.]+", "-", str(normal(image.platform))) if image.platform is not None else "all"
     ours = any(_annotation(it, IMAGE_NAME) == image.name for it in kept)
     wanted = (tag, f"{tag}-{suffix}", f"{name}-{suffix}") if ours else (tag, name, f"{name}-{suffix}")
+    if in_full:
+        wanted = (name, f"{name}-{suffix}")
     return next((it for it in wanted if it not in taken), f"{name}@{image.root.digest}")
 
 

@@ -11,7 +11,8 @@ from acrmirror.cli.archives import Form, Hours, archive, export_in_storage, tell
 from acrmirror.cli.audits import audits
 from acrmirror.cli.credentials import credentials
 from acrmirror.cli.drill import drill
-from acrmirror.cli.exporting import ALL, export
+from acrmirror.cli.exporting import ALL, Place, export
+from acrmirror.cli.exporting_many import Request, are_many, chosen, export_many, tell_end
 from acrmirror.cli.failures import Usage
 from acrmirror.cli.following import follow, outcome
 from acrmirror.cli.group import Commands
@@ -241,7 +242,9 @@ def export_(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGE...", callback=all_plain, help="Repository with a tag or a digest; several --in-storage."
+            metavar="IMAGE...",
+            callback=all_plain,
+            help="Repositories with tags or digests, or patterns such as 'team/*': all tags of the mirror that match.",
         ),
     ],
     to: Annotated[
@@ -262,19 +265,22 @@ def export_(
     timeout: Timeout = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Write an image to an archive for docker load and OCI tools, or to an OCI layout folder."""
+    """Write images to an archive for docker load and OCI tools, or to an OCI layout folder."""
     with client_of(context, output) as client:
         if in_storage:
             if to is not None:
                 raise Usage("export in storage", "--to is for archives that are written here", "Leave --to out.")
             shown = output is Output.TABLE
-            found = export_in_storage(client, images, form, platform, at, timeout, hours, shown)
+            found = export_in_storage(client, chosen(client, images, at), form, platform, at, timeout, hours, shown)
             tell(found, output)
             raise typer.Exit(exits.of_states([found["state"]]))
-        if to is None or len(images) != 1 or form is not Form.DOCKER:
-            raise Usage(
-                "export here", "that takes one image and --to, and no --form", "Give --to FILE, or --in-storage."
-            )
+        if to is None or form is not Form.DOCKER:
+            raise Usage("export here", "that takes --to, and no --form", "Give --to FILE, or --in-storage.")
+        if are_many(images):
+            asked = Request(client, Place(to), platform, threads, at, output)
+            results, code = export_many(asked, chosen(client, images, at))
+            tell_end(asked, results)
+            raise typer.Exit(code)
         written = export(client, images[0], to, platform, threads, output is Output.TABLE, at)
     if output is Output.JSON and to != "-":
         print_json(written)

@@ -13,6 +13,8 @@ DENIED = 4
 UNAVAILABLE = 5
 UNFINISHED = 6
 INCOMPLETE = 7
+PARTLY = 8
+"""Of several images some could not be exported."""
 INTERRUPTED = 130
 
 

@@ -2,10 +2,13 @@
 
 import platform as machine
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acrmirror.archive import image_parts, images_of, write_file, write_folder, write_stream
+from acrmirror.archive import Exported, Fetch, image_parts, images_of, write_file, write_folder, write_stream
 from acrmirror.cli.failures import CannotWrite, ReaderGone, Usage
 from acrmirror.cli.following import bars
 from acrmirror.cli.output import errors, safe
@@ -16,6 +19,56 @@ from acrmirror.platforms import is_known, normal, parse_platform
 from acrmirror.reference import Digest
 
 ALL = "all"
+BARS_SHOWN = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an export goes: a file, a folder (one that is there, or named with a `/` at its end), or `-`."""
+
+    named: str
+
+    @property
+    def is_pipe(self) -> bool:
+        return self.named == "-"
+
+    @property
+    def is_folder(self) -> bool:
+        return self.named.endswith("/") or Path(self.named).is_dir()
+
+    def check(self) -> None:
+        """Raises Usage for what nothing can be written to."""
+        if self.is_pipe and sys.stdout.isatty():
+            raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give --to FILE.")
+        if not self.is_pipe and (path := Path(self.named)).exists() and not (path.is_file() or path.is_dir()):
+            # A pipe or a device would be replaced by a file.
+            raise Usage(
+                f"write the archive to {self.named}",
+                "it is neither a file nor a folder",
+                f"Give --to - > {self.named}.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An image that was read, but for its blobs. `platform` is the one that was chosen."""
+
+    exported: Exported
+    platform: str | None
+    fetch: Fetch
+
+    def figures(self, output: str) -> dict[str, Any]:
+        exported = self.exported
+        return {
+            "image": exported.name,
+            "digest": str(exported.root.digest),
+            "platform": self.platform,
+            "output": output,
+            "bytes": sum(blob.size for blob in exported.blobs),
+            "docker_load": exported.docker is not None,
+            "docker_load_problem": exported.unloadable,
+            "absent": sorted(str(it) for it in exported.absent),
+        }
 
 
 def here() -> Platform:
@@ -23,9 +76,12 @@ def here() -> Platform:
     return normal(Platform("linux", machine.machine() or "amd64"))
 
 
-def _platform(text: str) -> Platform:
+def wanted_platform(text: str | None) -> Platform | None:
+    """None is all of them. Raises Usage for what is none."""
+    if text is None:
+        return here()
     try:
-        return parse_platform(text)
+        return parse_platform(text) if text != ALL else None
     except Malformed as error:
         raise Usage(error.asked, error.answered, error.remedy) from error
 
@@ -48,16 +104,9 @@ def _content(
         return content, None
 
 
-def export(
-    client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool, at: str | None = None
-) -> dict[str, Any]:
-    """What was written, in figures. Raises Usage, CannotWrite and ReaderGone besides what the client does."""
-    if output == "-" and sys.stdout.isatty():
-        raise Usage("write the archive to the terminal", "nobody can read it there", "Pipe it, or give --to FILE.")
-    if output != "-" and (place := Path(output)).exists() and not (place.is_file() or place.is_dir()):
-        # A pipe or a device would be replaced by a file.
-        raise Usage(f"write the archive to {output}", "it is neither a file nor a folder", f"Give --to - > {output}.")
-    chosen = here() if wanted is None else _platform(wanted) if wanted != ALL else None
+def read_image(client: Client, image: str, wanted: str | None, at: str | None) -> Ready:
+    """Its manifests, and the config of what docker loads. Raises what the client does, and Usage."""
+    chosen = wanted_platform(wanted)
     asked = str(chosen) if chosen is not None else None
     content, asked = _content(client, image, asked, at, named=wanted is not None)
     blobs = LinkedBlobs(content, lambda: client.content(image, asked, at), client.read_range)
@@ -65,47 +114,68 @@ def export(
     def read(blob: Descriptor) -> bytes:
         return blobs.fetch(blob, 0, blob.size) if blob.size else b""
 
-    exported = content.exported(read, chosen or here())
-    first: dict[Digest, int] = {}
+    return Ready(content.exported(read, chosen or here()), asked, blobs.fetch)
+
+
+def export(
+    client: Client, image: str, output: str, wanted: str | None, threads: int, shown: bool, at: str | None = None
+) -> dict[str, Any]:
+    """What was written, in figures. Raises Usage, CannotWrite and ReaderGone besides what the client does."""
+    place = Place(output)
+    place.check()
+    ready = read_image(client, image, wanted, at)
+    exported = ready.exported
+    with told_bytes(exported, shown) as on_bytes, told_failures(exported.name or image, place):
+        if place.is_pipe:
+            write_stream(sys.stdout.buffer, image_parts(exported), ready.fetch, threads=threads, on_bytes=on_bytes)
+        elif place.is_folder:
+            write_folder(
+                Path(output), exported, ready.fetch, threads=threads, on_bytes=on_bytes, waits=waiting_for(place)
+            )
+        else:
+            write_file(
+                Path(output),
+                image_parts(exported),
+                ready.fetch,
+                threads=threads,
+                on_bytes=on_bytes,
+                waits=waiting_for(place),
+            )
+    return ready.figures(output)
+
+
+def waiting_for(place: Place) -> Callable[[], None]:
+    return lambda: errors.print(f"another export writes {safe(place.named)}: waiting for its end", soft_wrap=True)
+
+
+@contextmanager
+def told_bytes(image: Exported, shown: bool) -> Iterator[Callable[[Digest, int], None]]:
+    """A bar for each of the image's first blobs."""
     with bars(shown) as progress:
         tasks = {
-            blob.digest: progress.add_task(blob.digest.encoded[:12], total=blob.size) for blob in exported.blobs[:24]
+            blob.digest: progress.add_task(blob.digest.encoded[:12], total=blob.size)
+            for blob in image.blobs[:BARS_SHOWN]
         }
 
         def on_bytes(digest: Digest, done: int) -> None:
-            first.setdefault(digest, done)
             if digest in tasks:
                 progress.update(tasks[digest], completed=done)
 
-        def waits() -> None:
-            errors.print(f"another export writes {safe(output)}: waiting for its end", soft_wrap=True)
+        yield on_bytes
 
-        try:
-            if output == "-":
-                write_stream(sys.stdout.buffer, image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes)
-            elif output.endswith("/") or Path(output).is_dir():
-                write_folder(Path(output), exported, blobs.fetch, threads=threads, on_bytes=on_bytes, waits=waits)
-            else:
-                write_file(
-                    Path(output), image_parts(exported), blobs.fetch, threads=threads, on_bytes=on_bytes, waits=waits
-                )
-        except BrokenPipeError as error:
-            raise ReaderGone(
-                f"write {exported.name} into the pipe", "its reader has gone away", "Look at what the reader says."
-            ) from error
-        except OSError as error:
-            told = error.strerror or str(error)
-            where = f" ({error.filename})" if error.filename and str(error.filename) != output else ""
-            raise CannotWrite(
-                f"write {output}", f"{told}{where}", "Check the path and the space left, and run it again."
-            ) from error
-    return {
-        "image": exported.name,
-        "digest": str(exported.root.digest),
-        "platform": asked,
-        "output": output,
-        "bytes": sum(blob.size for blob in exported.blobs),
-        "docker_load": exported.docker is not None,
-        "docker_load_problem": exported.unloadable,
-        "absent": sorted(str(it) for it in exported.absent),
-    }
+
+@contextmanager
+def told_failures(name: str, place: Place) -> Iterator[None]:
+    """Raises ReaderGone and CannotWrite for what the system says while `name` is written."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone(
+            f"write {name} into the pipe", "its reader has gone away", "Look at what the reader says."
+        ) from error
+    except OSError as error:
+        told = error.strerror or str(error)
+        where = f" ({error.filename})" if error.filename and str(error.filename) != place.named else ""
+        raise CannotWrite(
+            f"write {place.named}", f"{told}{where}", "Check the path and the space left, and run it again."
+        ) from error

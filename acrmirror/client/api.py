@@ -82,6 +82,13 @@ class Client:
 
     # images
 
+    def registry(self) -> str:
+        """The host of the registry that is mirrored."""
+        found = self._call("GET", "images", {"n": "1"}).get("registry")
+        if not isinstance(found, str):
+            raise _malformed("read the name of the registry", "the answer has none")
+        return found
+
     def repositories(self) -> Iterator[str]:
         return self._pages("images", "repositories", {})
 

@@ -263,6 +263,12 @@ def incomplete(at: Terminal) -> None:
     at.mirror.stack.registry.clear_faults()
 
 
+def partly(at: Terminal) -> None:
+    at.mirror.push(at.repository, oci_image(at.repository))
+    at.run.inside("pull", at.repository, "--wait")
+    at.run.inside("export", at.repository, f"{at.repository}:none", "--to", f"{at.run.folder}/out/", code=8)
+
+
 ENDS = {
     0: done,
     1: failed,
@@ -272,6 +278,7 @@ ENDS = {
     5: not_reached,
     6: unfinished,
     7: incomplete,
+    8: partly,
     130: interrupted,
 }
 
