@@ -48,17 +48,17 @@ The command line of this clone, against this stack:
 
   export ACRMIRROR_URL={functions} ACRMIRROR_KEY={functions_key} ACRMIRROR_CA={ca}
   {python} -m acrmirror.cli status
-
-What happens (Ctrl-C ends it all):
 """
 
 
-TARGET = """\
-  target      {target}   user {target_username}, password {target_password}
-
+TARGET = """
+A second registry is at {target} (user {target_username}, password {target_password}).
 All that the mirror has is restored into it by:
 
   {python} -m acrmirror.cli restore '*' --to {target} --wait
+"""
+HAPPENS = """
+What happens (Ctrl-C ends it all):
 """
 
 
@@ -100,9 +100,8 @@ def main() -> int:
                 watch(stack, stop)
             else:
                 logs = " ".join(str(log) for log in stack.logs.values())
-                print(PAGE.format(**ready, logs=logs, python=sys.executable), flush=True)
-                if options.restore_target:
-                    print(TARGET.format(**ready, python=sys.executable), flush=True)
+                page = PAGE + (TARGET if options.restore_target else "") + HAPPENS
+                print(page.format(**ready, logs=logs, python=sys.executable), flush=True)
                 tell(stack, stop)
                 print("\nStopping.", flush=True)
     except ServiceFailed as error:

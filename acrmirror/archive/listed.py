@@ -79,9 +79,10 @@ def _free_name(kept: list[Any], image: Exported, in_full: bool) -> str:
     taken = {_annotation(it, REF_NAME) for it in kept}
     suffix = re.sub("[^A-Za-z0-9_.]+", "-", str(normal(image.platform))) if image.platform is not None else "all"
     ours = any(_annotation(it, IMAGE_NAME) == image.name for it in kept)
-    wanted = (tag, f"{tag}-{suffix}", f"{name}-{suffix}") if ours else (tag, name, f"{name}-{suffix}")
+    wanted = [tag, f"{tag}-{suffix}"] if ours else [tag, name]
     if in_full:
-        wanted = (name, f"{name}-{suffix}")
+        wanted = [name]
+    wanted.append(f"{name}-{suffix}")
     return next((it for it in wanted if it not in taken), f"{name}@{image.root.digest}")
 
 

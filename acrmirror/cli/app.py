@@ -14,7 +14,7 @@ from acrmirror.cli.drill import drill
 from acrmirror.cli.exporting import ALL, Place, export
 from acrmirror.cli.exporting_many import Request, are_many, chosen, export_many, tell_end
 from acrmirror.cli.failures import Usage
-from acrmirror.cli.following import follow, outcome
+from acrmirror.cli.following import follow, outcome, until_listed
 from acrmirror.cli.group import Commands
 from acrmirror.cli.health import health
 from acrmirror.cli.history import history
@@ -139,6 +139,8 @@ def pull(
         if many:
             found, code = [client.match(images, dry_run=dry_run)], exits.DONE
             wait = wait or dry_run
+            if not wait:
+                found = [until_listed(client, found[0])]
         else:
             ask = with_way_out(lambda it: client.pull(it, platforms=platform or (), force=force))
             found, code = _each(images, ask, output)

@@ -13,6 +13,9 @@ ENDED = ("done", "incomplete", "failed", "gone", "cancelled")
 ASKED = ("done", "incomplete")
 """How a pull of many reads once it has requested all that it could."""
 POLL_SECONDS = 1.0
+LISTING_SECONDS = 5.0
+"""For which a pull of many is followed that nobody follows: most say by then that nothing matches."""
+LISTING_POLL = 0.25
 BARS_SHOWN = 24
 
 
@@ -66,11 +69,20 @@ def follow(client: Client, pulls: Sequence[dict[str, Any]], seconds: float | Non
                 if key not in tasks and len(tasks) < BARS_SHOWN:
                     tasks[key] = progress.add_task(safe(label), total=total or None)
                 if key in tasks:
-                    progress.update(tasks[key], completed=done, total=total or None)
+                    progress.update(tasks[key], description=safe(label), completed=done, total=total or None)
             left = [pull for pull in current.values() if not ended(pull)]
             if not left or (until is not None and time.monotonic() >= until):
                 return [current[pull["id"]] for pull in pulls]
             time.sleep(POLL_SECONDS if until is None else max(0.0, min(POLL_SECONDS, until - time.monotonic())))
+
+
+def until_listed(client: Client, pull: dict[str, Any]) -> dict[str, Any]:
+    """A pull of many as it is once it has listed something or ended, or as it is after `LISTING_SECONDS`."""
+    until = time.monotonic() + LISTING_SECONDS
+    while not (pull["state"] in ENDED or pull["match"]["listed"]) and time.monotonic() < until:
+        time.sleep(LISTING_POLL)
+        pull = client.show(pull["id"])
+    return pull
 
 
 def _bars_of(pulls: Sequence[dict[str, Any]]) -> list[tuple[str, str, int, int]]:
@@ -79,7 +91,25 @@ def _bars_of(pulls: Sequence[dict[str, Any]]) -> list[tuple[str, str, int, int]]
             (layer["digest"], layer["digest"].partition(":")[2][:12], layer["done"], layer["size"])
             for layer in pulls[0]["progress"]["layers"]
         ]
-    return [(it["id"], it["image"][-48:], it["progress"]["bytes_done"], it["progress"]["bytes_total"]) for it in pulls]
+    return [_bar_of(it) for it in pulls]
+
+
+def _bar_of(pull: dict[str, Any]) -> tuple[str, str, int, int]:
+    match, progress = pull["match"], pull["progress"]
+    if match is None:
+        return pull["id"], pull["image"][-48:], progress["bytes_done"], progress["bytes_total"]
+    # Older function apps do not tell of bytes.
+    return pull["id"], _so_far(match), match.get("bytes_done") or 0, match.get("bytes_total") or 0
+
+
+def _so_far(match: dict[str, Any]) -> str:
+    """Of a pull of many: how far its listing is, or its jobs are."""
+    jobs = match["jobs"] or {}
+    if not jobs:
+        return f"{match['listed']} images listed" if match["listed"] else "listing"
+    failed = sum(count for state, count in jobs.items() if state in ("failed", "gone", "cancelled"))
+    over = sum(count for state, count in jobs.items() if state in ENDED)
+    return f"{over} of {sum(jobs.values())} jobs" + (f", {failed} failed" if failed else "")
 
 
 def follow_task(

@@ -11,6 +11,8 @@ from acrmirror.cli.output import Output, visible
 ALIASES = {"list": "ls"}
 ANYWHERE = ("--url", "--key", "--ca", "--config")
 """Flags of all commands: they go before the command, or behind it."""
+FORM = ("-o", "--output")
+"""Each command takes it; before the command it is for whichever that is."""
 
 
 class Commands(TyperGroup):
@@ -27,6 +29,11 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         ahead, rest = _split(args)
+        form, ahead = _taken_out(ahead, FORM)
+        if rest:
+            rest = _behind(rest, form)
+        else:
+            ahead += form
         command = self.get_command(ctx, rest[0]) if rest else None
         own = {name for it in command.params for name in it.opts} if command is not None else set()
         moved, rest = _taken_out(rest, [it for it in ANYWHERE if it not in own])
@@ -39,8 +46,13 @@ def _split(args: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is before the command, and the command with what is behind it."""
     at = 0
     while at < len(args) and args[at].startswith("-"):
-        at += 2 if args[at] in ANYWHERE else 1
+        at += 2 if args[at] in (*ANYWHERE, *FORM) else 1
     return list(args[:at]), list(args[at:])
+
+
+def _behind(args: Sequence[str], flags: Sequence[str]) -> list[str]:
+    end = args.index("--") if "--" in args else len(args)
+    return [*args[:end], *flags, *args[end:]]
 
 
 def _taken_out(args: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,8 @@ from acrmirror.errors import MirrorError, NotFound, Unavailable
 
 STATES = ("queued", "running", "waiting", "interrupted", "done", "incomplete", "failed", "gone", "cancelled")
 TAGS_SHOWN = 20
+_MISSING = "it is missing there"
+_LOOKED = re.compile(r"look for (\S+) in the mirror( as it was at \S+)?")
 _COMMANDS = (
     ("POST /api/v1/pulls", "acrmirror pull"),
     ("GET /api/v1/pulls", "acrmirror status"),
@@ -32,9 +34,20 @@ def in_commands(text: str) -> str:
 def told(error: MirrorError) -> tuple[str, str, str]:
     """What was asked, what came back, and what to do: for a terminal."""
     code = getattr(error, "problem_code", error.code)
-    missing = code == NotFound.code and error.asked.startswith("look for ") and "pull" not in error.asked
-    asked = f"No such repository or tag: {error.asked}" if missing else error.asked
-    return asked, error.answered, in_commands(error.remedy)
+    found = _LOOKED.fullmatch(error.asked) if code == NotFound.code else None
+    if found is None:
+        return error.asked, error.answered, in_commands(error.remedy)
+    name, when, why = found[1], found[2], error.answered
+    if when is None and why.startswith(_MISSING):
+        why = f"{name} is missing in the mirror{why.removeprefix(_MISSING)}"
+    else:
+        why = f"{name}{when or ''}: {why}"
+    remedy = error.remedy.replace("Pull it: POST /api/v1/pulls.", _next(name)) if when is None else error.remedy
+    return "No such repository or tag", why, in_commands(remedy)
+
+
+def _next(name: str) -> str:
+    return f"See what it has: acrmirror ls. Copy it from the registry: acrmirror pull {name}."
 
 
 def plain(reference: str) -> str:
@@ -71,6 +84,15 @@ def with_way_out(pull: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[
         try:
             return pull(image)
         except ApiProblem as error:
+            if error.problem_code == NotFound.code:
+                raise ApiProblem(
+                    error.status,
+                    error.problem_code,
+                    "No such repository or tag",
+                    f"the registry has no {image}",
+                    "Look at the name. If it was pushed a moment ago, try again in a minute. See what the mirror has: "
+                    "acrmirror ls.",
+                ) from error
             if error.problem_code != Unavailable.code:
                 raise
             remedy = f"{error.remedy} What the mirror has is exported all the same: acrmirror export {image} --to FILE."

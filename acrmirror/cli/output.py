@@ -150,6 +150,9 @@ def print_job(pull: dict[str, Any]) -> None:
         )
         for state, count in (match["jobs"] or {}).items():
             console.print(f"  {count} {safe(state)}")
+        if match.get("bytes_total"):
+            done, total = in_bytes(match["bytes_done"]), in_bytes(match["bytes_total"])
+            console.print(f"  {done} of {total} in these jobs", soft_wrap=True)
         for image in match["sample"] if match["dry_run"] else ():
             console.print(f"  {safe(image)}", soft_wrap=True)
     progress = pull["progress"]

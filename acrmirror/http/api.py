@@ -21,6 +21,7 @@ from acrmirror.http.paths import read_name, read_path
 from acrmirror.http.problems import problem
 from acrmirror.http.tasks import TaskCalls
 from acrmirror.http.values import BODY_LIMIT, V1, Answer, Request
+from acrmirror.jobs.records import Requested
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Digest
 from acrmirror.work import FINAL_STATES, Record
@@ -167,7 +168,7 @@ def _names_many(body: bytes) -> bool:
     return isinstance(document, dict) and "match" in document
 
 
-def _pull(record: Record, status: int, jobs: dict[str, int] | None = None) -> Answer:
+def _pull(record: Record, status: int, jobs: Requested | None = None) -> Answer:
     headers = {"Location": f"{V1}/pulls/{record.id}"}
     if status == 202 or record.state not in FINAL_STATES:
         headers["Retry-After"] = "1"

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from acrmirror.errors import Cancelled, Conflict, Denied, MirrorError, NotFound, NotHere, RegistryDenied, WrongState
 from acrmirror.jobs import JobQueue, JobRecords, SharedPulls
-from acrmirror.jobs.records import AGAIN, error_fields, first_record
+from acrmirror.jobs.records import AGAIN, Requested, error_fields, first_record
 from acrmirror.moments import from_datetime
 from acrmirror.platforms import parse_platform
 from acrmirror.reference import Reference, another_registry, host_of, shown
@@ -125,9 +125,9 @@ class Pulls:
             )
         return record
 
-    def children(self, record: Record) -> dict[str, int] | None:
-        """How the jobs of a sweep are: a count for each state; None for another kind of job."""
-        return self._records.states_of_children(record.id) if record.fields["kind"] == MATCH else None
+    def children(self, record: Record) -> Requested | None:
+        """How the jobs of a sweep are; None for another kind of job."""
+        return self._records.so_far(record.id) if record.fields["kind"] == MATCH else None
 
     def known(self, record: Record) -> Record:
         """The record as it is now; as it was, while it is being written for the first time."""

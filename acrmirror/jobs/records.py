@@ -5,6 +5,7 @@ The records say how things went; the mirror itself never depends on them.
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,20 @@ UNFINISHED_FIELDS = ["PartitionKey", "RowKey", "state", "kind", "repository", "t
 UNFINISHED_FIELDS += ["heartbeat", "received", "next_attempt"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Requested:
+    """What a sweep requested: how many jobs are in each state, and bytes of those that have begun."""
+
+    states: dict[str, int] = field(default_factory=dict)
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+    def add(self, record: Record) -> None:
+        self.states[record.state] = self.states.get(record.state, 0) + 1
+        self.bytes_done += record.fields["bytes_done"]
+        self.bytes_total += record.fields["bytes_total"]
 
 
 class JobRecords:
@@ -104,11 +119,15 @@ class JobRecords:
         yield from map(_record, self.table.query(where, parameters, "look for what was requested", select=select))
 
     def states_of_children(self, identity: str) -> dict[str, int]:
-        """How many of the jobs that a sweep requested are in each state. Their ids begin with the hour of the sweep,
-        or in an older version with its millisecond."""
-        counts: dict[str, int] = {}
+        """How many of the jobs that a sweep requested are in each state."""
+        return self.so_far(identity).states
+
+    def so_far(self, identity: str) -> Requested:
+        """How far what a sweep requested is. The ids of its jobs begin with the hour of the sweep, or in an older
+        version with its millisecond."""
+        found = Requested()
         where = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last and parent eq @parent"
-        select = ["PartitionKey", "RowKey", "state", "heartbeat"]
+        select = ["PartitionKey", "RowKey", "state", "heartbeat", "bytes_done", "bytes_total"]
         for moment in sorted({JobId(identity).hour, JobId(identity).moment}):
             parameters = {
                 "partition": _partition(moment),
@@ -117,9 +136,8 @@ class JobRecords:
                 "parent": identity,
             }
             for entity in self.table.query(where, parameters, f"count what {identity} requested", select=select):
-                state = _record(entity).state
-                counts[state] = counts.get(state, 0) + 1
-        return counts
+                found.add(_record(entity))
+        return found
 
     def children(self, identity: str, select: list[str]) -> Iterator[Record]:
         """The jobs that a task of many requested, with the properties that are selected."""

@@ -45,6 +45,8 @@ def test_patterns_bring_many_after_a_dry_run(mirror: Mirroring, run: Command, re
     assert mirror.jobs(repository) == []
     (found,) = loaded(run.inside("pull", *patterns, "--wait", "--output", "json"))
     assert found["match"]["jobs"] == {"done": 2}
+    assert found["match"]["bytes_done"] == found["match"]["bytes_total"] > 2000
+    assert "in these jobs" in run.inside("status", found["id"]).stdout
     assert run.inside("ls", repository).stdout.count("\n") == 2
     run.inside("pull", *patterns, "--force", code=2)
 

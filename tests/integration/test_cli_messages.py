@@ -17,15 +17,21 @@ def test_a_name_that_is_not_there_is_told_first_and_what_to_type_next(
     mirror: Mirroring, run: Command, repository: str
 ) -> None:
     brought(mirror, run, repository, "1.2", "1.3")
+    assert json.loads(run.inside("-o", "json", "ls", f"{repository}:1.2").stdout)[0]["tag"] == "1.2"
     for command in (
         ("inspect", f"{repository}x:1"),
         ("export", f"{repository}:9", "--to", "x.tar"),
         ("ls", "team/none"),
     ):
         told = run.inside(*command, code=3).stderr
-        assert told.startswith("No such repository or tag: look for "), told
+        assert told.startswith(f"No such repository or tag: {command[1]} is missing in the mirror. "), told
+        assert f"acrmirror pull {command[1]}." in told
         assert "/api/" not in told
     assert "acrmirror pull" in run.inside("inspect", f"{repository}:9", code=3).stderr
+    told = run.inside("pull", f"{repository}:none", code=3).stderr
+    assert told.startswith(f"No such repository or tag: the registry has no {repository}:none. "), told
+    told = run.inside("inspect", f"{repository}:1.2", "--at", "2020-01-01", code=3).stderr
+    assert told.startswith(f"No such repository or tag: {repository}:1.2 as it was at 2020-01-01"), told
     told = run.inside("inspect", repository, code=3).stderr
     assert "it has no tag latest, but 1.2, 1.3" in told
     assert f"acrmirror inspect {repository}:1.2" in told
@@ -52,12 +58,14 @@ def test_a_listing_takes_a_tag_a_pattern_a_url_and_a_limit(mirror: Mirroring, ru
 
 def test_patterns_that_match_nothing_end_as_not_found(mirror: Mirroring, run: Command, repository: str) -> None:
     for pattern in (f"{repository}/*", f"{repository}:v*"):
-        told = run.inside("pull", pattern, "--wait", code=3).stderr
-        assert "the registry has nothing that matches" in told
+        for way in ((), ("--wait",)):
+            told = run.inside("pull", pattern, *way, code=3).stderr
+            assert "the registry has nothing that matches" in told
     mirror.push(repository, oci_image(repository, tag="v1"))
     first = run.inside("pull", f"{repository}:v*").stdout
-    assert "images in" not in first, "counts before anything was listed"
-    assert "1 images in" in run.inside("pull", f"{repository}:v*", "--wait").stdout
+    assert "0 images in" not in first, "counts before anything was listed"
+    waited = run.inside("pull", f"{repository}:v*", "--wait").stdout
+    assert "1 images in" in waited
     run.inside("pull", f"{repository}:w*", "--dry-run", code=3)
 
 

@@ -188,7 +188,9 @@ def test_a_sweep_waits_for_its_queue_and_says_so(bare_mirror: Mirroring) -> None
             again = next_of_pushes(mirror)
         run(app, again)
         assert state_of(mirror, identity)["state"] == "done"
-        assert app.pulls.children(app.pulls.get(identity)) == {"queued": 1}
+        jobs = app.pulls.children(app.pulls.get(identity))
+        assert jobs is not None
+        assert jobs.states == {"queued": 1}
 
 
 def test_a_sweep_in_the_table_shows_its_jobs_or_that_it_has_none(bare_mirror: Mirroring) -> None:

@@ -45,6 +45,8 @@ def test_every_command_prints_json_by_a_short_flag() -> None:
         ("--url", "http://127.0.0.1:2", "--key", "k", "ls", "team/app"),
         ("ls", "--url", "http://127.0.0.1:2", "team/app"),
         ("list", "team/app", "--url=http://127.0.0.1:2", "--key", "k", "-o", "json"),
+        ("-o", "json", "--url", "http://127.0.0.1:2", "ls", "team/app"),
+        ("--output=json", "audit", "show", "--url", "http://127.0.0.1:2"),
         ("--key=k", "ls", "team/app", "--config", "/none", "--url", "http://127.0.0.1:2"),
     ],
 )

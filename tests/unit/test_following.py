@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from acrmirror.cli.following import ended, outcome
+from acrmirror.cli.following import _bars_of, ended, outcome
 
 
 def pull(state: str, asked: int, jobs: dict[str, int] | None, dry_run: bool = False) -> dict[str, Any]:
@@ -33,3 +33,20 @@ def test_a_run_that_was_killed_leaves_more_jobs_than_the_next_one_asks_for() -> 
     """Of ten, four stood when it began again, which it had requested the first time."""
     assert not ended(pull("done", 6, {"done": 7, "running": 1, "queued": 2}))
     assert ended(pull("done", 6, {"done": 10}))
+
+
+@pytest.mark.parametrize(
+    ("listed", "jobs", "told"),
+    [
+        (0, None, "listing"),
+        (7, {}, "7 images listed"),
+        (7, {"done": 2, "running": 1, "queued": 4}, "2 of 7 jobs"),
+        (7, {"done": 2, "failed": 1, "gone": 1, "queued": 3}, "4 of 7 jobs, 2 failed"),
+    ],
+)
+def test_a_pull_of_many_shows_its_jobs_and_their_bytes_while_it_goes(
+    listed: int, jobs: dict[str, int] | None, told: str
+) -> None:
+    match = {"listed": listed, "jobs": jobs, "bytes_done": 5, "bytes_total": 9}
+    progress = {"bytes_done": 0, "bytes_total": 0, "layers": []}
+    assert _bars_of([{"id": "1", "image": "", "match": match, "progress": progress}]) == [("1", told, 5, 9)]

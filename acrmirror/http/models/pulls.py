@@ -7,6 +7,7 @@ from pydantic import Field
 
 from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
+from acrmirror.jobs.records import Requested
 from acrmirror.work import Record, RecordFields, State
 
 
@@ -64,9 +65,13 @@ class Match(Model):
     requested: Annotated[Count, Field(description="Of these, those that it requested; with `dry_run`, would request.")]
     sample: Annotated[list[str], Field(description="Some of them, at most 300.")]
     jobs: Annotated[dict[str, Count] | None, Field(description="How many are in each state; only of a single pull.")]
+    bytes_done: Annotated[Count | None, Field(description="Of these jobs; null as `jobs` is.")]
+    bytes_total: Annotated[
+        Count | None, Field(description="Of those of these jobs that have begun: it grows until all have.")
+    ]
 
     @classmethod
-    def of(cls, fields: RecordFields, jobs: dict[str, int] | None) -> Self:
+    def of(cls, fields: RecordFields, jobs: Requested | None) -> Self:
         return cls(
             patterns=fields["patterns"],
             dry_run=fields["dry_run"],
@@ -77,7 +82,9 @@ class Match(Model):
             under_way=fields["match_under_way"],
             requested=fields["match_requested"],
             sample=fields["match_sample"],
-            jobs=jobs,
+            jobs=jobs.states if jobs is not None else None,
+            bytes_done=jobs.bytes_done if jobs is not None else None,
+            bytes_total=jobs.bytes_total if jobs is not None else None,
         )
 
 
@@ -152,7 +159,7 @@ class Pull(Model):
     error: ErrorDetails | None
 
     @classmethod
-    def of(cls, record: Record, jobs: dict[str, int] | None = None) -> Self:
+    def of(cls, record: Record, jobs: Requested | None = None) -> Self:
         fields = record.fields
         repository, tag, digest = fields["repository"], fields["tag"], fields["digest"]
         return cls(
