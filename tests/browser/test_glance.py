@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import expect
 
+from acrmirror.cli.output import in_bytes
 from acrmirror.http.page import FOLDER
 from acrmirror.work import RecordFields, Restore
 from acrmirror.work.restore import Into
@@ -20,6 +21,53 @@ pytestmark = pytest.mark.browser
 
 def ended(call: Caller, path: str) -> bool:
     return bool(call("GET", path).json["state"] == "done")
+
+
+def test_the_strip_says_what_stats_say(window: Open, mirror: Mirroring, call: Caller) -> None:
+    repository = f"glance/{uuid.uuid4().hex[:12]}"
+    mirror.stack.registry.set_event_manner(hold=False)
+    mirror.push(repository, oci_image(repository, tag="1"))
+    mirror.wait_for(1, repository)
+    sweep = call("POST", "pulls", {"match": ["*"]}).json["id"]
+
+    def counted() -> bool:
+        stats = call("GET", "stats").json
+        return stats["computed"] is not None and (stats["last_comparison"] or {}).get("id") == sweep
+
+    mirror.wait(counted, 120, "figures with this comparison")
+    it = window(timezone_id="UTC")
+    with it.page.expect_response("**/api/v1/stats") as got:
+        it.unlock()
+    stats = got.value.json()
+    cells = it.page.locator(".strip > div")
+    expect(cells).to_have_count(10)
+    cell = {
+        name: cells.filter(has=it.page.get_by_text(name, exact=True)) for name in cells.locator("dt").all_inner_texts()
+    }
+    expect(cell["Registry"]).to_contain_text(f"{stats['registry']}acrmirror {stats['version']}")
+    expect(cell["Failed in 24 h"].locator(".value")).to_have_text(f"{stats['failed_24h']:,}")
+    waiting = stats["queues"]["pushes"] + stats["queues"]["backfill"]
+    expect(cell["Queue"].locator(".value")).to_have_text(f"{waiting:,}")
+    expect(cell["Lag"]).to_contain_text("of the newest push")
+    expect(cell["Stored"].locator(".value")).to_have_text(in_bytes(stats["bytes_stored"]))
+    expect(cell["Tags"]).to_contain_text(f"{stats['tags']:,}in {stats['repositories']:,} repositor")
+    compared, audited = stats["last_comparison"], stats["last_audit"]
+    if compared["state"] == "done":
+        told = f"drift of {compared['drift']:,}" if compared["drift"] else "no drift"
+        expect(cell["Last comparison"]).to_contain_text(told)
+    for name, moment in (
+        ("Last event", stats["last_event"]),
+        ("Last comparison", compared["finished"]),
+        ("Last proof", audited["finished"] if audited else None),
+    ):
+        if moment is None:
+            expect(cell[name]).to_contain_text("not yet")
+        else:
+            expect(cell[name].get_by_role("time")).to_have_attribute("datetime", f"{moment[:23]}Z")
+            expect(cell[name]).to_contain_text(f"{moment[11:19]} UTC")
+    checks = call("GET", "health").json["checks"]
+    failing = [it for it in checks if not it["ok"]]
+    expect(cell["Health"]).to_contain_text(f"{len(failing)} check" if failing else f"well{len(checks)} checks")
 
 
 def test_times_have_their_zone_and_are_shown_in_utc_where_that_is_wanted(

@@ -43,9 +43,9 @@ function told(stats, health) {
   if (drift > 0) {
     notes.push({
       key: "drift",
-      what: `The last comparison found ${counted(drift, "image")} that the mirror lacked, or had otherwise.`,
+      what: `The last comparison found ${counted(drift, "image")} missing in the mirror, or different.`,
       remedy: "They were requested. If it finds some again and again, look why their events do not arrive.",
-      link: h("a", { href: route("jobs") }, "To the jobs"),
+      link: h("a", { href: route("job", stats.last_comparison.id) }, "The comparison"),
     });
   }
   const left = health?.faults_left ?? 0;
@@ -58,7 +58,7 @@ function told(stats, health) {
       link: h("a", { href: route("audits") }, "To the audits"),
     });
   }
-  const dead = health?.dead_messages ?? 0;
+  const dead = health?.dead_messages ?? stats?.queues?.poison ?? 0;
   if (dead > 0 && !failing.has("dead-jobs") && !failing.has("dead-backfill-jobs")) {
     notes.push({
       key: "dead",

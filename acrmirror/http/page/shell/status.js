@@ -21,8 +21,8 @@ export function status({ signal, say }) {
   let health = null;
   /** Of retries, to be said with the verdict that comes of them. */
   let outcome = "";
-  /** By which counts the lists were read, and until when that is recent enough. */
-  let listed = { sign: "", until: 0 };
+  /** By which counts the lists were read, and until when that is recent enough; `whole`: counts are behind. */
+  let listed = { sign: "", until: 0, whole: false };
   const heading = title("Looking…");
   const looked = h("p", { class: "looked" });
   const banner = h("div", { class: "banner queued" }, heading, looked);
@@ -31,12 +31,12 @@ export function status({ signal, say }) {
   const cards = attention();
   const nothing = h("p", { class: "empty", hidden: true }, "Nothing needs attention.");
   const more = h("p", { class: "figures", hidden: true }, `Of each state, the newest ${MOST} jobs are listed.`);
-  const newest = newestJobs(signal, say, () => changed());
+  const newest = newestJobs(signal, say, () => changed(), seen);
 
   function show() {
     const unseen = Object.values(known.refused).filter(Boolean);
     const found = items({ ...known, unseen });
-    const whole = Boolean(known.health && known.failures) && !unseen.length;
+    const whole = Boolean(known.stats && known.health && known.failures) && !unseen.length;
     const { tone, text } = verdict(found, whole);
     banner.className = `banner ${tone}`;
     fillHeading([tone, text], () => {
@@ -57,34 +57,33 @@ export function status({ signal, say }) {
     show();
   }
 
-  const again = {
-    stats: poll(
-      async () => {
-        const failure = await attempt(async () => {
-          known.stats = await api.stats(signal);
-        });
-        if (signal.aborted) return null;
-        if (failure) known.stats = null;
-        const older = failure?.status === 404;
-        if (!failure || older) looked.replaceChildren("Looked at ", moment(new Date().toISOString()));
-        show();
-        const counts = known.stats?.jobs;
-        const sign = JSON.stringify(TROUBLED.map((it) => counts?.[it]));
-        if (sign !== listed.sign || performance.now() > listed.until) {
-          known.failures = await troubled(counts, signal);
-          listed = { sign, until: performance.now() + SECONDS.listed * 1000 };
-        }
-        if (signal.aborted) return null;
-        show();
-        // Last, since it may take ten seconds, and an instance may answer one request at a time.
-        health ??= poll(look, signal, (it) => told("health", it));
-        if (failure && !older) throw failure;
-        return SECONDS.stats;
-      },
-      signal,
-      (failure) => told("stats", failure),
-    ),
-  };
+  const again = poll(
+    async () => {
+      const failure = await attempt(async () => {
+        known.stats = await api.stats(signal);
+      });
+      if (signal.aborted) return null;
+      if (failure) known.stats = null;
+      const counted = known.stats?.counted;
+      looked.replaceChildren(...(counted ? ["Looked at ", moment(counted)] : []));
+      show();
+      const counts = known.stats?.jobs;
+      const sign = JSON.stringify(TROUBLED.map((it) => counts?.[it]));
+      if (sign !== listed.sign || performance.now() > listed.until) {
+        const trusted = listed.whole ? null : counts;
+        listed = { sign, until: performance.now() + SECONDS.listed * 1000, whole: false };
+        known.failures = await troubled(trusted, signal);
+      }
+      if (signal.aborted) return null;
+      show();
+      // Last, since it may take ten seconds, and an instance may answer one request at a time.
+      health ??= poll(look, signal, (it) => told("health", it));
+      if (failure) throw failure;
+      return SECONDS.stats;
+    },
+    signal,
+    (failure) => told("stats", failure),
+  );
 
   async function look() {
     known.health = await api.health(signal);
@@ -92,9 +91,16 @@ export function status({ signal, say }) {
     return SECONDS.health;
   }
 
+  /** The counts may be behind what was just done or seen. */
   function changed() {
-    listed = { sign: "", until: 0 };
-    again.stats();
+    listed = { sign: "", until: 0, whole: true };
+    again();
+  }
+
+  function seen(pulls) {
+    const listedIds = new Set(known.failures?.jobs.map((it) => it.id));
+    const unlisted = pulls.some((it) => TROUBLED.includes(it.state) && !listedIds.has(it.id));
+    if (known.failures && unlisted) changed();
   }
 
   function retried({ detail: run }) {
@@ -138,7 +144,7 @@ async function troubled(counts, signal) {
   return found;
 }
 
-function newestJobs(signal, say, changed) {
+function newestJobs(signal, say, changed, seen) {
   const failed = alertBox();
   const refused = alertBox();
   const { element, body, wrapped } = jobTable("Newest jobs");
@@ -150,6 +156,7 @@ function newestJobs(signal, say, changed) {
       const { pulls, last } = await api.pulls({ n: NEWEST }, signal);
       if (signal.aborted) return null;
       rows(pulls);
+      seen(pulls);
       element.hidden = !pulls.length;
       empty.hidden = pulls.length > 0;
       more.hidden = !last;

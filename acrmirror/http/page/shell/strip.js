@@ -72,24 +72,31 @@ function jobCells(stats) {
   if (!stats) return names.map((name) => ({ name, text: UNKNOWN }));
   const { failed_24h: failed, lag_seconds: lag, last_event: event } = stats;
   return [
-    { name: names[0], text: number(failed), tone: failed > 0 ? "failed" : "done", link: route("jobs", "", { state: "failed" }) },
+    {
+      name: names[0],
+      text: number(failed),
+      tone: failed === null ? null : failed > 0 ? "failed" : "done",
+      link: route("jobs", "", { state: "failed" }),
+    },
     queueCell(names[1], stats),
     {
       name: names[2],
-      text: lag === null ? "none" : duration(lag),
-      more: lag === null ? "no push waits" : "the oldest push that waits",
+      text: lag === null ? "not known" : duration(lag),
+      more: lag === null ? "no push in 7 days" : "of the newest push",
       tone: lag !== null && lag > LATE_SECONDS ? "waiting" : null,
     },
-    event ? { name: names[3], moment: event } : { name: names[3], text: "none yet" },
+    event ? { name: names[3], moment: event } : { name: names[3], text: "none in 7 days" },
   ];
 }
 
-function queueCell(name, { queues = {}, jobs = {} }) {
-  const counts = Object.values(queues).map((it) => it?.messages ?? it);
-  const known = counts.filter((it) => typeof it === "number");
-  const sum = known.length ? known.reduce((one, other) => one + other, 0) : null;
-  const more = ["running", "waiting"].filter((it) => jobs[it]).map((it) => `${number(jobs[it])} ${it}`);
-  return { name, text: number(sum), more: more.join(", ") };
+function queueCell(name, { queues, jobs }) {
+  if (!queues) return { name, text: number(null) };
+  const { pushes, backfill, poison } = queues;
+  const more = [
+    ...["running", "waiting"].filter((it) => jobs?.[it]).map((it) => `${number(jobs[it])} ${it}`),
+    poison ? `${number(poison)} poison` : null,
+  ];
+  return { name, text: number(pushes + backfill), more: more.filter(Boolean).join(", "), tone: poison ? "waiting" : null };
 }
 
 function provenCells(stats) {
@@ -97,26 +104,27 @@ function provenCells(stats) {
   if (!stats) return names.map((name) => ({ name, text: UNKNOWN }));
   const { last_comparison: compared, last_audit: audited } = stats;
   return [
-    compared?.finished
-      ? {
-          name: names[0],
-          moment: compared.finished,
-          more: compared.drift ? `drift of ${number(compared.drift)}` : "no drift",
-          tone: compared.drift ? "waiting" : null,
-        }
-      : { name: names[0], text: "not yet" },
-    audited?.finished
-      ? { name: names[1], moment: audited.finished, more: audited.proven === false ? "not proven" : "", tone: audited.proven === false ? "failed" : null, link: route("audits") }
-      : { name: names[1], text: "not yet", link: route("audits") },
+    compared?.finished ? { name: names[0], link: route("job", compared.id), moment: compared.finished, ...drifted(compared) } : { name: names[0], text: "none in 7 days" },
+    audited?.finished ? { name: names[1], link: route("audits"), moment: audited.finished, ...proven(audited) } : { name: names[1], text: "not yet", link: route("audits") },
   ];
+}
+
+function drifted({ state, drift }) {
+  if (state !== "done") return { more: state, tone: state };
+  return drift ? { more: `drift of ${number(drift)}`, tone: "waiting" } : { more: "no drift" };
+}
+
+function proven({ state, proven: whole, faults }) {
+  if (state === "failed") return { more: "it failed", tone: "failed" };
+  return whole ? { more: "" } : { more: counted(faults, "fault"), tone: "failed" };
 }
 
 function sizeCells(stats) {
   const names = ["Stored", "Tags"];
   if (!stats) return names.map((name) => ({ name, text: UNKNOWN }));
-  const { bytes_stored: stored, tags, repositories } = stats;
+  const { bytes_stored: stored, tags, repositories, computed } = stats;
   return [
-    { name: names[0], text: stored === null ? "not known" : bytes(stored) },
-    { name: names[1], text: number(tags), more: repositories === null ? "" : `in ${counted(repositories, "repository", "repositories")}`, link: route("images") },
+    { name: names[0], text: stored === null ? "not known" : bytes(stored), more: computed ? `counted ${ago(dateOf(computed))}` : "" },
+    { name: names[1], text: number(tags), more: repositories === null ? "not counted yet" : `in ${counted(repositories, "repository", "repositories")}`, link: route("images") },
   ];
 }
