@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devtools.demo import example, parse, show
+from devtools.recording import PICTURE, texts_of, words
 from devtools.screen import Screen
 from standins.plugin import StackMaker
 from standins.stack import Stack
@@ -37,6 +38,10 @@ def test_it_shows_push_event_job_and_the_verified_way_back(make_stack: StackMake
     assert "the signature is found from the image" in said
     assert said.count(f"{image.root.digest}: ") == 2, "out of storage, and from the app"
     assert "where the tag was then" in said
+    recorded = words(texts_of(PICTURE.read_text(encoding="utf-8")))
+    around = {it for it in recorded if it.startswith(("Start a registry", "registry localhost", "Done in"))}
+    assert len(around) == 3
+    assert words(said.splitlines()) == recorded - around, "make it anew: python -m devtools.recording"
 
 
 def write_layout(image: Image, folder: Path) -> None:
