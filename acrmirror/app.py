@@ -6,6 +6,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
+from acrmirror.copying import Budget
+from acrmirror.copying.budget import UNIT as BLOCK
 from acrmirror.credentials import make_credential, registry_credential
 from acrmirror.dispatch import Dispatch
 from acrmirror.health import HealthChecks, risks
@@ -16,6 +18,7 @@ from acrmirror.jobs.burial import Burial
 from acrmirror.jobs.intake import Intake
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.jobs.runner import Manner, Runner
+from acrmirror.memory import check_blocks, give_back_what_is_freed, memory_of_this_machine
 from acrmirror.mirror import Layout, MirrorStore, Owner
 from acrmirror.mirror.counting import Counting
 from acrmirror.proof.audits import Audits, AuditTimer
@@ -96,7 +99,7 @@ class App:
                 credential,
                 prefix=settings.prefix,
                 trust_bundle=trust,
-                connections=settings.threads + 4,
+                connections=64,
             )
             clients.callback(store.close)
             archives = Container.open(
@@ -119,7 +122,11 @@ class App:
             )
             checks = Checks(settings.recheck_seconds, store, queue, records)
             window = timedelta(seconds=settings.recheck_seconds[-1])
-            manner = Manner(settings.threads, settings.claim_stale_seconds, window)
+            check_blocks(settings.threads, BLOCK, memory_of_this_machine())
+            give_back_what_is_freed()
+            budget = Budget(settings.threads)
+            clients.callback(budget.close)
+            manner = Manner(settings.threads, budget, settings.claim_stale_seconds, window)
             runner = Runner(registry, store, checks, queue, records, claims, policy, manner, telemetry)
             sweep_runner = SweepRunner(
                 settings, registry, store.listing, queue, records, comparisons, policy, telemetry
@@ -149,7 +156,7 @@ class App:
                 ),
             )
             clients.callback(targets.close)
-            sending = SendingManner(settings.threads, settings.claim_stale_seconds)
+            sending = SendingManner(settings.threads, budget, settings.claim_stale_seconds)
             restore_runner = RestoreRunner(
                 RestoreLists(settings.registry, store, targets, queue, records, policy, telemetry),
                 RestoredImages(store, targets, queue, records, policy, sending, telemetry),

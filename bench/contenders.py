@@ -58,8 +58,13 @@ def contenders(threads: int | None = None) -> list[Contender]:
     return found
 
 
-def _ours(course: Course, threads: int | None) -> Taken:
-    more = [] if threads is None else ["--threads", str(threads)]
+def beside(copies: int, threads: int | None = None) -> Contender:
+    """Ours, with so many copies of the image beside each other in one process."""
+    return Contender("acrmirror", False, lambda course: _ours(course, threads, copies))
+
+
+def _ours(course: Course, threads: int | None, copies: int = 1) -> Taken:
+    more = ["--beside", str(copies)] + ([] if threads is None else ["--threads", str(threads)])
     return _python("bench.ours", course, ["--digest", course.image.manifest_digest, *more])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from azure.storage.blob import BlobServiceClient
 
 from bench import calls, comparing, far, restoring, services, serving, small
-from bench.contenders import Contender, Course
+from bench.contenders import Contender, Course, beside
 from bench.credential import AnyToken
 from bench.link import Link
 from bench.report import MB, Comparison, Run, spread, table
@@ -49,6 +49,9 @@ MANY_ROUNDS = 3
 COURSES = ("link", "plain", "azurite", "memory", "calls", *MANY)
 MEMORY_LIMIT = 100 * MB
 MEMORY_NOISE = 5 * MB
+BESIDE = 12
+"""Copies beside each other, as many as `host.json` lets a worker have."""
+ONE_BLOCK = 7 * MIB
 # Requests that only authenticate, and reads that the registry does not see.
 _NOT_COUNTED = frozenset({"challenge", "exchange", "token", "GET data", "HEAD data"})
 
@@ -176,18 +179,25 @@ class Bench:
         return Course(source.host, account.blob_endpoint, registry, both, image, lambda it: _make(blobs, it)), places
 
     def _run_memory(self, size: int) -> None:
-        """How far ours grows over its idle size, at `size` and at four times that."""
+        """How far ours grows over its idle size, at `size` and at four times that; and with many copies beside each
+        other, of large layers and of such as are one block."""
         ours = self._field[0]
-        grown: dict[int, list[int]] = {}
-        for factor in (1, 4):
-            with self._course(Link(), size * factor, "memory") as (_, places, course):
-                runs = [self._one(number, ours, places, course) for number in range(min(self._rounds, 3))]
-            grown[size * factor] = growths = [run.growth for run in runs if run.growth is not None]
+        plans = {
+            f"{size // MIB} MiB": (ours, size),
+            f"{4 * size // MIB} MiB": (ours, 4 * size),
+            f"{BESIDE} times {size // BESIDE // MIB} MiB": (beside(BESIDE), size // BESIDE),
+            f"{BESIDE} times {ONE_BLOCK // MIB} MiB": (beside(BESIDE), ONE_BLOCK),
+        }
+        grown: dict[str, list[int]] = {}
+        for title, (contender, layer) in plans.items():
+            with self._course(Link(), layer, "memory") as (_, places, course):
+                runs = [self._one(number, contender, places, course) for number in range(min(self._rounds, 3))]
+            grown[title] = growths = [run.growth for run in runs if run.growth is not None]
             grew = spread([it / MB for it in growths], 1)
-            print(f"memory: {ours.name} at {size * factor // MIB} MiB grows by {grew} MB over its idle size")
-        small, large = (median(growths) for growths in grown.values())
-        if max(small, large) > MEMORY_LIMIT:
-            self.complaints.append(f"memory grew by {max(small, large) / MB:.0f} MB, over {MEMORY_LIMIT / MB:.0f} MB")
+            print(f"memory: {ours.name} at {title} grows by {grew} MB over its idle size")
+        small, large, *_ = medians = [median(growths) for growths in grown.values()]
+        if max(medians) > MEMORY_LIMIT:
+            self.complaints.append(f"memory grew by {max(medians) / MB:.0f} MB, over {MEMORY_LIMIT / MB:.0f} MB")
         if large > small + MEMORY_NOISE:
             self.complaints.append(f"memory grew by {(large - small) / MB:.0f} MB more for a layer four times as large")
         print()

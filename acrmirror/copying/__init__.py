@@ -1,6 +1,7 @@
 """Copies images: walks the graph, moves what is missing, and knows neither Azure nor jobs."""
 
 from acrmirror.cancel import Cancel
+from acrmirror.copying.budget import Budget
 from acrmirror.copying.context import Context, Listed
 from acrmirror.copying.conveyor import move_blobs
 from acrmirror.copying.copied import Copied
@@ -12,6 +13,7 @@ from acrmirror.copying.progress import LayerProgress, Progress
 from acrmirror.copying.restoring import Restored, restore_image
 
 __all__ = [
+    "Budget",
     "Cancel",
     "Context",
     "Copied",

@@ -1,10 +1,12 @@
 """What one run carries, whatever it copies."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from acrmirror.cancel import Cancel
+from acrmirror.copying.budget import Budget
 from acrmirror.copying.lagging import WINDOW
 from acrmirror.copying.ports import Claims
 from acrmirror.copying.progress import Progress
@@ -27,7 +29,8 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`threads` copy blocks at once, each with one buffer: memory is bounded by their product. `claim_wait` is for how
+    """`budget` are the threads that copy blocks, each with one buffer, for all runs of the process; a run without one
+    makes `threads` of its own. With one thread, nothing is written beside anything else. `claim_wait` is for how
     many seconds a run stays with nothing but other workers' blobs.
 
     `claims_all`: also blobs of one block are claimed, since a target's own limits make it worth the claim.
@@ -46,6 +49,7 @@ class Context:
     identity: str
     at: Moment
     threads: int = 11
+    budget: Budget | None = None
     claims: Claims | None = None
     claims_all: bool = False
     force: bool = False
@@ -62,3 +66,7 @@ class Context:
     listing: "Listed | None" = None
     measured: Callable[[int], None] = lambda _: None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def copying_threads(self) -> AbstractContextManager[Budget]:
+        """The process's threads; where there are none, some for as long as the context lasts."""
+        return Budget(self.threads) if self.budget is None else nullcontext(self.budget)

@@ -1,8 +1,9 @@
-"""Moves blobs from source to target with one bounded pool of threads that all blobs of a job share.
+"""Moves blobs from source to target with the process's threads, of which all blobs of all jobs have their share.
 
-Each thread holds one buffer and takes one block at a time: reads it, hashes it in its turn, stages it. Blocks are
+Each thread holds one buffer and is given one block at a time: reads it, hashes it in its turn, stages it. Blocks are
 handed out strictly in order, and a thread waits only for blocks that others already hold, each with its buffer; so
-the pool cannot stall whatever its size. A blob is begun only when those before it have no block left to hand out.
+nothing can stall however few threads there are. A blob is begun only when those before it have no block left to hand
+out.
 Only blobs of several blocks are claimed. No thread waits for another worker's claim: a claimed blob goes to the end of
 the line and is asked about again.
 """
@@ -12,10 +13,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
+from acrmirror.copying.budget import Buffer, Need, Share
 from acrmirror.copying.context import Context
 from acrmirror.copying.moving import MovingBlob
-from acrmirror.copying.opening import Begun, Buffer, Opener, Wanted
+from acrmirror.copying.opening import Begun, Opener, Wanted
 from acrmirror.copying.ports import BlobSource, BlobTarget, Stored
 from acrmirror.errors import (
     Cancelled,
@@ -28,7 +31,6 @@ from acrmirror.errors import (
 )
 from acrmirror.oci import Descriptor
 from acrmirror.reference import Digest
-from acrmirror.threads import Threads
 
 POLL_SECONDS = 0.25
 MAX_POLL_SECONDS = 4.0
@@ -54,14 +56,19 @@ def move_blobs(
     wanted = [Wanted(it, context.resume) for it in {blob.digest: blob for blob in blobs}.values()]
     if not wanted:
         return {}
-    return _Conveyor(Opener(source, target, repository, context), wanted, repository, context).run()
+    opener = Opener(source, target, repository, context)
+    with context.copying_threads() as budget:
+        return _Conveyor(opener, wanted, repository, context, budget.share()).run()
 
 
 class _Conveyor:
-    def __init__(self, opener: Opener, wanted: Iterable[Wanted], repository: str, context: Context) -> None:
+    def __init__(
+        self, opener: Opener, wanted: Iterable[Wanted], repository: str, context: Context, share: Share
+    ) -> None:
         self._opener = opener
         self._repository = repository
         self._context = context
+        self._share = share
         self._change = threading.Condition()
         self._waiting = deque(wanted)
         self._beginning = 0
@@ -72,26 +79,30 @@ class _Conveyor:
         self._alone_since: float | None = None
 
     def run(self) -> dict[Digest, MirrorError]:
+        # Where one step can only follow another, none has to be handed to another thread.
+        blocks = sum(self._opener.blocks(it.descriptor) for it in self._waiting)
+        one_by_one = min(self._context.threads, blocks) == 1
         forget = self._context.cancel.on_set(self._cancelled)
         try:
-            # No more than there can be something for to do: a small image costs no threads that only end.
-            count = min(self._context.threads, sum(self._opener.blocks(it.descriptor) for it in self._waiting))
-            if count == 1:
-                self._work()
-            else:
-                self._work_together(count)
+            while (need := self._until_needed()) is not None and (slot := self._share.take(need)) is not None:
+                step = self._next(need)
+                if step is None:
+                    slot.release()
+                elif one_by_one:
+                    slot.run_here(partial(self._do, step))
+                else:
+                    slot.run(partial(self._do, step))
+        except BaseException as error:
+            self._halt(error)
+            raise
         finally:
+            self._share.close()
             forget()
             for blob in self._moving:
                 blob.close()
         if self._stop is not None:
             raise self._stop
         return self._failed
-
-    def _work_together(self, count: int) -> None:
-        with Threads(count, "copy", self._context.cancel.bind) as pool:
-            for worker in [pool.submit(self._work) for _ in range(count)]:
-                worker.result()
 
     def _cancelled(self) -> None:
         self._halt(self._context.cancel.error())
@@ -103,38 +114,32 @@ class _Conveyor:
                 self._stop = error
             moving = list(self._moving)
             self._change.notify_all()
+        self._share.end()
         for blob in moving:
             blob.fail(error)
             blob.cut()
 
-    def _work(self) -> None:
-        buffer = Buffer()
+    def _do(self, step: Wanted | tuple[MovingBlob, int], buffer: Buffer) -> None:
         try:
-            while (step := self._next()) is not None:
+            with self._context.cancel.bound():
                 if isinstance(step, Wanted):
                     self._begin(step, buffer)
-                    continue
-                blob, index = step
-                self._carry(blob, index, buffer.view(blob.blocks.block(index)[1], blob.blocks.block_size))
-        except BaseException as error:
+                else:
+                    self._carry(*step, buffer)
+        except BaseException as error:  # noqa: BLE001  # `run` raises it
             self._halt(error)
-            raise
 
     # the line
 
-    def _next(self) -> Wanted | tuple[MovingBlob, int] | None:
-        """The next thing to do: a block, or a blob to begin; None when nothing is left or can come back."""
+    def _until_needed(self) -> Need | None:
+        """Waits until there is something to do, and says what that takes; None when nothing is left or can come
+        back."""
         with self._change:
             while self._stop is None:
-                block = self._next_block()
-                if block is not None:
-                    return block
                 now = time.monotonic()
-                ready = next((it for it in self._waiting if it.due <= now), None)
-                if ready is not None:
-                    self._waiting.remove(ready)
-                    self._beginning += 1
-                    return ready
+                need = self._needed(now)
+                if need is not None:
+                    return need
                 if not (self._waiting or self._beginning or self._moving):
                     return None
                 self._give_up_on_claims(now)
@@ -142,14 +147,40 @@ class _Conveyor:
                     self._change.wait(self._until_due(now))
             return None
 
-    def _next_block(self) -> tuple[MovingBlob, int] | None:
+    def _needed(self, now: float) -> Need | None:
+        """What the next step takes: a block, or a blob to begin."""
+        blob = self._with_blocks_left()
+        if blob is not None:
+            return Need(blob.blocks.block_size, small=False)
+        ready = self._ready(now)
+        return self._opener.need(ready) if ready is not None else None
+
+    def _next(self, need: Need) -> Wanted | tuple[MovingBlob, int] | None:
+        """The next thing to do, if it still takes what was thought; else None."""
+        with self._change:
+            now = time.monotonic()
+            if self._stop is not None or self._needed(now) != need:
+                return None
+            blob = self._with_blocks_left()
+            if blob is not None:
+                blob.next += 1
+                return blob, blob.next - 1
+            ready = self._ready(now)
+            if ready is not None:
+                self._waiting.remove(ready)
+                self._beginning += 1
+            return ready
+
+    def _with_blocks_left(self) -> MovingBlob | None:
         while self._current:
             blob = self._current[0]
             if blob.failure is None and blob.next < blob.blocks.count:
-                blob.next += 1
-                return blob, blob.next - 1
+                return blob
             self._current.popleft()
         return None
+
+    def _ready(self, now: float) -> Wanted | None:
+        return next((it for it in self._waiting if it.due <= now), None)
 
     def _until_due(self, now: float) -> float | None:
         """Seconds until one of those that wait is to be tried again; None if none does."""
@@ -215,10 +246,11 @@ class _Conveyor:
 
     # the blocks of a blob
 
-    def _carry(self, blob: MovingBlob, index: int, data: memoryview) -> None:
+    def _carry(self, blob: MovingBlob, index: int, buffer: Buffer) -> None:
         """One block; whoever finishes a blob's last one finishes it."""
+        blocks = blob.blocks
         try:
-            blob.carry(index, data)
+            blob.carry(index, buffer.view(blocks.block(index)[1], blocks.block_size))
         except MirrorError as error:
             blob.fail(error)
         with self._change:
@@ -231,7 +263,7 @@ class _Conveyor:
         damaged: Stored | None = None
         try:
             if blob.failure is None:
-                damaged = blob.finish()
+                damaged = blob.finish(buffer)
                 if damaged is None:
                     self._opener.link(blob.descriptor)
         except MirrorError as error:

@@ -3,7 +3,9 @@
 import threading
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
+from functools import partial
 
+from acrmirror.copying.budget import Buffer
 from acrmirror.copying.ports import Arrived, BlobReader, Blocks, Claim, Ingest, Stored
 from acrmirror.copying.progress import Progress
 from acrmirror.errors import DigestMismatch
@@ -64,7 +66,7 @@ class MovingBlob(ABC):
     def _pass_on(self, index: int, data: memoryview, running: bytes) -> None: ...
 
     @abstractmethod
-    def finish(self) -> Stored | None:
+    def finish(self, buffer: Buffer) -> Stored | None:
         """Once all blocks are through. What the mirror has of it, if that turned out to be damaged and is to be
         replaced. Raises DigestMismatch."""
 
@@ -119,7 +121,7 @@ class CheckedBlob(MovingBlob):
     def _pass_on(self, index: int, data: memoryview, running: bytes) -> None:
         pass
 
-    def finish(self) -> Stored | None:
+    def finish(self, buffer: Buffer) -> Stored | None:  # noqa: ARG002
         if self._digest() != self.descriptor.digest:
             return self._stored
         self._progress.state(self.descriptor.digest, "skipped")
@@ -138,20 +140,19 @@ class CopiedBlob(MovingBlob):
         if self._ingest.stage(index, data, running):
             self._progress.wrote(len(data))
 
-    def finish(self) -> None:
+    def finish(self, buffer: Buffer) -> None:
         """Commits it. Raises DigestMismatch, and commits nothing then."""
-        if self._ingest.commit(self._digest(), self._restage) and self._ingest.mends:
+        if self._ingest.commit(self._digest(), partial(self._restage, buffer)) and self._ingest.mends:
             self._progress.note(mended(self.descriptor.digest))
         self._progress.state(self.descriptor.digest, "done")
 
-    def _restage(self, missing: list[int]) -> None:
+    def _restage(self, buffer: Buffer, missing: list[int]) -> None:
         """Another worker's commit dropped these blocks: all is read again, since an id needs the hash up to it."""
-        buffer = memoryview(bytearray(self.blocks.block_size))
         hasher = self.descriptor.digest.hasher()
         lacking = set(missing)
         for index in range(self.blocks.count):
             offset, length = self.blocks.block(index)
-            part = buffer[:length]
+            part = buffer.view(length, self.blocks.block_size)
             self._held.reader.read_into(offset, part, self._progress.read_again)
             hasher.update(part)
             if index in lacking and self._ingest.stage(index, part, hasher.copy().digest()):

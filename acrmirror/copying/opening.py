@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from acrmirror.copying.budget import SMALL, Buffer, Need
 from acrmirror.copying.context import Context
 from acrmirror.copying.moving import CheckedBlob, CopiedBlob, Held, MovingBlob, mended
 from acrmirror.copying.ports import BlobSource, BlobTarget, Claim, Ingest, Stored
@@ -31,19 +32,6 @@ class Begun(Enum):
     DONE = auto()
     CLAIMED = auto()
     """By another worker: it is to be asked about again."""
-
-
-class Buffer:
-    """A thread's memory for one block, as large as the largest that was requested of it."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def view(self, length: int, room: int = 0) -> memoryview:
-        """`length` bytes of it. Where it has to grow, it grows to `room` if that is more."""
-        if len(self._bytes) < length:
-            self._bytes = bytearray(max(length, room))
-        return memoryview(self._bytes)[:length]
 
 
 class Opener:
@@ -90,6 +78,14 @@ class Opener:
 
     def blocks(self, descriptor: Descriptor) -> int:
         return self._target.blocks(descriptor)
+
+    def need(self, wanted: Wanted) -> Need:
+        """What it takes to begin a blob. One of several blocks is only opened; another is there twice while it is put,
+        since the SDK takes no view of it."""
+        if self._target.blocks(wanted.descriptor) > 1:
+            return Need(0, small=True)
+        twice = 2 * wanted.descriptor.size
+        return Need(twice, small=twice <= SMALL)
 
     def _is_worth_a_claim(self, descriptor: Descriptor) -> bool:
         """A blob of one block is read twice at worst, which costs less than the claim's requests (rule W2)."""

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from acrmirror.copying import Context, Copied, Listed, copy_image, copy_platforms
+from acrmirror.copying import Budget, Context, Copied, Listed, copy_image, copy_platforms
 from acrmirror.errors import MirrorError, NotFound, Unavailable
 from acrmirror.history import Observation
 from acrmirror.jobs.asking_again import Checks, is_lost
@@ -30,10 +30,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How copies run. `threads` are those of the process for blobs; `claim_wait` are the seconds after which a claim of
-    another worker is stale; `window` is how long an answer of the registry may be an older one."""
+    """How copies run. `budget` are the process's threads for blobs, `threads` how many; `claim_wait` are the seconds
+    after which a claim of another worker is stale; `window` is how long an answer of the registry may be an older
+    one."""
 
     threads: int
+    budget: Budget
     claim_wait: float
     window: timedelta
 
@@ -131,6 +133,7 @@ class Runner:
             identity=job.id,
             at=job.at,
             threads=part.threads,
+            budget=self._manner.budget,
             claims=claims,
             claim_wait=self._manner.claim_wait,
             force=job.force,

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from acrmirror.cancel import Cancel
-from acrmirror.copying import Context, Progress, Restored, restore_image
+from acrmirror.copying import Budget, Context, Progress, Restored, restore_image
 from acrmirror.errors import Incomplete
 from acrmirror.jobs import HeldClaims, TableClaims
 from acrmirror.jobs.run import LAYERS_SHOWN, RequestCounts, figures_of
@@ -32,9 +32,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class SendingManner:
-    """How blobs are sent: by how many threads, and for how many seconds a run stays with nothing but others' blobs."""
+    """How blobs are sent: by the process's threads, how many these are, and for how many seconds a run stays with
+    nothing but others' blobs."""
 
     threads: int
+    budget: Budget
     claim_wait: float
 
 
@@ -89,6 +91,7 @@ class ImageRestoring:
             identity=job.id,
             at=job.at,
             threads=self._manner.threads,
+            budget=self._manner.budget,
             claims=RestoreClaims(self._way.ours, self._shared, self._size_of),
             claim_wait=self._manner.claim_wait,
             claims_all=True,
