@@ -45,6 +45,7 @@ class Connections:
     def give(self, connection: Connection) -> None:
         """Takes back a connection, to be kept if its answer was read to its end."""
         connection.since = time.monotonic()
+        connection.leave()
         with self._guard:
             kept = self._kept.setdefault(connection.address, [])
             keep = not self._closed and connection.idle and len(kept) < self._limit

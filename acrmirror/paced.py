@@ -55,6 +55,9 @@ class PacedSocket(ssl.SSLSocket):
             self._look_at_the_clock()
         return count
 
+    def leave(self) -> None:
+        """Between two requests it serves nobody."""
+
     def _look_at_the_clock(self) -> None:
         now = time.monotonic()
         if now > self._due:

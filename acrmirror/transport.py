@@ -49,6 +49,10 @@ class JobsSocket(PacedSocket):
             if self._served is whose:
                 shut(self)
 
+    def leave(self) -> None:
+        with self._hands:
+            self._served = None
+
     def _serve(self, cancel: Cancel | None) -> None:
         with self._hands:
             self._served = cancel

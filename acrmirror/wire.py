@@ -15,6 +15,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.util import wait_for_read
 
 from acrmirror.deadlines import CONNECT_TIMEOUT, READ_TIMEOUT
+from acrmirror.paced import PacedSocket
 from acrmirror.sockets import connect, shut
 
 HEAD_LIMIT = 64 * 1024
@@ -167,6 +168,11 @@ class Connection:
         scratch = memoryview(bytearray(min(count, 256 * 1024)))
         while count:
             count -= self.readinto(scratch[:count])
+
+    def leave(self) -> None:
+        """It is kept for whoever comes next: whoever it served last cuts it no more."""
+        if isinstance(self._socket, PacedSocket):
+            self._socket.leave()
 
     def abort(self) -> None:
         """Wakes whoever reads from it; they see it broken."""

@@ -10,6 +10,7 @@ from azure.core import PipelineClient
 from azure.core.exceptions import AzureError, ServiceResponseError
 from azure.core.rest import HttpRequest, HttpResponse
 
+from acrmirror.cancel import Cancel
 from acrmirror.errors import Malformed, TooLarge
 from acrmirror.transport import make_transport
 from standins.foundation import Foundation
@@ -88,6 +89,24 @@ def test_bodies_come_whole_in_each_of_http_ways_and_the_connection_goes_on(
     with client_of(answer) as client:
         assert client.get().read() == b"hello"
         assert client.streamed() == b"hello"
+        assert client.get().read() == b"hello"
+    assert len(ports) == 3
+    assert len(set(ports)) == 1
+
+
+def test_a_connection_that_served_a_job_to_the_end_is_kept_when_that_one_is_cancelled(client_of: ClientOf) -> None:
+    ports: list[int] = []
+
+    def answer(connection: socket.socket, head: str, first: int, last: int) -> bool:
+        ports.append(connection.getpeername()[1])
+        return said(*WHOLE["length"])(connection, head, first, last)
+
+    with client_of(answer) as client:
+        for read in (lambda: client.get().read(), client.streamed):
+            over = Cancel("a job")
+            with over.bound():
+                assert read() == b"hello"
+            over.set("it is over")
         assert client.get().read() == b"hello"
     assert len(ports) == 3
     assert len(set(ports)) == 1
