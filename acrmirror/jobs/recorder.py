@@ -50,6 +50,11 @@ class Recorder:
             if not self._opened:
                 self._read()
 
+    @property
+    def found(self) -> Record | None:
+        """The record as it was read last."""
+        return self._record
+
     def begin(self) -> None:
         """Takes the record for this run, whoever had it before, or is superseded by it (`_is_behind`). A message that a
         person sent again ends what was asked of the job before: a request to cancel it, its last failure. Raises
@@ -58,9 +63,11 @@ class Recorder:
             for _ in range(WRITE_ROUNDS):
                 if self._taken:
                     return
-                self._read()
+                if not self._opened:
+                    self._read()
                 if self.superseded or self._put({}):
                     return
+                self._opened = False
             raise self._conflict()
 
     def write(

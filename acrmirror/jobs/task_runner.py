@@ -68,11 +68,12 @@ class TaskRunner(ABC, Generic[_T]):
 
     def _attempt(self, task: _T, deliveries: int) -> Transient | None:
         """One run, to a final record; or what stopped it and may go away."""
-        record = self._records.get(task.id)
-        if record is not None and record.state in FINAL_STATES and record.retries >= task.retries:
-            return None
         run = uuid4().hex
         recorder = Recorder(self._records, task, run, deliveries)
+        recorder.open()
+        record = recorder.found
+        if record is not None and record.state in FINAL_STATES and record.retries >= task.retries:
+            return None
         recorder.begin()
         if recorder.superseded:
             return None

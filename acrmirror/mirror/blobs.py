@@ -97,6 +97,14 @@ class Blobs:
             raise DigestMismatch(asked, "its bytes have another digest", "Pull the image again with force.")
         return raw
 
+    def small(self, descriptor: Descriptor) -> bytes | None:
+        """The bytes at the digest, not hashed; None if there are none, or not as many as the descriptor gives."""
+        found = self._container.get(
+            self._layout.blob_data(descriptor.digest), descriptor.size, f"read blob {descriptor.digest} from the mirror"
+        )
+        body = found.body if found is not None else None
+        return body if body is not None and len(body) == descriptor.size else None
+
     def linked(self, repository: str, digest: Digest) -> bool:
         """Whether `repository` has its own link to a config or layer: only then is that served or signed for it."""
         name = self._layout.layer_link(repository, digest)

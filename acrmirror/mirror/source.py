@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 from acrmirror.cancel import Cancel
 from acrmirror.errors import Damaged, DigestMismatch, Malformed, NotHere
 from acrmirror.history import Clock
+from acrmirror.mirror.blobs import ASKED_OVER
 from acrmirror.mirror.store import MirrorStore
 from acrmirror.mirror.stored import StoredBlob
 from acrmirror.moments import EARLIEST, Moment
@@ -42,6 +45,8 @@ class MirrorSource:
 
     def __init__(self, store: MirrorStore) -> None:
         self._store = store
+        self._resolved: tuple[str, Descriptor] | None = None
+        """What `resolve` found last: it is read next, and is there."""
 
     def resolve(self, reference: Reference) -> MirroredReference:
         """Where the mirror has the reference's tag now, or its digest if it has no tag."""
@@ -52,29 +57,38 @@ class MirrorSource:
         descriptor = self._store.manifests.find(reference.repository, digest) if digest is not None else None
         if descriptor is None:
             raise _not_here(str(reference))
+        self._resolved = reference.repository, descriptor
         return MirroredReference(descriptor, at)
 
     def manifest(self, repository: str, digest: Digest) -> MirroredManifest:
         """Raises NotHere where this repository has no such manifest, DigestMismatch where other bytes are stored,
         Damaged where none are, TooLarge over 4 MiB."""
-        descriptor = self._store.manifests.find(repository, digest)
-        if descriptor is None:
+        known = self._resolved
+        if known is not None and (known[0], known[1].digest) == (repository, digest):
+            found: Descriptor | None = known[1]
+        else:
+            found = self._store.manifests.find(repository, digest)
+        if found is None:
             raise _not_here(f"{repository}@{digest}")
-        raw = self._store.manifests.raw(repository, descriptor)
+        raw = self._store.manifests.raw(repository, found)
         if not digest.matches(raw):
             asked = f"read {repository}@{digest} from the mirror"
             raise DigestMismatch(asked, f"its bytes have the digest {Digest.of(raw, digest.algorithm)}", PULL_AGAIN)
-        return MirroredManifest(raw, descriptor.media_type)
+        return MirroredManifest(raw, found.media_type)
 
     @contextmanager
     def blob(self, repository: str, descriptor: Descriptor) -> Iterator["MirrorReader"]:
-        """Opens a blob. Raises NotHere where this repository has no such blob, Damaged where it has a link and no
-        content, DigestMismatch where the content is not as long as the descriptor says."""
-        stored: StoredBlob | None = None
+        """Opens a blob. Raises NotHere where this repository has no such blob. Where it has a link and no content,
+        Damaged is raised, and DigestMismatch where the content is not as long as the descriptor says: for a small blob
+        by its reader, which reads all of it at once and looks for nothing before."""
+        content: StoredBlob | Callable[[], bytes] | None = None
         if descriptor.size:
             self.check_blob(repository, descriptor)
-            stored = self._stored(repository, descriptor)
-        reader = MirrorReader(stored, descriptor)
+            if descriptor.size > ASKED_OVER:
+                content = self._stored(repository, descriptor)
+            else:
+                content = partial(self._read, repository, descriptor)
+        reader = MirrorReader(content, descriptor)
         try:
             yield reader
         finally:
@@ -95,9 +109,14 @@ class MirrorSource:
         yield from self._store.referrers.of(repository, digest)
 
     def _stored(self, repository: str, descriptor: Descriptor) -> StoredBlob:
-        stored = self._store.blobs.stored(descriptor)
-        if stored is not None:
-            return stored
+        return self._store.blobs.stored(descriptor) or self._wrong(repository, descriptor)
+
+    def _read(self, repository: str, descriptor: Descriptor) -> bytes:
+        body = self._store.blobs.small(descriptor)
+        return body if body is not None else self._wrong(repository, descriptor)
+
+    def _wrong(self, repository: str, descriptor: Descriptor) -> NoReturn:
+        """Raises what is wrong with content that is missing, or not as long as its descriptor says."""
         asked = f"read blob {descriptor.digest} of {repository} from the mirror"
         length = self._store.blobs.length(descriptor.digest)
         if length is None:
@@ -106,24 +125,28 @@ class MirrorSource:
 
 
 class MirrorReader:
-    """One blob of the mirror, read at any offset by many threads at once."""
+    """One blob of the mirror, read at any offset by many threads at once; `content` of a small one gives all of it."""
 
-    def __init__(self, stored: StoredBlob | None, descriptor: Descriptor) -> None:
-        self._stored = stored
+    def __init__(self, content: StoredBlob | Callable[[], bytes] | None, descriptor: Descriptor) -> None:
+        self._content = content
         self._size = descriptor.size
         self._cancel = Cancel(f"read blob {descriptor.digest} from the mirror")
 
     def read_into(self, offset: int, buffer: memoryview, arrived: Callable[[int], None]) -> None:
         """Fills `buffer` with the blob's bytes from `offset`. Raises Cancelled after `close`, also where it is blocked
-        by then; Conflict where the blob was replaced meanwhile."""
+        by then; Conflict where a large blob was replaced meanwhile; what `MirrorSource.blob` says for a small one."""
         if offset + len(buffer) > self._size:
             raise ValueError(f"there are {self._size} bytes")
         self._cancel.check()
-        if self._stored is None or not len(buffer):
+        if self._content is None or not len(buffer):
             return
         # What storage is asked here is cut by `close`, which whoever cancels the job calls.
         with self._cancel.bound():
-            self._stored.read_into(offset, buffer, arrived)
+            if isinstance(self._content, StoredBlob):
+                self._content.read_into(offset, buffer, arrived)
+                return
+            buffer[:] = self._content()[offset : offset + len(buffer)]
+        arrived(len(buffer))
 
     def close(self) -> None:
         """From any thread."""

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
-from acrmirror.errors import Damaged, NotHere
+from acrmirror.errors import Damaged, DigestMismatch, NotHere
 from acrmirror.mirror import Layout, MirrorSource, MirrorStore
+from acrmirror.mirror.blobs import ASKED_OVER
 from acrmirror.moments import Moment
 from acrmirror.oci import MAX_MANIFEST_SIZE, OCI_MANIFEST, Descriptor, parse_manifest
 from acrmirror.reference import Digest, Reference
@@ -111,12 +113,30 @@ class TestMirrorRead(SourceContract):
         with pytest.raises(NotHere), bed.source.blob(bed.another, blob):
             pass
 
-    def test_content_that_was_deleted_behind_its_link_is_damage(self, bed: MirrorRead) -> None:
+    @pytest.mark.parametrize("size", [7, ASKED_OVER + 1])
+    def test_content_that_was_deleted_behind_its_link_is_damage(self, bed: MirrorRead, size: int) -> None:
         """And nothing that the registry lacks, which would be waited for (rule L11)."""
-        blob = bed.push_blob(b"deleted")
+        blob = bed.push_blob(b"d" * size)
         bed.delete(blob.digest)
-        with pytest.raises(Damaged), bed.source.blob(bed.repository, blob):
-            pass
+        with pytest.raises(Damaged), bed.source.blob(bed.repository, blob) as reader:
+            reader.read_into(0, memoryview(bytearray(size)), lambda _: None)
+
+    @pytest.mark.parametrize("size", [7, ASKED_OVER + 1])
+    @pytest.mark.parametrize("more", [-1, 1])
+    def test_content_of_another_length_is_wrong(self, bed: MirrorRead, size: int, more: int) -> None:
+        blob = replace(bed.push_blob(b"w" * size), size=size + more)
+        with (
+            pytest.raises(DigestMismatch, match=f"it has {size} bytes"),
+            bed.source.blob(bed.repository, blob) as reader,
+        ):
+            reader.read_into(0, memoryview(bytearray(size + more)), lambda _: None)
+
+    def test_a_small_blob_is_read_in_parts_too(self, bed: MirrorRead) -> None:
+        blob, first, last = bed.push_blob(b"in parts"), bytearray(3), bytearray(5)
+        with bed.source.blob(bed.repository, blob) as reader:
+            reader.read_into(0, memoryview(first), lambda _: None)
+            reader.read_into(3, memoryview(last), lambda _: None)
+        assert bytes(first + last) == b"in parts"
 
     def test_a_tag_whose_manifest_is_incomplete_is_not_here(self, bed: MirrorRead) -> None:
         absent = Descriptor(OCI_MANIFEST, Digest.of(b"absent"), 6)
