@@ -102,7 +102,8 @@ def test_a_connection_that_served_a_job_to_the_end_is_kept_when_that_one_is_canc
         return said(*WHOLE["length"])(connection, head, first, last)
 
     with client_of(answer) as client:
-        for read in (lambda: client.get().read(), client.streamed):
+        reads: list[Callable[[], bytes]] = [lambda: client.get().read(), client.streamed]
+        for read in reads:
             over = Cancel("a job")
             with over.bound():
                 assert read() == b"hello"
