@@ -5,11 +5,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acrmirror.errors import MirrorError
 from acrmirror.jobs.records import JobRecords
 from acrmirror.work import JobId, Record, RecordFields
 
 FRESH_SECONDS = 1.0
 """How old what was read may be: as often a run by itself looks whether it was cancelled."""
+AWAY_SECONDS = 5.0
+"""For how long the table is left in peace after it failed."""
 GATHER_SECONDS = 0.2
 """How long a write waits for others."""
 GATHERED = 25
@@ -39,17 +42,25 @@ class GroupedRecords:
         self._reading = threading.Lock()
         self._known: dict[str, Record] = {}
         self._read_at = float("-inf")
+        self._away: MirrorError | None = None
+        self._away_until = float("-inf")
         self._touched: dict[str, float] = {}
         """When each was written last, or found to be another than was known."""
         self._change = threading.Condition()
         self._waiting: list[_Write] = []
         self._hurried = False
 
-    def refresh(self) -> None:
-        """Reads all of them. Raises Unavailable, Denied."""
+    def _refresh(self) -> None:
+        """Reads all of them. Where that fails, it fails for a while: none waits for what another has waited for."""
         begun = time.monotonic()
-        found = self._records.together(self._repository, self._ids[0], self._ids[-1])
-        self._known, self._read_at = found, begun
+        if self._away is not None and begun < self._away_until:
+            raise self._away
+        try:
+            self._known = self._records.together(self._repository, self._ids[0], self._ids[-1])
+        except MirrorError as error:
+            self._away, self._away_until = error, time.monotonic() + AWAY_SECONDS
+            raise
+        self._read_at = begun
 
     def get(self, identity: str) -> Record | None:
         """At most `FRESH_SECONDS` old, and never older than this process's own last write. Raises as `JobRecords`."""
@@ -59,7 +70,7 @@ class GroupedRecords:
             if self._read_at <= touched and touched > now - FRESH_SECONDS:
                 return self._records.get(identity)
             if self._read_at <= max(touched, now - FRESH_SECONDS):
-                self.refresh()
+                self._refresh()
             return self._known.get(identity)
 
     def write(self, identity: str, fields: RecordFields, expected: Record | None) -> str | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -247,3 +248,24 @@ def test_a_retried_sweep_asks_anew_for_what_has_failed_and_for_nothing_else(bare
         app.dispatch.run(json.dumps(retried), 1)
     assert sorted(it.state for it in mirror.jobs(f"{team}/ends")) == ["failed", "queued"]
     assert len(mirror.jobs(f"{team}/waits")) == 1
+
+
+def test_a_repository_in_sync_costs_the_registry_two_requests_for_a_thousand_tags(
+    bare_mirror: Mirroring, team: str
+) -> None:
+    """Here there are more than a page has where nobody asks for more: a count and one page, and nothing for each."""
+    mirror, repository, registry = bare_mirror, f"{team}/many", bare_mirror.stack.registry
+    image = mirror.push(repository, oci_image(team, tag="v0"))
+    (root,) = (it for it in image.manifests if it.descriptor.digest == image.root.digest)
+    with app_of(mirror) as app:
+        app.dispatch.run(job_for(repository, image).to_json(), 1)
+        for number in range(1, 120):
+            raw = root.raw.rstrip()[:-1] + f',"annotations":{{"number":"{number}"}}}}'.encode()
+            mirror.pusher.manifest(repository, raw, root.descriptor.media_type, f"v{number}")
+        assert swept(mirror, app, f"{team}/*").fields["match_requested"] == 119
+        run_asked(mirror, app)
+        registry.reset_requests()
+        found = swept(mirror, app, f"{team}/*")
+    assert (found.fields["match_mirrored"], found.fields["match_requested"]) == (120, 0)
+    asked = [it["path"] for it in registry.requests() if it["status"] != 401]
+    assert len([it for it in asked if unquote(it).startswith(f"/acr/v1/{repository}")]) == 2
