@@ -73,10 +73,9 @@ def _ended(client: Client, identity: str, timeout: float, sleep: Callable[[float
     until = time.monotonic() + timeout
     while time.monotonic() < until:
         report = client.restore(identity)
-        over = report["state"] in ENDED and (report["dry_run"] or report["state"] != "done")
-        if over or report["jobs"].get("done"):
-            break
-        if any(report["jobs"].get(it) for it in ENDED):
+        # One that is done has requested its image, if it found it.
+        requested = report["state"] == "done" and not report["dry_run"] and report["asked"]
+        if report["state"] in ENDED and (not requested or any(report["jobs"].get(it) for it in ENDED)):
             break
         sleep(POLL_SECONDS)
     else:
