@@ -36,7 +36,7 @@ def calm(mirror: Mirroring) -> None:
 def failures(mirror: Mirroring, code: str, count: int, *, days: int = 0, state: str = "failed") -> list[JobId]:
     """Records of images that are at the registry, as a registry that was closed for a while leaves them."""
     repository = f"attention/{code}"
-    begun = datetime.now(UTC) - timedelta(days=days, minutes=5)
+    begun = datetime.now(UTC) - timedelta(days=days, seconds=count)
     found = []
     for number in range(count):
         reference = Reference(repository, f"v{number}")

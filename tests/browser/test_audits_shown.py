@@ -29,6 +29,11 @@ def test_what_an_audit_found_is_on_the_page(status: Watched, mirror: Mirroring, 
     expect(page.get_by_role("row").filter(has_text=str(image.blobs[-1].descriptor.digest)).first).to_contain_text(
         "mended"
     )
+    status.go("#/jobs")
+    row = page.get_by_role("row").filter(has_text="all that is in the mirror").first
+    expect(row).to_contain_text("an audit")
+    row.get_by_role("link", name="all that is in the mirror").click()
+    expect(page.get_by_role("heading", name="Audit", level=1)).to_be_focused()
 
 
 def test_an_audit_that_is_under_way_is_cancelled_from_the_list(

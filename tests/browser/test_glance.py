@@ -124,6 +124,7 @@ def test_restores_archives_and_rebuilds_are_told_from_each_other(
     status.go("#/jobs")
     rows = page.get_by_role("row")
     expect(rows.filter(has_text="kinds/* !kinds/tmp → spare.azurecr.io")).to_contain_text("a restore")
+    status.go(f"#/jobs?repository={repository}")
     expect(rows.filter(has_text=f"{repository}:1@")).to_have_count(2)
     expect(rows.filter(has_text="→ spare.azurecr.io").filter(has_text=repository)).to_contain_text("by a restore")
     status.go(f"#/job/{archive}")

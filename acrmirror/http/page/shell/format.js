@@ -88,7 +88,10 @@ const MEDIA = {
   "application/vnd.docker.distribution.manifest.v2+json": "image (docker)",
 };
 
-export const mediaName = (mediaType) => MEDIA[mediaType] ?? mediaType.replace(/^application\/(vnd\.)?/, "");
+/** What names come from outside, and may be those of every object's own properties. */
+const named = (names, key) => (Object.hasOwn(names, key) ? names[key] : undefined);
+
+export const mediaName = (mediaType) => named(MEDIA, mediaType) ?? mediaType.replace(/^application\/(vnd\.)?/, "");
 
 const KINDS = {
   event: "pushed",
@@ -104,9 +107,9 @@ const KINDS = {
 };
 
 /** Why there is a job. */
-export const kindName = (kind) => KINDS[kind] ?? kind;
+export const kindName = (kind) => named(KINDS, kind) ?? kind;
 
 const SEEN = { event: "pushed", resolve: "looked up", deleted: "deleted at the registry" };
 
 /** What an entry of history says. */
-export const seenName = (kind) => SEEN[kind] ?? kind;
+export const seenName = (kind) => named(SEEN, kind) ?? kind;

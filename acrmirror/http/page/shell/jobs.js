@@ -26,6 +26,7 @@ const PAGE = 25;
 const RUNNING_SECONDS = 2;
 const PENDING_SECONDS = 4;
 const QUIET_SECONDS = 10;
+const AUDITS_SECONDS = 30;
 
 export function jobs({ query, signal, say }) {
   const { state = "", repository = "", last = "" } = query;
@@ -41,13 +42,19 @@ export function jobs({ query, signal, say }) {
     (pull) => jobRow(pull, after),
   );
 
+  const audited = auditsBeside(signal);
+  let fresh = false;
   const again = poll(
     async () => {
       const page = await api.pulls({ n: PAGE, state, repository, last }, signal);
+      const { audits, failure } = repository ? NO_AUDITS : await audited({ state, last, until: page.last, fresh });
+      fresh = false;
       if (signal.aborted) return null;
-      rows(page.pulls);
-      element.hidden = page.pulls.length === 0;
-      empty.hidden = page.pulls.length > 0;
+      // Ids sort as jobs are listed: the newest first.
+      const all = [...page.pulls, ...audits].sort((one, other) => (one.id < other.id ? -1 : 1));
+      rows(all);
+      element.hidden = all.length === 0;
+      empty.hidden = all.length > 0;
       empty.textContent = state || repository ? "There is no such job." : "There are no jobs yet.";
       fillMore([page.last, last], () =>
         paging({
@@ -57,6 +64,7 @@ export function jobs({ query, signal, say }) {
           moreText: "Older",
         }),
       );
+      if (failure) throw failure;
       if (page.pulls.some((it) => it.state === "running")) return RUNNING_SECONDS;
       return page.pulls.every(isFinal) ? QUIET_SECONDS : PENDING_SECONDS;
     },
@@ -66,6 +74,7 @@ export function jobs({ query, signal, say }) {
 
   function after(pull, failure) {
     refused.show(failure);
+    fresh = pull?.kind === "audit";
     if (pull) say(`${nameOf(pull)} is ${pull.cancel_requested && !isFinal(pull) ? "being cancelled" : pull.state}.`);
     again();
   }
@@ -84,6 +93,40 @@ export function jobs({ query, signal, say }) {
     ],
   };
 }
+
+const NO_AUDITS = { audits: [], failure: null };
+
+/** Audits that belong onto a page of the list, as its rows are: they have records of another kind, and change slowly.
+ * A Failure does not keep the jobs from being shown. */
+function auditsBeside(signal) {
+  let known = [];
+  let until = 0;
+  return async ({ state, last, until: end, fresh }) => {
+    let failure = null;
+    try {
+      if (fresh || performance.now() >= until) {
+        known = (await api.audits(signal)).audits;
+        until = performance.now() + AUDITS_SECONDS * 1000;
+      }
+    } catch (error) {
+      if (!(error instanceof api.Failure)) throw error;
+      failure = error;
+    }
+    const here = ({ id, state: its }) => (!state || its === state) && (!last || id > last) && (!end || id <= end);
+    return { audits: known.filter(here).map(asJob), failure };
+  };
+}
+
+const asJob = (audit) => ({
+  ...audit,
+  kind: "audit",
+  image: "all that is in the mirror",
+  received: audit.requested,
+  match: null,
+  parent: null,
+  cancel_requested: false,
+  progress: { bytes_done: audit.bytes, bytes_total: 0, layers_total: 0 },
+});
 
 export const jobTable = (caption) =>
   table(

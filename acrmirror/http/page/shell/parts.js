@@ -130,6 +130,8 @@ export function progress() {
   return { element, update };
 }
 
+const COPIES = new Set(["event", "pull"]);
+
 function figures(pull, done, total, layers) {
   if (pull.match) {
     const { requested, listed, dry_run: dry } = pull.match;
@@ -138,7 +140,8 @@ function figures(pull, done, total, layers) {
   if (pull.next_attempt && (pull.state === "waiting" || pull.state === "interrupted")) {
     return `again ${pull.state === "waiting" ? "at" : "by"} ${shortMoment(dateOf(pull.next_attempt))}`;
   }
-  if (!(total > 0)) return layers > 0 || pull.state === "done" ? "nothing was missing" : "";
+  if (pull.kind === "audit") return done > 0 ? `${bytes(done)} hashed` : "";
+  if (!(total > 0)) return COPIES.has(pull.kind) && (layers > 0 || pull.state === "done") ? "nothing was missing" : "";
   if (isFinal(pull) && done === total) return `${bytes(total)}, ${counted(layers, "blob")}`;
   return `${Math.floor((100 * done) / total)} % · ${bytes(done)} of ${bytes(total)}`;
 }
@@ -164,13 +167,18 @@ export function actions(pull, after) {
       },
       word,
     );
+  if (pull.kind === "audit") {
+    const cancel = async (id) => ({ ...pull, state: (await api.cancelAudit(id)).state });
+    return isFinal(pull) ? [] : [act("Cancel", cancel)];
+  }
   if (pull.state === "done") return [];
   if (isFinal(pull)) return pull.kind === "unreadable" ? [] : [act("Retry", api.retry)];
   if (pull.cancel_requested && pull.state !== "interrupted") return [h("span", { class: "none" }, "stopping…")];
   return [pull.state === "interrupted" ? act("Retry", api.retry) : null, act("Cancel", api.cancel)].filter(Boolean);
 }
 
-export const jobLink = (pull, ...children) => h("a", { href: route("job", pull.id) }, ...children);
+export const jobLink = ({ id, kind }, ...children) =>
+  h("a", { href: route(kind === "audit" ? "audits" : "job", id) }, ...children);
 
 export const imageLink = (reference, ...children) => h("a", { href: route("image", reference) }, ...children);
 

@@ -8,6 +8,8 @@ import * as api from "./api.js";
 /** More in a row, and what refuses them refuses all. */
 const REFUSALS_IN_A_ROW = 5;
 const LONGEST_WAIT = 15;
+/** The button that stops is where the one was that began. */
+const DOUBLE_CLICK_MS = 600;
 
 const runs = new Map();
 
@@ -27,7 +29,7 @@ export const retriable = (cause) => cause.jobs.filter((it) => it.kind !== "unrea
 /** Sends each job of the cause again, the oldest first. `retried` is told to the document after each. */
 export async function retryAll(cause) {
   const jobs = retriable(cause).reverse();
-  const run = { cause, total: jobs.length, tried: 0, sent: 0, refused: [], stopped: "", over: false };
+  const run = { cause, total: jobs.length, tried: 0, sent: 0, refused: [], stopped: "", over: false, begun: performance.now() };
   runs.set(cause.key, run);
   let inARow = 0;
   for (const job of jobs) {
@@ -48,6 +50,7 @@ export async function retryAll(cause) {
 const tell = (run) => document.dispatchEvent(new CustomEvent("retried", { detail: run }));
 
 export function stop(run) {
+  if (performance.now() - run.begun < DOUBLE_CLICK_MS) return;
   run.stopped = "you stopped it";
   tell(run);
 }
