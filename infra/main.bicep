@@ -1,7 +1,7 @@
 // Everything that one mirror of one registry needs. docs/deploy.md describes each parameter, docs/deployed.md draws it.
 targetScope = 'subscription'
 
-import { tagsOf } from 'types.bicep'
+import { subnetsOf, tagsOf, zoneIdsOf } from 'types.bicep'
 
 @description('Names the deployment. Resource names are derived from it, so the same name updates what is there.')
 @minLength(1)
@@ -156,6 +156,18 @@ param privateNetworking bool = false
 @description('Address range of that network; /24 or larger.')
 param networkPrefix string = '10.80.0.0/24'
 
+@description('ARM ids of subnets to use in place of a network of its own: app (delegated to Microsoft.App/environments, /26 or larger), endpoints, and serve with the stock registry. All of one network, in the region of the app.')
+param subnetIds subnetsOf = {}
+
+@description('Lets calls to the internet leave from one address, which stays, for a registry whose firewall admits addresses by name. Of a network of its own only; what goes through a NAT gateway is billed by the GB.')
+param natGateway bool = false
+
+@description('ARM ids of private DNS zones to use in place of zones of its own: blob, queue, table, registry.')
+param dnsZoneIds zoneIdsOf = {}
+
+@description('Leaves it to somebody else, such as a policy, to enter the names of private endpoints.')
+param dnsByPolicy bool = false
+
 @description('Reaches the registry by a private endpoint, for a registry with public access off (Premium).')
 param registryPrivateEndpoint bool = false
 
@@ -227,6 +239,9 @@ param deliveryFailures int = 5
 @allowed([0, 300, 600, 900])
 param liveSeconds int = 900
 
+@description('ARM id of a Log Analytics workspace to use in place of one of its own. It keeps what comes in for as long as it is set to.')
+param existingWorkspaceId string = ''
+
 @description('Days for which the workspace keeps what comes in. The tables of Application Insights keep 90 days at least.')
 @minValue(30)
 @maxValue(730)
@@ -260,7 +275,7 @@ var appName = 'func-mirror-${token}'
 var ownsTopic = empty(existingTopicName)
 var topicName = ownsTopic ? 'evgt-${registryName}' : existingTopicName
 var topicResourceGroup = ownsTopic ? registryResourceGroup : existingTopicResourceGroup
-var needsNetwork = privateNetworking || registryPrivateEndpoint
+var needsNetwork = privateNetworking || registryPrivateEndpoint || natGateway || !empty(subnetIds)
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -379,6 +394,10 @@ module private 'modules/private.bicep' = if (needsNetwork) {
     name: 'vnet-mirror-${token}'
     location: region
     prefix: networkPrefix
+    subnets: subnetIds
+    natGateway: natGateway
+    zoneIds: dnsZoneIds
+    namesByPolicy: dnsByPolicy
     accounts: privateNetworking
     hostAccountId: hostStorage.outputs.accountId
     mirrorAccountId: mirrorAccountId
@@ -392,6 +411,7 @@ module telemetry 'modules/telemetry.bicep' = {
   name: 'telemetry-${token}'
   scope: group
   params: {
+    existingWorkspaceId: existingWorkspaceId
     workspaceName: 'log-mirror-${token}'
     componentName: 'appi-mirror-${token}'
     location: region
@@ -564,4 +584,6 @@ output MIRROR_TOPIC_NAME string = topicName
 output MIRROR_TOPIC_RESOURCE_GROUP string = topicResourceGroup
 output MIRROR_TOPIC_SUBSCRIPTION_ID string = registrySubscription
 output MIRROR_REPOSITORY_PREFIXES string[] = repositoryPrefixes
+@description('Where calls to the internet come from, with a NAT gateway: what the registry\'s firewall has to admit.')
+output MIRROR_OUTGOING_ADDRESS string = needsNetwork ? private.?outputs.outgoingAddress ?? '' : ''
 output MIRROR_SERVED_AT string = serveMirror ? serve.?outputs.url ?? '' : ''

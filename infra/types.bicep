@@ -7,7 +7,24 @@ type tagsOf = {
 }
 
 @export()
-@description('ARM ids of the DNS zones by service.')
+@description('ARM ids of subnets that are there already: for the app, for private endpoints, and for the serving registry if there is one.')
+type subnetsOf = {
+  app: string?
+  endpoints: string?
+  serve: string?
+}
+
+@export()
+@description('ARM ids of private DNS zones that are there already, by service.')
+type zoneIdsOf = {
+  blob: string?
+  queue: string?
+  table: string?
+  registry: string?
+}
+
+@export()
+@description('ARM ids of the DNS zones by service; empty where none is used.')
 type zones = {
   blob: string
   queue: string

@@ -45,6 +45,8 @@ class _Run(Module):
     values: dict[str, Any] = field(default_factory=dict)
     busy: list[str] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
+    through: dict[str, set[str]] = field(default_factory=dict)
+    """What is touched by whatever uses a variable, by the variable's name."""
     modules: "list[_Run]" = field(default_factory=list)
 
     expressions: Expressions = field(init=False)
@@ -111,10 +113,13 @@ class _Run(Module):
             self.busy.append(name)
             assert declaration.value is not None
             if declaration.kind == "var":
+                outer, self.touched = self.touched, set()
                 self.values[name] = self.expressions.value(declaration.value, {})
+                self.through[name], self.touched = self.touched, outer
             else:
                 self.values[name] = self.deployable(declaration, declaration.value)
             self.busy.pop()
+        self.touched |= self.through.get(name, set())
         return self.values[name]
 
     def deployable(self, declaration: Declaration, node: Node) -> Any:

@@ -25,6 +25,16 @@ SPARE = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-spare/providers/Microsoft
 OTHER_MIRROR = (
     f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-mirrors/providers/Microsoft.Storage/storageAccounts/stother"
 )
+HUB = f"/subscriptions/{ELSEWHERE}/resourceGroups/rg-hub/providers"
+SUBNETS = {
+    name: f"{HUB}/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/{name}-of-mirror"
+    for name in ("app", "endpoints", "serve")
+}
+ZONES = {
+    service: f"{HUB}/Microsoft.Network/privateDnsZones/privatelink.{service}.core.windows.net"
+    for service in ("blob", "queue", "table")
+} | {"registry": f"{HUB}/Microsoft.Network/privateDnsZones/privatelink.azurecr.io"}
+WORKSPACE = f"{HUB}/Microsoft.OperationalInsights/workspaces/log-shared"
 SNAPSHOTS = INFRA / "snapshots"
 TOKEN = unique_string(f"/subscriptions/{HERE}", "check", "westeurope")
 """What the names of all these deployments end with."""
@@ -68,6 +78,8 @@ SCENARIOS = (
             "writeOnlyRole": True,
             "mirrorLogs": "none",
             "privateNetworking": True,
+            # With zones of its own for a network that is there already.
+            "subnetIds": {name: SUBNETS[name] for name in ("app", "endpoints")},
             "coldAfterDays": 1,
             "mirrorLocation": "northeurope",
         },
@@ -81,6 +93,20 @@ SCENARIOS = (
             "privateNetworking": True,
             "registryPrivateEndpoint": True,
             "registryEndpointByHand": True,
+            "subnetIds": {name: SUBNETS[name] for name in ("app", "endpoints")},
+            "dnsByPolicy": True,
+        },
+    ),
+    Scenario(
+        "a landing zone",
+        {
+            "privateNetworking": True,
+            "registryPrivateEndpoint": True,
+            "subnetIds": SUBNETS,
+            "dnsZoneIds": ZONES,
+            "existingWorkspaceId": WORKSPACE,
+            "serveMirror": True,
+            "serveUsers": "reader:$2y$05$hash",
         },
     ),
 )

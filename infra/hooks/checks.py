@@ -34,11 +34,12 @@ def too_old(program: str, version: str, needed: tuple[int, int]) -> list[str]:
 
 
 def providers(environment: Environment) -> tuple[str, ...]:
-    private = "true" in (
+    networks = "true" in (
         environment.get("MIRROR_PRIVATE_NETWORKING"),
         environment.get("MIRROR_REGISTRY_PRIVATE_ENDPOINT"),
+        environment.get("MIRROR_NAT_GATEWAY"),
     )
-    return PROVIDERS + (FOR_NETWORKS if private else ())
+    return PROVIDERS + (FOR_NETWORKS if networks or environment.get("MIRROR_SUBNET_IDS") else ())
 
 
 def not_registered(listed: Iterable[Mapping[str, Any]], wanted: Sequence[str], subscription: str) -> list[str]:

@@ -11,6 +11,7 @@ REGISTRY = "Microsoft.ContainerRegistry/registries"
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 TOPIC = "Microsoft.EventGrid/systemTopics"
 NETWORK = "Microsoft.Network/virtualNetworks"
+ZONE = "Microsoft.Network/privateDnsZones"
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
 SITE = "Microsoft.Web/sites"
 

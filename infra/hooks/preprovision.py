@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.hooks import checks, rights
+from infra.hooks import checks, landing_zone, rights
 from infra.hooks.choices import Topic, asked_registry, choose_topic, labels
 from infra.hooks.commands import Azd, Azure, CommandFailed, Console
 from infra.hooks.environment import Environment
@@ -208,6 +208,8 @@ def problems(
         place = region(mirror)
         skus = azure.get(f"/subscriptions/{subscription}/providers/Microsoft.Storage/skus", SKUS_VERSION)["value"]
         found += checks.unsupported_redundancy(environment.get("MIRROR_REDUNDANCY") or "Standard_LRS", place, skus)
+    for scope, action in landing_zone.rights_needed(environment):
+        scopes[scope] = tuple(dict.fromkeys((*scopes.get(scope, ()), action)))
     for scope, actions in scopes.items():
         may = permissions(azure, scope)
         found += rights.missing(may, actions, scope)

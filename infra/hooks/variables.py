@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from infra.hooks import landing_zone
 from infra.hooks.environment import Environment
 from infra.hooks.ids import ACCOUNT, parse_id
 from infra.hooks.problems import Problem
@@ -57,18 +58,24 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Tags:
+class Object:
+    """An object of texts, as JSON. `only`: the names that it may have; none means all."""
+
+    only: tuple[str, ...] = ()
+
     def wrong(self, text: str) -> str:
         try:
             value = json.loads(text)
         except ValueError:
             value = None
-        right = isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-        return "" if right else """an object of texts in JSON, such as '{"owner": "platform"}'"""
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            example = f'{{"{self.only[0]}": "/subscriptions/…"}}' if self.only else '{"owner": "platform"}'
+            return f"an object of texts in JSON, such as '{example}'"
+        return "" if not self.only or set(value) <= set(self.only) else "an object of " + ", ".join(self.only)
 
 
 SWITCH = OneOf(("true", "false"))
-Kind = Number | OneOf | Texts | Tags
+Kind = Number | OneOf | Texts | Object
 VARIABLES: dict[str, Kind] = {
     "MIRROR_REGISTRY_AUTH": OneOf(("identity", "anonymous")),
     "MIRROR_REDUNDANCY": OneOf(
@@ -95,6 +102,10 @@ VARIABLES: dict[str, Kind] = {
     "MIRROR_AUDIT_DAYS": Number(0, 365),
     "MIRROR_REPOSITORY_PREFIXES": Texts(25),
     "MIRROR_PRIVATE_NETWORKING": SWITCH,
+    "MIRROR_SUBNET_IDS": Object(("app", "endpoints", "serve")),
+    "MIRROR_NAT_GATEWAY": SWITCH,
+    "MIRROR_DNS_ZONE_IDS": Object(("blob", "queue", "table", "registry")),
+    "MIRROR_DNS_BY_POLICY": SWITCH,
     "MIRROR_REGISTRY_PRIVATE_ENDPOINT": SWITCH,
     "MIRROR_REGISTRY_ENDPOINT_BY_HAND": SWITCH,
     "MIRROR_ALLOWED_CALLERS": Texts(example='["192.0.2.0/24"]'),
@@ -112,7 +123,7 @@ VARIABLES: dict[str, Kind] = {
     "MIRROR_ALERT_DELIVERY_FAILURES": Number(0, 10000),
     "MIRROR_ALERT_LIVE_SECONDS": Number(0, 0, (0, 300, 600, 900)),
     "MIRROR_TELEMETRY_DAYS": Number(30, 730),
-    "MIRROR_TAGS": Tags(),
+    "MIRROR_TAGS": Object(),
 }
 
 
@@ -121,7 +132,7 @@ def wrong_variables(environment: Environment) -> Iterator[str]:
     for name, kind in VARIABLES.items():
         if (text := environment.get(name)) and (wanted := kind.wrong(text)):
             yield f"{name} is '{text}', and has to be {wanted}."
-    for check in (_network, _tiers, _account, _ranges):
+    for check in (_network, _tiers, _account, _ranges, landing_zone.wrong):
         yield from check(environment)
 
 

@@ -1,5 +1,5 @@
-// A network, and private endpoints in it for what is named.
-import { tagsOf } from '../types.bicep'
+// A network, or subnets that are there already, and private endpoints in it for what is named.
+import { subnetsOf, tagsOf, zoneIdsOf } from '../types.bicep'
 
 @description('Name of the network.')
 param name string
@@ -9,6 +9,18 @@ param location string
 
 @description('Address range; /24 or larger.')
 param prefix string
+
+@description('ARM ids of subnets to use in place of a network of its own.')
+param subnets subnetsOf
+
+@description('Whether calls to the internet leave from one address of that network, which stays.')
+param natGateway bool
+
+@description('ARM ids of DNS zones to use in place of zones of its own.')
+param zoneIds zoneIdsOf
+
+@description('Whether somebody else, such as a policy, enters the names of the endpoints.')
+param namesByPolicy bool
 
 @description('Whether both accounts get endpoints.')
 param accounts bool
@@ -28,12 +40,31 @@ param registryApprovedByHand bool
 @description('Tags.')
 param tags tagsOf
 
-module network 'network.bicep' = {
+var makesNetwork = empty(subnets)
+var given = {
+  blob: zoneIds.?blob ?? ''
+  queue: zoneIds.?queue ?? ''
+  table: zoneIds.?table ?? ''
+  registry: zoneIds.?registry ?? ''
+}
+var makesZones = empty(zoneIds) && !namesByPolicy && (accounts || !empty(registryId))
+var endpointSubnetId = makesNetwork ? network.?outputs.endpointSubnetId ?? '' : subnets.?endpoints ?? ''
+
+module network 'network.bicep' = if (makesNetwork) {
   name: '${name}-network'
   params: {
     name: name
     location: location
     prefix: prefix
+    natGateway: natGateway
+    tags: tags
+  }
+}
+
+module zones 'zones.bicep' = if (makesZones) {
+  name: '${name}-zones'
+  params: {
+    networkId: makesNetwork ? network.?outputs.networkId ?? '' : split(subnets.?app ?? '', '/subnets/')[0]
     tags: tags
   }
 }
@@ -43,8 +74,9 @@ module hostEndpoints 'storage-endpoints.bicep' = if (accounts) {
   params: {
     accountId: hostAccountId
     services: ['blob', 'queue', 'table']
-    subnetId: network.outputs.endpointSubnetId
-    zoneIds: network.outputs.zoneIds
+    subnetId: endpointSubnetId
+    entersNames: !namesByPolicy
+    zoneIds: makesZones ? zones.?outputs.zoneIds ?? given : given
     location: location
     tags: tags
   }
@@ -55,8 +87,9 @@ module mirrorEndpoints 'storage-endpoints.bicep' = if (accounts) {
   params: {
     accountId: mirrorAccountId
     services: ['blob']
-    subnetId: network.outputs.endpointSubnetId
-    zoneIds: network.outputs.zoneIds
+    subnetId: endpointSubnetId
+    entersNames: !namesByPolicy
+    zoneIds: makesZones ? zones.?outputs.zoneIds ?? given : given
     location: location
     tags: tags
   }
@@ -67,12 +100,14 @@ module registryEndpoint 'registry-endpoint.bicep' = if (!empty(registryId)) {
   params: {
     registryId: registryId
     approvedByHand: registryApprovedByHand
-    subnetId: network.outputs.endpointSubnetId
-    zoneIds: network.outputs.zoneIds
+    subnetId: endpointSubnetId
+    entersNames: !namesByPolicy
+    zoneIds: makesZones ? zones.?outputs.zoneIds ?? given : given
     location: location
     tags: tags
   }
 }
 
-output appSubnetId string = network.outputs.appSubnetId
-output serveSubnetId string = network.outputs.serveSubnetId
+output appSubnetId string = makesNetwork ? network.?outputs.appSubnetId ?? '' : subnets.?app ?? ''
+output serveSubnetId string = makesNetwork ? network.?outputs.serveSubnetId ?? '' : subnets.?serve ?? ''
+output outgoingAddress string = network.?outputs.outgoingAddress ?? ''

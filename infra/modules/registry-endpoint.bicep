@@ -7,6 +7,9 @@ param registryId string
 @description('Subnet of the endpoint.')
 param subnetId string
 
+@description('Whether names are entered in these zones; otherwise somebody else does, such as a policy.')
+param entersNames bool
+
 @description('ARM ids of the DNS zones by service.')
 param zoneIds zones
 
@@ -42,7 +45,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-07-01' = {
   }
 }
 
-resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-07-01' = {
+resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-07-01' = if (entersNames) {
   parent: endpoint
   name: 'default'
   properties: {

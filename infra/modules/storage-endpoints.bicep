@@ -10,6 +10,9 @@ param services string[]
 @description('Subnet of the endpoints.')
 param subnetId string
 
+@description('Whether names are entered in these zones; otherwise somebody else does, such as a policy.')
+param entersNames bool
+
 @description('ARM ids of the DNS zones by service.')
 param zoneIds zones
 
@@ -41,8 +44,10 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2025-07-01' = [
   }
 ]
 
+var named = entersNames ? services : []
+
 resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-07-01' = [
-  for (service, index) in services: {
+  for (service, index) in named: {
     parent: endpoints[index]
     name: 'default'
     properties: {

@@ -1,7 +1,10 @@
 // Where the app's telemetry goes, signed in with its identity.
 import { tagsOf } from '../types.bicep'
 
-@description('Name of the workspace.')
+@description('ARM id of a workspace that is there already, in any resource group. Empty makes one.')
+param existingWorkspaceId string
+
+@description('Name of the workspace that is made.')
 param workspaceName string
 
 @description('Name of the component.')
@@ -10,7 +13,7 @@ param componentName string
 @description('Region.')
 param location string
 
-@description('Days for which telemetry is kept.')
+@description('Days for which telemetry is kept in that workspace.')
 param retentionDays int
 
 @description('Title of the workbook that shows how the mirror keeps up.')
@@ -24,7 +27,7 @@ param tags tagsOf
 
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = if (empty(existingWorkspaceId)) {
   name: workspaceName
   location: location
   tags: tags
@@ -39,6 +42,8 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   }
 }
 
+var workspaceId = empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
+
 resource component 'Microsoft.Insights/components@2020-02-02' = {
   name: componentName
   location: location
@@ -46,7 +51,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   tags: tags
   properties: {
     Application_Type: 'web'
-    WorkspaceResourceId: workspace.id
+    WorkspaceResourceId: workspaceId
     IngestionMode: 'LogAnalytics'
     // With this, knowing the connection string is not enough to send anything.
     DisableLocalAuth: true
@@ -72,11 +77,11 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     displayName: workbookTitle
     category: 'workbook'
     version: 'Notebook/1.0'
-    sourceId: workspace.id
+    sourceId: workspaceId
     serializedData: loadTextContent('../workbook/mirror.json')
   }
 }
 
-output workspaceId string = workspace.id
+output workspaceId string = workspaceId
 output componentId string = component.id
 output connectionString string = component.properties.ConnectionString

@@ -32,6 +32,7 @@ param auditDays = 7
 param repositoryPrefixes = ['team/', 'base/']
 param privateNetworking = true
 param networkPrefix = '10.9.8.0/24'
+param natGateway = true
 param registryPrivateEndpoint = true
 param allowedCallers = ['192.0.2.0/24', '198.51.100.7/32']
 param serveMirror = true

@@ -67,6 +67,7 @@ _TAGGED = {
     "Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/components",
     "Microsoft.Insights/workbooks", "Microsoft.Insights/webtests",
     "Microsoft.OperationalInsights/workspaces", "Microsoft.Network/virtualNetworks",
+    "Microsoft.Network/natGateways", "Microsoft.Network/publicIPAddresses",
     "Microsoft.Network/privateEndpoints", "Microsoft.Network/privateDnsZones", "Microsoft.App/managedEnvironments",
     "Microsoft.App/containerApps", "Microsoft.ManagedIdentity/userAssignedIdentities",
 }  # fmt: skip
@@ -108,7 +109,9 @@ NAMES = {
     "Microsoft.Insights/webtests": f"mirror-{_UNIQUE}-live",
     "Microsoft.Network/virtualNetworks": f"vnet-mirror-{_UNIQUE}",
     "Microsoft.Network/privateDnsZones": r"privatelink\.((blob|queue|table)\.core\.windows\.net|azurecr\.io)",
-    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": f"vnet-mirror-{_UNIQUE}",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": f"vnet-(mirror-{_UNIQUE}|spoke)",
+    "Microsoft.Network/natGateways": f"vnet-mirror-{_UNIQUE}-nat",
+    "Microsoft.Network/publicIPAddresses": f"vnet-mirror-{_UNIQUE}-out",
     "Microsoft.Network/privateEndpoints": f"pep-(st(host|mirror){_UNIQUE}-[a-z]+|stother-blob|demo-registry)",
     "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "default",
     "Microsoft.App/managedEnvironments": f"ca-mirror-{_UNIQUE}-env",

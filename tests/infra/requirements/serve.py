@@ -27,7 +27,8 @@ def serve(view: View) -> None:
     )
     network = at(environment.body, "properties/vnetConfiguration")
     if view.private:
-        subnet = f"{view.one('Microsoft.Network/virtualNetworks').id}/subnets/serve"
+        given = view.option("subnetIds", {}).get("serve", "")
+        subnet = given or f"{view.one('Microsoft.Network/virtualNetworks').id}/subnets/serve"
         view.holds(
             network == {"infrastructureSubnetId": subnet, "internal": False}, "it reads storage from the network"
         )

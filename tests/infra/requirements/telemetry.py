@@ -13,17 +13,12 @@ TROUBLESHOOTING = INFRA.parent / "docs" / "troubleshooting.md"
 
 def telemetry(view: View) -> None:
     """Telemetry by identity; alerts that somebody gets; a workbook."""
-    workspace, component = (
-        view.one("Microsoft.OperationalInsights/workspaces"),
-        view.one("Microsoft.Insights/components"),
-    )
-    view.is_(workspace, "properties/sku/name", "PerGB2018", "paid by volume")
-    view.is_(workspace, "properties/retentionInDays", view.option("telemetryDays", 30), "as set")
-    view.is_(workspace, "properties/features/disableLocalAuth", True, "no keys")
+    component = view.one("Microsoft.Insights/components")
+    workspace = view.option("existingWorkspaceId", "") or _own_workspace(view)
     view.is_(component, "kind", "web", "the usual kind")
     for path, wanted in (
         ("Application_Type", "web"),
-        ("WorkspaceResourceId", workspace.id),
+        ("WorkspaceResourceId", workspace),
         ("IngestionMode", "LogAnalytics"),
         ("DisableLocalAuth", True),
     ):
@@ -47,7 +42,7 @@ def telemetry(view: View) -> None:
         threshold = view.option(limit, _LIMITS[limit]) if isinstance(limit, str) else limit
         view.is_(rule, "kind", "LogAlert", "a log alert")
         view.is_(rule, "properties/skipQueryValidation", True, "a new workspace has none of the tables yet")
-        view.is_(rule, "properties/scopes", [workspace.id], "it reads the workspace")
+        view.is_(rule, "properties/scopes", [workspace], "it reads the workspace")
         view.is_(rule, "properties/actions/actionGroups", [people.id], "somebody is told")
         view.is_(rule, "properties/severity", severity, "as docs/alerts.md has it")
         view.is_(rule, "properties/evaluationFrequency", every, "as docs/alerts.md has it")
@@ -112,7 +107,7 @@ def telemetry(view: View) -> None:
         _common(view, rule.body["properties"])
     book = view.one("Microsoft.Insights/workbooks")
     view.holds(book.name == guid(view.group, "mirror"), "a book with another name would stand beside this one")
-    view.is_(book, "properties/sourceId", workspace.id, "it reads the workspace")
+    view.is_(book, "properties/sourceId", workspace, "it reads the workspace")
     view.is_(book, "properties/category", "workbook", "it is listed among the workbooks")
     view.is_(book, "properties/version", "Notebook/1.0", "the format of its data")
     view.is_(book, "kind", "shared", "everybody sees it")
@@ -120,7 +115,15 @@ def telemetry(view: View) -> None:
     view.holds(json.loads(at(book.body, "properties/serializedData"))["items"], "it shows something")
 
 
-def _logs(view: View, workspace: Settled) -> None:
+def _own_workspace(view: View) -> str:
+    workspace = view.one("Microsoft.OperationalInsights/workspaces")
+    view.is_(workspace, "properties/sku/name", "PerGB2018", "paid by volume")
+    view.is_(workspace, "properties/retentionInDays", view.option("telemetryDays", 30), "as set")
+    view.is_(workspace, "properties/features/disableLocalAuth", True, "no keys")
+    return workspace.id
+
+
+def _logs(view: View, workspace: str) -> None:
     """Deletions in the mirror and events that could not be delivered can be looked up, in tables of their own."""
     wanted: dict[str, list[str]] = {}
     asked = view.option("mirrorLogs", "deletes")
@@ -134,7 +137,7 @@ def _logs(view: View, workspace: Settled) -> None:
     for item in settings:
         logs = [{"category": name, "enabled": True} for name in wanted.get(str(item.on), [])]
         view.is_(item, "properties/logs", logs, "as asked for")
-        view.is_(item, "properties/workspaceId", workspace.id, "where the rest of telemetry is")
+        view.is_(item, "properties/workspaceId", workspace, "where the rest of telemetry is")
         view.is_(item, "properties/logAnalyticsDestinationType", "Dedicated", "tables of their own")
 
 
