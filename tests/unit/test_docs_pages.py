@@ -133,6 +133,7 @@ def test_every_command_that_a_page_shows_has_these_flags(page: str) -> None:
 def known(command: Any, words: list[str]) -> None:
     """Goes down as far as there are commands, and looks up each flag behind them."""
     flags = {flag for it in command.params for flag in (*it.opts, *it.secondary_opts)}
+    assert words[0].startswith("-") or words[0] in command.commands, words
     shown = []
     for word in words:
         shown.append(word)
