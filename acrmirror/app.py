@@ -21,6 +21,7 @@ from acrmirror.jobs.runner import Manner, Runner
 from acrmirror.memory import check_blocks, give_back_what_is_freed, memory_of_this_machine
 from acrmirror.mirror import Layout, MirrorStore, Owner
 from acrmirror.mirror.counting import Counting
+from acrmirror.overview import Overview
 from acrmirror.proof.audits import Audits, AuditTimer
 from acrmirror.proof.ledger import Ledger
 from acrmirror.proof.mending import MendingPulls
@@ -71,6 +72,7 @@ class App:
     rebuilds: Rebuilds
     distribution: Distribution
     credentials: PullCredentials
+    overview: Overview
     stats: Stats
     owner: Owner
     health: HealthChecks
@@ -162,6 +164,8 @@ class App:
                 RestoredImages(store, targets, queue, records, policy, sending, telemetry),
             )
             audits = Audits(ledger, queue)
+            pulls = Pulls(settings, registry, queue, records)
+            restores = Restores(settings.registry, targets, queue, records)
             sweeps = Sweeps(settings.registry, queue, records)
             images = Images(settings, store)
             host = settings.registry
@@ -174,10 +178,10 @@ class App:
                 dispatch=Dispatch(
                     runner, batches, sweep_runner, audit_runner, archive_runner, rebuild_runner, restore_runner, burial
                 ),
-                pulls=Pulls(settings, registry, queue, records),
+                pulls=pulls,
                 sweeps=sweeps,
                 timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
-                restores=Restores(settings.registry, targets, queue, records),
+                restores=restores,
                 audits=audits,
                 audit_timer=AuditTimer(settings.audit_days, audits, ledger, telemetry),
                 images=images,
@@ -188,6 +192,7 @@ class App:
                     settings.registry, store, _guard(settings, credentials), Sealed(key_in(records.table))
                 ),
                 credentials=credentials,
+                overview=Overview(pulls, restores, audits, records),
                 stats=Stats(host, Counting(store.container, layout, records.table), records, queue, ledger),
                 owner=owner,
                 health=HealthChecks(

@@ -19,6 +19,7 @@ from acrmirror.cli.group import Commands
 from acrmirror.cli.health import health
 from acrmirror.cli.history import history
 from acrmirror.cli.inspecting import inspect
+from acrmirror.cli.jobs import jobs
 from acrmirror.cli.listing import list_
 from acrmirror.cli.messages import (
     all_plain,
@@ -298,3 +299,4 @@ def export_(
 
 app.command()(health)
 app.command()(stats)
+app.command()(jobs)

@@ -83,7 +83,7 @@ def _ended(client: Client, identity: str, timeout: float, sleep: Callable[[float
     failures = [it["error"] for it in report["failures"]] + ([report["error"]] if report["error"] else [])
     if failures:
         raise Unavailable(failures[0]["asked"], failures[0]["answered"], failures[0]["remedy"])
-    if not report["asked"] and not report["dry_run"]:
+    if not report["requested_images"] and not report["dry_run"]:
         raise Unavailable(asked, "it restored nothing", "Look whether the image is still in the mirror.")
     return report
 

@@ -39,7 +39,7 @@ def restore(
                 timeout,
                 output is Output.TABLE,
                 done="ended",
-                total="asked",
+                total="requested_images",
             )
             found["state"] = found.pop("outcome")
             del found["ended"]
@@ -56,7 +56,7 @@ def _shown(found: dict[str, Any]) -> dict[str, Any]:
     requested = found["state"] in ASKED and not found["dry_run"]
     outcome = found["state"]
     if requested:
-        over = ended == sum(found["jobs"].values()) and ended >= found["asked"]
+        over = ended == sum(found["jobs"].values()) and ended >= found["requested_images"]
         states = ("failed", "cancelled", "incomplete")
         outcome = next((it for it in states if found["jobs"].get(it)), outcome) if over else "running"
     return found | {"ended": ended, "outcome": outcome, "state": outcome}
@@ -68,7 +68,7 @@ def _print(found: dict[str, Any]) -> None:
     errors.print(f"{safe(found['id'])}  [bold]{safe(found['state'])}[/bold]  {named}", soft_wrap=True)
     if found["dry_run"]:
         told = (
-            f"{found['asked']} of {found['listed']} images would be restored, {found['present']} are there, "
+            f"{found['requested_images']} of {found['listed']} images would be restored, {found['present']} are there, "
             f"{found['refused']} would be refused: {in_bytes(found['bytes'])} in about {found['requests']} requests"
         )
     else:

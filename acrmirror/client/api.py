@@ -80,6 +80,28 @@ class Client:
     def retry(self, identity: str) -> dict[str, Any]:
         return self._call("POST", f"pulls/{_quoted(identity)}/retry")
 
+    # jobs of every kind
+
+    def jobs(
+        self,
+        *,
+        kind: str | None = None,
+        state: str | None = None,
+        repository: str | None = None,
+        parent: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Newest first, page by page."""
+        return self._pages("jobs", "jobs", {"kind": kind, "state": state, "repository": repository, "parent": parent})
+
+    def job(self, identity: str) -> dict[str, Any]:
+        return self._call("GET", f"jobs/{_quoted(identity)}")
+
+    def cancel_job(self, identity: str) -> dict[str, Any]:
+        return self._call("DELETE", f"jobs/{_quoted(identity)}")
+
+    def retry_job(self, identity: str) -> dict[str, Any]:
+        return self._call("POST", f"jobs/{_quoted(identity)}/retry")
+
     # images
 
     def registry(self) -> str:

@@ -16,6 +16,7 @@ from acrmirror.http.calls import moment_of as _moment
 from acrmirror.http.calls import page_of as _page
 from acrmirror.http.calls import query_of as _query
 from acrmirror.http.credentials import CredentialCalls
+from acrmirror.http.jobs import JobCalls
 from acrmirror.http.openapi import document
 from acrmirror.http.paths import read_name, read_path
 from acrmirror.http.problems import problem
@@ -30,7 +31,7 @@ FIRST_POLL_SECONDS = 0.25
 POLL_SECONDS = 1.0
 
 
-class Api(TaskCalls, AuditCalls, CredentialCalls):
+class Api(JobCalls, TaskCalls, AuditCalls, CredentialCalls):
     """Over a way to get the app, which is not opened before the first call that needs it."""
 
     # pulls
@@ -75,7 +76,10 @@ class Api(TaskCalls, AuditCalls, CredentialCalls):
     @answered
     def cancel_pull(self, request: Request) -> Answer:
         _query(request, models.NoQuery)
-        record = self._app().pulls.cancel(request.route["id"])
+        app = self._app()
+        record = app.pulls.get(request.route["id"])
+        app.overview.cancel(record.id)
+        record = app.pulls.known(record)
         return _pull(record, 200 if record.state in FINAL_STATES else 202)
 
     @answered

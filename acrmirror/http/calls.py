@@ -14,6 +14,7 @@ from acrmirror.http.problems import InvalidRequest, problem
 from acrmirror.http.values import BODY_LIMIT, Answer, Request
 from acrmirror.jobs.pulls import Pulls
 from acrmirror.moments import Moment, end_of
+from acrmirror.overview import Overview
 from acrmirror.proof.audits import Audits
 from acrmirror.proof.proofs import Proofs
 from acrmirror.restore.restores import Restores
@@ -65,6 +66,8 @@ class Parts(Protocol):
     def credentials(self) -> PullCredentials: ...
     @property
     def restores(self) -> Restores: ...
+    @property
+    def overview(self) -> Overview: ...
     @property
     def stats(self) -> Stats: ...
     @property

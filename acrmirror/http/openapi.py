@@ -9,8 +9,9 @@ from pydantic.json_schema import models_json_schema
 
 from acrmirror.http import models
 from acrmirror.http.operation import Answer, Header, Operation, Schema
-from acrmirror.http.operations import OPERATIONS, SECONDS
+from acrmirror.http.operations import OPERATIONS
 from acrmirror.http.problems import RETRY_STATUSES, TITLES
+from acrmirror.http.shapes import SECONDS
 from acrmirror.http.values import JSON, PROBLEM, V1
 
 _ITSELF: Schema = {"type": "object", "required": ["openapi", "info", "paths", "components"]}

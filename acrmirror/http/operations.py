@@ -1,14 +1,13 @@
 """All calls of the API: what each takes, and what it answers."""
 
 from acrmirror.http import models
-from acrmirror.http.operation import Header, Operation, Schema, text_of
-from acrmirror.http.values import V1
+from acrmirror.http.operation import Operation, text_of
+from acrmirror.http.shapes import AUDIT, ID, JOB, LATER, MORE, PULL, UNDER_WAY, UNKEPT, UNKEPT_SECRET, task
 from acrmirror.reference import DIGEST_GRAMMAR, REPOSITORY_GRAMMAR, REPOSITORY_LIMIT, TAG_GRAMMAR
 from acrmirror.serve.pull_credentials import NAME_GRAMMAR
 from acrmirror.work.ids import ID_GRAMMAR
 
 _REPOSITORY = "A repository's name; each slash in it written as `%2F`, or as it is where nothing else reads the same."
-_ID = {"id": ("The id that its record has.", text_of(ID_GRAMMAR))}
 _AUDIT_ID = {"id": ("The id of an audit.", text_of(ID_GRAMMAR))}
 _NAME = {"repository": (_REPOSITORY, text_of(REPOSITORY_GRAMMAR) | {"maxLength": REPOSITORY_LIMIT})}
 _IMAGE = _NAME | {"reference": ("A tag or a digest.", text_of(f"{TAG_GRAMMAR}|{DIGEST_GRAMMAR}"))}
@@ -16,20 +15,6 @@ _IMAGE = _NAME | {"reference": ("A tag or a digest.", text_of(f"{TAG_GRAMMAR}|{D
 _HISTORY = {"name": ("A repository, or one tag of it.", text_of(f"{REPOSITORY_GRAMMAR}(?::{TAG_GRAMMAR})?"))}
 
 _CREDENTIAL = {"credential": ("The name of a pull credential.", text_of(NAME_GRAMMAR))}
-SECONDS: Schema = {"type": "integer", "minimum": 1}
-_PULL = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/pulls/[0-9a-f-]+$"})
-_ARCHIVE = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/archives/[0-9a-f-]+$"})
-_REBUILD = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/rebuilds/[0-9a-f-]+$"})
-_RESTORE = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/restores/[0-9a-f-]+$"})
-_AUDIT = Header("Location", "Where to follow it.", {"type": "string", "pattern": f"^{V1}/audits/[0-9a-f-]+$"})
-_LATER = Header("Retry-After", "Seconds after which to look again.", SECONDS)
-_MORE = Header("Link", 'The next page (`rel="next"`), if there is one.', {"type": "string"}, always=False)
-_UNKEPT = Header(
-    "Cache-Control", "Of content: its links let in whoever has them.", {"type": "string", "const": "no-store"}, False
-)
-_UNKEPT_SECRET = Header("Cache-Control", "It has a password.", {"type": "string", "const": "no-store"})
-_UNDER_WAY = Header("Retry-After", "While it is under way: seconds after which to look again.", SECONDS, always=False)
-
 OPERATIONS = (
     Operation(
         "post",
@@ -39,7 +24,7 @@ OPERATIONS = (
         {200: models.Pull, 202: models.Pull},
         (400, 403, 404, 422, 429, 500, 502, 503),
         bodies=(models.PullRequest, models.MatchRequest),
-        headers={200: (_PULL,), 202: (_PULL, _LATER)},
+        headers={200: (PULL,), 202: (PULL, LATER)},
     ),
     Operation(
         "get",
@@ -49,7 +34,7 @@ OPERATIONS = (
         {200: models.PullPage},
         (400, 503),
         query=models.PullsQuery,
-        headers={200: (_MORE,)},
+        headers={200: (MORE,)},
     ),
     Operation(
         "get",
@@ -58,8 +43,8 @@ OPERATIONS = (
         "One job",
         {200: models.Pull},
         (400, 404, 503),
-        parameters=_ID,
-        headers={200: (_PULL, _UNDER_WAY)},
+        parameters=ID,
+        headers={200: (PULL, UNDER_WAY)},
     ),
     Operation(
         "delete",
@@ -68,8 +53,8 @@ OPERATIONS = (
         "Cancel what is queued or running; what is staged is safe to leave",
         {200: models.Pull, 202: models.Pull},
         (400, 404, 409, 503),
-        parameters=_ID,
-        headers={200: (_PULL,), 202: (_PULL, _LATER)},
+        parameters=ID,
+        headers={200: (PULL,), 202: (PULL, LATER)},
     ),
     Operation(
         "post",
@@ -78,8 +63,48 @@ OPERATIONS = (
         "A failed, gone or cancelled job once more",
         {202: models.Pull},
         (400, 404, 409, 503),
-        parameters=_ID,
-        headers={202: (_PULL, _LATER)},
+        parameters=ID,
+        headers={202: (PULL, LATER)},
+    ),
+    Operation(
+        "get",
+        "/jobs",
+        "listJobs",
+        "Jobs of every kind, newest first",
+        {200: models.JobPage},
+        (400, 409, 429, 503),
+        query=models.JobsQuery,
+        headers={200: (MORE,)},
+    ),
+    Operation(
+        "get",
+        "/jobs/{id}",
+        "showJob",
+        "One job of any kind",
+        {200: models.Job},
+        (400, 404, 503),
+        parameters=ID,
+        headers={200: (JOB, UNDER_WAY)},
+    ),
+    Operation(
+        "delete",
+        "/jobs/{id}",
+        "cancelJob",
+        "Cancel a job; of a restore, its images that are not done, too",
+        {200: models.Job, 202: models.Job},
+        (400, 404, 409, 503),
+        parameters=ID,
+        headers={200: (JOB,), 202: (JOB, LATER)},
+    ),
+    Operation(
+        "post",
+        "/jobs/{id}/retry",
+        "retryJob",
+        "A failed, gone or cancelled job once more",
+        {202: models.Job},
+        (400, 404, 409, 503),
+        parameters=ID,
+        headers={202: (JOB, LATER)},
     ),
     Operation(
         "post",
@@ -88,7 +113,7 @@ OPERATIONS = (
         "Read again what is in the mirror; or the audit that does it already",
         {202: models.Audit},
         (400, 503),
-        headers={202: (_AUDIT, _LATER)},
+        headers={202: (AUDIT, LATER)},
     ),
     Operation(
         "get",
@@ -98,7 +123,7 @@ OPERATIONS = (
         {200: models.AuditPage},
         (400, 503),
         query=models.AuditsQuery,
-        headers={200: (_MORE,)},
+        headers={200: (MORE,)},
     ),
     Operation(
         "get",
@@ -108,7 +133,7 @@ OPERATIONS = (
         {200: models.Audit},
         (400, 404, 503),
         parameters=_AUDIT_ID,
-        headers={200: (_AUDIT, _UNDER_WAY)},
+        headers={200: (AUDIT, UNDER_WAY)},
     ),
     Operation(
         "delete",
@@ -118,7 +143,7 @@ OPERATIONS = (
         {200: models.Audit},
         (400, 404, 409, 503),
         parameters=_AUDIT_ID,
-        headers={200: (_AUDIT,)},
+        headers={200: (AUDIT,)},
     ),
     Operation(
         "get",
@@ -128,7 +153,7 @@ OPERATIONS = (
         {200: models.RepositoryPage},
         (400, 503),
         query=models.RepositoriesQuery,
-        headers={200: (_MORE,)},
+        headers={200: (MORE,)},
     ),
     Operation(
         "get",
@@ -139,7 +164,7 @@ OPERATIONS = (
         (400, 404, 422, 503),
         query=models.TagsQuery,
         parameters=_NAME,
-        headers={200: (_MORE,)},
+        headers={200: (MORE,)},
     ),
     Operation(
         "get",
@@ -160,7 +185,7 @@ OPERATIONS = (
         (400, 404, 422, 502, 503),
         query=models.ContentQuery,
         parameters=_IMAGE,
-        headers={200: (_UNKEPT,)},
+        headers={200: (UNKEPT,)},
     ),
     Operation(
         "get",
@@ -171,58 +196,26 @@ OPERATIONS = (
         (400, 404, 503),
         query=models.HistoryQuery,
         parameters=_HISTORY,
-        headers={200: (_MORE,)},
+        headers={200: (MORE,)},
     ),
-    Operation(
-        "post",
-        "/archives",
-        "requestArchive",
+    *task(
+        "archives",
+        "Archive",
+        models.Archive,
+        models.ArchiveRequest,
         "Have storage put images into one archive",
-        {202: models.Archive},
-        (400, 404, 422, 502, 503),
-        bodies=(models.ArchiveRequest,),
-        headers={202: (_ARCHIVE, _LATER)},
-    ),
-    Operation(
-        "get",
-        "/archives/{id}",
-        "showArchive",
         "One archive: how far it is, and a link to it",
-        {200: models.Archive},
-        (400, 404, 503),
-        query=models.ArchiveQuery,
-        parameters=_ID,
-        headers={200: (_ARCHIVE, _UNDER_WAY)},
-    ),
-    Operation(
-        "delete",
-        "/archives/{id}",
-        "cancelArchive",
         "Cancel an archive that is not done",
-        {200: models.Archive, 202: models.Archive},
-        (400, 404, 409, 503),
-        parameters=_ID,
-        headers={200: (_ARCHIVE,), 202: (_ARCHIVE, _LATER)},
+        problems=(400, 404, 422, 502, 503),
+        query=models.ArchiveQuery,
     ),
-    Operation(
-        "post",
-        "/rebuilds",
-        "requestRebuild",
+    *task(
+        "rebuilds",
+        "Rebuild",
+        models.Rebuild,
+        models.RebuildRequest,
         "Make links of tags anew from history",
-        {202: models.Rebuild},
-        (400, 503),
-        bodies=(models.RebuildRequest,),
-        headers={202: (_REBUILD, _LATER)},
-    ),
-    Operation(
-        "get",
-        "/rebuilds/{id}",
-        "showRebuild",
         "One rebuild of tags: how far it is, and what it set",
-        {200: models.Rebuild},
-        (400, 404, 503),
-        parameters=_ID,
-        headers={200: (_REBUILD, _UNDER_WAY)},
     ),
     Operation(
         "post",
@@ -232,7 +225,7 @@ OPERATIONS = (
         {201: models.NewCredential},
         (400, 409, 503),
         bodies=(models.CredentialRequest,),
-        headers={201: (_UNKEPT_SECRET,)},
+        headers={201: (UNKEPT_SECRET,)},
     ),
     Operation(
         "get",
@@ -251,35 +244,14 @@ OPERATIONS = (
         (400, 404, 503),
         parameters=_CREDENTIAL,
     ),
-    Operation(
-        "post",
-        "/restores",
-        "requestRestore",
+    *task(
+        "restores",
+        "Restore",
+        models.Restore,
+        models.RestoreRequest,
         "Copy images of the mirror into a registry that settings name",
-        {202: models.Restore},
-        (400, 503),
-        bodies=(models.RestoreRequest,),
-        headers={202: (_RESTORE, _LATER)},
-    ),
-    Operation(
-        "get",
-        "/restores/{id}",
-        "showRestore",
         "One restore: how far it is, and what was refused and why",
-        {200: models.Restore},
-        (400, 404, 503),
-        parameters=_ID,
-        headers={200: (_RESTORE, _UNDER_WAY)},
-    ),
-    Operation(
-        "delete",
-        "/restores/{id}",
-        "cancelRestore",
         "Cancel a restore, and its images that are not done",
-        {200: models.Restore, 202: models.Restore},
-        (400, 404, 409, 503),
-        parameters=_ID,
-        headers={200: (_RESTORE,), 202: (_RESTORE, _LATER)},
     ),
     Operation(
         "get",

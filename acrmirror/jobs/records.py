@@ -4,7 +4,7 @@ The records say how things went; the mirror itself never depends on them.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,12 +72,16 @@ class JobRecords:
         self, *, state: str | None = None, repository: str | None = None, after: str | None = None
     ) -> Iterator[Record]:
         """All records, newest first, read page by page as they are requested; `after` is the id of one: those older."""
+        return self.where({"state": state, "repository": repository}, after)
+
+    def where(self, equal: Mapping[str, str | None], after: str | None = None) -> Iterator[Record]:
+        """As `newest`, those whose properties are equal to these; None is any. The names are the app's own."""
         where = ["PartitionKey ge @first and PartitionKey lt 'job.'"]
         parameters = {"first": _partition(after) if after is not None else "job-"}
         if after is not None:
             where.append("RowKey gt @after")
             parameters["after"] = after
-        for name, value in (("state", state), ("repository", repository)):
+        for name, value in equal.items():
             if value is not None:
                 where.append(f"{name} eq @{name}")
                 parameters[name] = value

@@ -1,5 +1,6 @@
 """Audits as people and the timer ask for them, and what is known of those there were."""
 
+import heapq
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,12 +136,23 @@ class Audits:
                 "that is not the id of one",
                 "Use `last` as it was given.",
             )
-        found = list(islice(self._behind(after), count + 1))
-        known = self._ledger.read() if after is None else None
-        if known is not None and known.audit is not None and known.asked is not None and known.audit not in found:
-            # Its first slice has not begun.
-            found.insert(0, known.audit)
+        found = list(islice(self._ids(after), count + 1))
         return [self._get(it) for it in found[:count]], found[count - 1] if len(found) > count else None
+
+    def newest(self, after: str | None) -> Iterator[Shown]:
+        """Audits behind that id, newest first, each read when it is asked for."""
+        return map(self._get, self._ids(after))
+
+    def _ids(self, after: str | None) -> Iterator[str]:
+        known = self._ledger.read()
+        asked = known.audit if known is not None and known.asked is not None else None
+        # Its first slice may not have begun: then nothing but the table tells of it.
+        first = [asked] if asked is not None and (after is None or asked > after) else []
+        last: str | None = None
+        for identity in heapq.merge(first, self._behind(after)):
+            if identity != last:
+                yield identity
+            last = identity
 
     def _get(self, identity: str) -> Shown:
         """As `get`; one that can't be read does not keep the others from being shown."""

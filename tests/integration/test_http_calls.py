@@ -78,7 +78,18 @@ def test_head_and_paths_without_a_version_answer_as_get_does(
     asked = ["pulls?n=1", f"history/{repository}?n=1", f"pulls/{done['id']}", "audits?n=1", "images?n=1", image]
     asked += [f"images/{repository}?n=1", f"images/{repository.replace('/', '%2F')}", f"{image}/content", "credentials"]
     asked += ["restores?n=1", f"restores/{done['id']}", f"archives/{done['id']}", f"rebuilds/{done['id']}", "health"]
-    asked += ["live", "openapi.json", "pulls?n=0", "images/never/there:1", "nonsense", "pulls/", "PULLS?n=1", "stats"]
+    asked += [
+        "live",
+        "openapi.json",
+        "pulls?n=0",
+        "images/never/there:1",
+        "nonsense",
+        "pulls/",
+        "PULLS?n=1",
+        "stats",
+        "jobs?n=1",
+    ]
+    asked += [f"jobs/{done['id']}"]
     assert {path.split("?")[0].split("/")[0] for path in asked} >= {
         path.split("/")[0] for path, methods in paths().items() if "GET" in methods
     }

@@ -31,7 +31,7 @@ def test_a_restore_is_followed_to_its_end_by_api_and_command_line(mirror: Mirror
     run, call = Command.of(stack, tmp_path), Caller.of(stack)
 
     told = json.loads(run.inside("restore", "team/app", "--dry-run", "--output", "json").stdout)
-    assert (told["state"], told["asked"], told["bytes"] > 100_000) == ("done", 1, True)
+    assert (told["state"], told["requested_images"], told["bytes"] > 100_000) == ("done", 1, True)
     done = run.inside("restore", "team/*", "--to", stack.target.host, "--wait")
     assert "2 of 2 images restored" in " ".join(done.stderr.split())
     with registry_at(stack, stack.target) as registry:

@@ -54,6 +54,11 @@ def _answer(path: str, text: str) -> dict[str, Any]:
     if path == "/api/v1/health":
         check = {"name": text, "ok": False, "error": {"answered": text, "remedy": text}}
         return {"ok": False, "checks": [check], "queue_messages": 1, "oldest_message_seconds": 1, "compared": text}
+    if path.startswith("/api/v1/jobs"):
+        progress = {"done": 1, "total": None, "unit": text}
+        job = _pull(text) | {"title": text, "progress": progress, "details": {"jobs": {text: 1}}, "parent": text}
+        job |= dict.fromkeys(("requested", "started", "finished"), text)
+        return job | {"jobs": [job], "last": None}
     if path == "/api/v1/stats":
         ended = {"state": text, "finished": text, "drift": 1, "faults": 1}
         counts = dict.fromkeys(("repositories", "tags", "digests", "bytes_stored", "failed_24h"), 1)
@@ -124,6 +129,8 @@ LINES = (
     ("retry", "x"),
     ("health",),
     ("stats",),
+    ("jobs",),
+    ("jobs", "x"),
     ("export", "team/app:1", "-o", "{text}"),
 )
 

@@ -27,7 +27,9 @@ from acrmirror.http.models.images import (
     Tag,
     TagPage,
 )
-from acrmirror.http.models.pulls import Check, Layer, Match, Progress, Pull, PullPage
+from acrmirror.http.models.job import Job, JobPage
+from acrmirror.http.models.jobs import JobProgress, JobState
+from acrmirror.http.models.pulls import Check, CopyDetails, Layer, Match, Progress, Pull, PullPage
 from acrmirror.http.models.requests import (
     ArchiveQuery,
     ArchiveRequest,
@@ -36,6 +38,7 @@ from acrmirror.http.models.requests import (
     Given,
     HistoryQuery,
     ImageQuery,
+    JobsQuery,
     MatchRequest,
     NoQuery,
     PageQuery,
@@ -47,10 +50,21 @@ from acrmirror.http.models.requests import (
     TagsQuery,
 )
 from acrmirror.http.models.stats import AuditFigures, ComparisonFigures, QueueFigures, Stats
-from acrmirror.http.models.tasks import Archive, ArchiveLink, Rebuild, Restore, RestoreFailure
+from acrmirror.http.models.tasks import (
+    Archive,
+    ArchiveDetails,
+    ArchiveLink,
+    ImageRestoreDetails,
+    Rebuild,
+    RebuildDetails,
+    Restore,
+    RestoreDetails,
+    RestoreFailure,
+)
 
 __all__ = [
     "Archive",
+    "ArchiveDetails",
     "ArchiveLink",
     "ArchiveQuery",
     "ArchiveRequest",
@@ -65,6 +79,7 @@ __all__ = [
     "CheckResult",
     "ComparisonFigures",
     "ContentQuery",
+    "CopyDetails",
     "CredentialList",
     "CredentialRequest",
     "ErrorDetails",
@@ -76,7 +91,13 @@ __all__ = [
     "Image",
     "ImageContent",
     "ImageQuery",
+    "ImageRestoreDetails",
     "ImageVariant",
+    "Job",
+    "JobPage",
+    "JobProgress",
+    "JobState",
+    "JobsQuery",
     "Layer",
     "LinkedBlob",
     "Live",
@@ -98,12 +119,14 @@ __all__ = [
     "PullsQuery",
     "QueueFigures",
     "Rebuild",
+    "RebuildDetails",
     "RebuildRequest",
     "Referrer",
     "RefusedEvent",
     "RepositoriesQuery",
     "RepositoryPage",
     "Restore",
+    "RestoreDetails",
     "RestoreFailure",
     "RestoreRequest",
     "Revocation",

@@ -1,12 +1,13 @@
 """Jobs and how far they are, made from their records."""
 
 from collections.abc import Iterable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
 from acrmirror.http.models.base import Count, Model
 from acrmirror.http.models.failures import ErrorDetails
+from acrmirror.http.models.jobs import state_of
 from acrmirror.jobs.records import Requested
 from acrmirror.work import Record, RecordFields, State
 
@@ -110,21 +111,20 @@ class Check(Model):
             finished=fields["check_finished"] or None if state != "waiting" else None,
             next_attempt=fields["check_next_attempt"] or None if state == "waiting" else None,
             notes=fields["check_notes"],
-            error=_error(
-                fields["check_error_code"],
-                fields["check_error_asked"],
-                fields["check_error_answered"],
-                fields["check_error_remedy"],
-            ),
+            error=ErrorDetails(
+                code=fields["check_error_code"],
+                asked=fields["check_error_asked"],
+                answered=fields["check_error_answered"],
+                remedy=fields["check_error_remedy"],
+            )
+            if fields["check_error_code"]
+            else None,
         )
 
 
-class Pull(Model):
-    """A job and how far it is; jobs of events are listed too."""
+class CopyDetails(Model):
+    """The copy of one image, or the deletion of one that is looked into."""
 
-    id: str
-    kind: str
-    state: State
     image: str
     repository: str
     tag: str | None
@@ -134,12 +134,6 @@ class Pull(Model):
         str | None, Field(description="Of a restore, and of an image of one: the registry that it goes to.")
     ]
     force: bool
-    received: str | None
-    started: str | None
-    finished: str | None
-    next_attempt: Annotated[
-        str | None, Field(description="Of one that waits; and of one that was interrupted: by then it runs again.")
-    ]
     deliveries: Annotated[
         Count, Field(description="How often its message was delivered: more than once, if workers died.")
     ]
@@ -151,32 +145,19 @@ class Pull(Model):
     tagged_digest: str | None
     referrers: Count
     left_out: dict[str, str]
-    notes: list[str]
-    cancel_requested: bool
-    parent: Annotated[str | None, Field(description="The pull of many that requested this one.")]
     check: Check | None
-    match: Match | None
-    error: ErrorDetails | None
 
     @classmethod
-    def of(cls, record: Record, jobs: Requested | None = None) -> Self:
-        fields = record.fields
+    def of_fields(cls, fields: RecordFields, **more: Any) -> Self:
         repository, tag, digest = fields["repository"], fields["tag"], fields["digest"]
         return cls(
-            id=record.id,
-            kind=fields["kind"] or "unreadable",
-            state=record.state,
-            image=f"{repository}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}" or _many(fields),
+            image=image_of(fields) or _many(fields),
             repository=repository,
             tag=tag or None,
             digest=digest or None,
             platforms=fields["platforms"],
             target=fields["target"] or None,
             force=fields["force"],
-            received=fields["received"] or None,
-            started=fields["first_started"] or None,
-            finished=fields["finished"] or None if record.state not in ("running", "waiting", "queued") else None,
-            next_attempt=record.next_attempt,
             deliveries=fields["deliveries"],
             attempt=fields["attempt"],
             progress=Progress.of(fields),
@@ -186,12 +167,40 @@ class Pull(Model):
             tagged_digest=fields["tagged_digest"] or None,
             referrers=fields["referrers"],
             left_out=fields["left_out"],
-            notes=fields["notes"],
-            cancel_requested=fields["cancel_requested"],
-            parent=fields["parent"] or None,
             check=Check.of(fields),
+            **more,
+        )
+
+
+class Pull(CopyDetails):
+    """A job and how far it is; jobs of events are listed too."""
+
+    id: str
+    kind: str
+    state: State
+    received: str | None
+    started: str | None
+    finished: str | None
+    next_attempt: Annotated[
+        str | None, Field(description="Of one that waits; and of one that was interrupted: by then it runs again.")
+    ]
+    notes: list[str]
+    cancel_requested: bool
+    parent: Annotated[str | None, Field(description="The pull of many that requested this one.")]
+    match: Match | None
+    error: ErrorDetails | None
+
+    @classmethod
+    def of(cls, record: Record, jobs: Requested | None = None) -> Self:
+        fields = record.fields
+        state = {name: value for name, value in state_of(record).items() if name != "requested"}
+        return cls.of_fields(
+            fields,
+            kind=fields["kind"] or "unreadable",
+            received=fields["received"] or None,
+            parent=fields["parent"] or None,
             match=Match.of(fields, jobs) if fields["kind"] == "match" else None,
-            error=_error(fields["error_code"], fields["error_asked"], fields["error_answered"], fields["error_remedy"]),
+            **state,
         )
 
 
@@ -204,13 +213,15 @@ class PullPage(Model):
         return cls(pulls=[Pull.of(record) for record in records], last=last)
 
 
+def image_of(fields: RecordFields) -> str:
+    """Empty for a job that is about many."""
+    tag, digest = fields["tag"], fields["digest"]
+    return f"{fields['repository']}{f':{tag}' if tag else ''}{f'@{digest}' if digest else ''}"
+
+
 def _many(fields: RecordFields) -> str:
     """What an archive, a rebuild of tags, or a restore is shown as."""
     images = fields["images"]
     if images:
         return f"{images[0]} and {len(images) - 1} more" if len(images) > 1 else images[0]
     return " ".join(fields["patterns"]) if fields["kind"] in ("rebuild", "restore") else ""
-
-
-def _error(code: str, asked: str, answered: str, remedy: str) -> ErrorDetails | None:
-    return ErrorDetails(code=code, asked=asked, answered=answered, remedy=remedy) if code else None

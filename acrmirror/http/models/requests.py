@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from acrmirror.http.models.base import Model
+from acrmirror.http.models.jobs import JobKind
 from acrmirror.patterns import PATTERN_GRAMMAR
 from acrmirror.platforms import PLATFORM_GRAMMAR
 from acrmirror.reference import DIGEST_GRAMMAR, REFERENCE_GRAMMAR
@@ -149,6 +150,21 @@ class RestoreRequest(Given):
 class PullsQuery(Model):
     state: Annotated[State | None, Field(description="Only those in this state.")] = None
     repository: Annotated[str | None, Field(max_length=255, description="Only those of this repository.")] = None
+    n: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="At most so many.")] = 50
+    last: Annotated[
+        str | None, Field(pattern=f"^{ID_GRAMMAR}$", description="Those behind this one, as the page before said.")
+    ] = None
+
+
+class JobsQuery(Model):
+    kind: Annotated[JobKind | None, Field(description="Only those of this kind.")] = None
+    state: Annotated[State | None, Field(description="Only those in this state.")] = None
+    repository: Annotated[
+        str | None, Field(max_length=255, description="Only those about one image of this repository.")
+    ] = None
+    parent: Annotated[
+        str | None, Field(pattern=f"^{ID_GRAMMAR}$", description="Only those that this sweep or restore requested.")
+    ] = None
     n: Annotated[int, Field(ge=1, le=PAGE_LIMIT, description="At most so many.")] = 50
     last: Annotated[
         str | None, Field(pattern=f"^{ID_GRAMMAR}$", description="Those behind this one, as the page before said.")

@@ -30,7 +30,7 @@ function restore(it) {
       ["Prefix at the target", it.prefix && h("code", {}, it.prefix)],
       ["Tags that the target has elsewhere", it.overwrite ? "are set" : "are left"],
       ["Images chosen", number(it.listed)],
-      [dry ? "Would be requested" : "Requested", number(it.asked)],
+      [dry ? "Would be requested" : "Requested", number(it.requested_images)],
       ["Restored", dry ? null : number(it.restored)],
       ["At the target already", some(it.present)],
       ["Would be refused", some(it.refused)],
@@ -39,7 +39,7 @@ function restore(it) {
       ["Its images", counts(it.jobs)],
     ]),
     it.failures.length ? failures(it.failures) : null,
-    sample(it.sample, it.asked),
+    sample(it.sample, it.requested_images),
   ];
 }
 
