@@ -1,6 +1,7 @@
 """Runs a batch: copies of one repository beside each other, each of which comes to its own end."""
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,9 @@ from acrmirror.work.batch import LARGEST, Wanted
 
 AT_ONCE = 6
 """Images that are copied beside each other, each by one thread, which holds one buffer."""
+BATCHES_AT_ONCE = 2
+"""Batches that a process runs beside each other; those that it was given besides wait. More would only be more threads:
+what they copy with is the process's budget in any case."""
 SETTLED_AT_ONCE = 16
 """Images whose records are written beside each other."""
 BELIEVED = timedelta(minutes=10)
@@ -36,6 +40,7 @@ class BatchRunner:
     ) -> None:
         self._runner = runner
         self._at_once = at_once
+        self._turns = threading.BoundedSemaphore(BATCHES_AT_ONCE)
         self._queue = queue
         self._records = records
         self._claims = claims
@@ -51,6 +56,10 @@ class BatchRunner:
         if deliveries > 1:
             self.part(batch)
             return
+        with self._turns:
+            self._run(batch)
+
+    def _run(self, batch: Batch) -> None:
         _log.info("Running %d copies of %s for %s", len(batch.wanted), batch.repository, batch.parent)
         records = GroupedRecords(self._records, batch.repository, batch.ids)
         if self._at_once == 1:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -226,6 +227,18 @@ def test_two_sweeps_that_find_the_same_lacking_at_once_copy_it_once(mirror: Mirr
     assert states(mirror, repository) == dict.fromkeys(images, "done")
     assert len(mirror.jobs(repository)) == len(images)
     assert taken(mirror) == []
+
+
+def test_more_batches_than_run_at_once_come_one_after_the_other(mirror: Mirroring) -> None:
+    """As a worker gets them that takes several messages."""
+    repositories = [f"batch/many-{number}" for number in range(4)]
+    images = {it: images_in(mirror, it, 2) for it in repositories}
+    with app_of(mirror) as app, ThreadPoolExecutor(len(repositories)) as pool:
+        batches = [batch_for(mirror, app, it) for it in repositories]
+        list(pool.map(lambda it: app.dispatch.run(it.to_json(), 1), batches))
+    for repository in repositories:
+        assert states(mirror, repository) == {"v0": "done", "v1": "done"}
+        check_whole(mirror, repository, images[repository])
 
 
 def test_an_image_that_is_larger_than_the_listing_says_leaves_its_batch(
