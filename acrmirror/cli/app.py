@@ -64,7 +64,7 @@ from acrmirror.version import VERSION
 app = typer.Typer(
     name="acrmirror",
     cls=Commands,
-    help="Asks a mirror of a container registry for images, follows them, and takes them out.",
+    help="Copies images into the mirror of a container registry, shows what is there, and exports it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -31,7 +31,8 @@ def create(
         print_json(made)
         return
     name_, patterns, until = made["name"], ", ".join(made["repositories"]), at_second(made["expires"])
-    errors.print(f"{safe(name_)} may pull {safe(patterns)} until {until}. Its password is not shown again:")
+    told = f"{safe(name_)} may pull {safe(patterns)} until {until}. This is its password, which is not shown again:"
+    errors.print(told, soft_wrap=True)
     console.print(safe(made["password"]), soft_wrap=True, highlight=False)
 
 

@@ -31,6 +31,8 @@ from acrmirror.reference import Digest, Reference
 
 TAGS_LIMIT = 50_000
 """Tags from which the sample is taken."""
+ENOUGH = 100_000_000
+"""Bytes from which on the seconds for a GB say something."""
 GB = 1_000_000_000
 
 
@@ -117,7 +119,9 @@ def _pulled(puller: Puller, reference: Reference) -> dict[str, Any]:
     try:
         pulled = puller.pull(reference.repository, reference.tag or "")
     except MirrorError as error:
-        return found | {"error": {"code": error.code, "asked": error.asked, "answered": error.answered}}
+        return found | {
+            "error": {"code": error.code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
+        }
     figures = {"digest": pulled.digest, "manifests": pulled.manifests, "blobs": pulled.blobs, "bytes": pulled.bytes}
     return found | figures | {"seconds": round(pulled.seconds, 3)}
 
@@ -133,7 +137,9 @@ def _archived(client: Client, image: str) -> dict[str, Any]:
             files = check_archive(path)
             size = path.stat().st_size
     except MirrorError as error:
-        return found | {"error": {"code": error.code, "asked": error.asked, "answered": error.answered}}
+        return found | {
+            "error": {"code": error.code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
+        }
     return found | {"files": files, "bytes": size, "seconds": round(time.monotonic() - begun, 3)}
 
 
@@ -219,11 +225,22 @@ def _print(told: dict[str, Any], place: Path, output: Output) -> None:
     pulls += [restore | {"image": f"{restore['image']} restored into {restore['repository']}"}] if restore else []
     for it in pulls:
         error = it["error"]
-        what = f"{error['asked']}: {error['answered']}" if error else f"{in_bytes(it['bytes'])} in {it['seconds']} s"
+        what = (
+            f"{error['asked']}: {error['answered']}. {error.get('remedy', '')}".rstrip()
+            if error
+            else f"{in_bytes(it['bytes'])} in {it['seconds']} s"
+        )
         console.print(safe(f"{'failed' if error else 'whole'}  {it['image']}  {what}"), soft_wrap=True)
     if restore and restore["left"]:
         console.print(safe(f"left    remove it: {restore['left']}"), soft_wrap=True)
     if told["restore_seconds_per_gb"] is not None:
-        console.print(safe(f"{told['restore_seconds_per_gb']} s for a GB that is restored"), soft_wrap=True)
+        pace = _pace(told["restore_seconds_per_gb"], told["restore"]["bytes"])
+        console.print(safe(f"{pace} that is restored"), soft_wrap=True)
     if told["seconds_per_gb"] is not None:
-        console.print(safe(f"{told['seconds_per_gb']} s for a GB; evidence in {place}"), soft_wrap=True)
+        console.print(safe(f"{_pace(told['seconds_per_gb'], told['bytes'])}; evidence in {place}"), soft_wrap=True)
+
+
+def _pace(seconds_per_gb: float, size: int) -> str:
+    """Of a few megabytes most of the time is spent on requests, which a GB does not have in that number."""
+    little = f" (estimated from {in_bytes(size)}, which is too little to go by)" if size < ENOUGH else ""
+    return f"{seconds_per_gb} s for a GB{little}"

@@ -59,7 +59,7 @@ def restored(
                 raise DigestMismatch(f"compare {found['repository']}", told, "Restore it again, with overwrite.")
         found["same"] = True
     except MirrorError as error:
-        found["error"] = {"code": error.code, "asked": error.asked, "answered": error.answered}
+        found["error"] = {"code": error.code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
     return found | _removed(target, found["repository"])
 
 

@@ -16,8 +16,16 @@ _LOOKED = re.compile(r"look for (\S+) in the mirror( as it was at \S+)?")
 _COMMANDS = (
     ("POST /api/v1/pulls", "acrmirror pull"),
     ("GET /api/v1/pulls", "acrmirror status"),
+    ("GET /api/v1/jobs", "acrmirror status"),
     ("acrmirror history, or GET /api/v1/history", "acrmirror history"),
     ("GET /api/v1/images", "acrmirror ls"),
+    ("POST /api/v1/archives", "acrmirror export --in-storage"),
+    ("POST /api/v1/audits", "acrmirror audit"),
+    ("GET /api/v1/audits", "acrmirror audit ls"),
+    ("POST /api/v1/credentials", "acrmirror credentials create"),
+    ("GET /api/v1/credentials", "acrmirror credentials list"),
+    ("POST /api/v1/rebuilds", "acrmirror rebuild-tags"),
+    ("POST /api/v1/restores", "acrmirror restore"),
     ("GET /api/health", "acrmirror health"),
     ("GET /api/v1/openapi.json describes each", "see --help"),
 )

@@ -30,11 +30,14 @@ def test_what_is_pulled_back_is_hashed_and_timed_and_damage_is_told(make_stack: 
         stack.stop_registry()
         file = tmp_path / "evidence.json"
         run.inside("drill", "--to", str(file), code=1)
-        assert {it["error"]["code"] for it in json.loads(file.read_text())["images"]} == {"denied"}
+        denied = [it["error"] for it in json.loads(file.read_text())["images"]]
+        assert {it["code"] for it in denied} == {"denied"}
+        assert all("Give a pull credential" in it["remedy"] for it in denied)
         _, password = PullCredentials(mirror.records.table, stack.registry.host).create("drill")
         known = {"ACRMIRROR_USERNAME": "drill", "ACRMIRROR_PASSWORD": password}
         run = replace(run, environment={**run.environment, **known})
         told = run.inside("drill", "--sample", "9", "--to", str(file)).stdout
+        assert "too little to go by" in told
         evidence = json.loads(file.read_text())
         assert evidence["ok"] is True
         pulled = {it["image"]: (it["digest"], it["bytes"], it["blobs"]) for it in evidence["images"]}

@@ -1,6 +1,7 @@
 """What is typed at a terminal, without anything that answers."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from acrmirror.cli.app import app
+from acrmirror.cli.messages import in_commands
 from acrmirror.version import VERSION
+from tests.documentation import ROOT
+from tests.unit.test_words import strings
 
 NOWHERE = {"ACRMIRROR_URL": "http://127.0.0.1:1", "ACRMIRROR_KEY": "k", "ACRMIRROR_CONFIG": "/none"}
 
@@ -93,3 +97,10 @@ def test_the_file_of_an_export_is_named_by_to_and_as_ever(tmp_path: Path, place:
 
 def test_an_export_without_a_file_says_how_to_name_it() -> None:
     assert "Give --to FILE" in typed("export", "team/app:1", "-o", "json", code=2).stderr
+
+
+def test_what_an_answer_says_to_call_is_told_as_what_to_type() -> None:
+    files = [it for it in sorted((ROOT / "acrmirror").rglob("*.py")) if it.parent.name not in ("cli", "http", "models")]
+    remedies = [text for it in files for text in strings(it) if re.search(r"\b(GET|POST|DELETE) /api/", text)]
+    assert len(remedies) > 5
+    assert [told for it in remedies if "/api/" in (told := in_commands(it))] == []
