@@ -60,10 +60,15 @@ def measure_program(command: Sequence[str], environment: Mapping[str, str]) -> T
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=environment)
         watch = _PeakWatch(process.pid)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        peak = watch.stop()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            # Also where this process is told to end: it would wait for the thread that watches, and for the program.
+            if process.returncode is None:
+                process.kill()
+            peak = watch.stop()
         if process.returncode:
             raise ContenderFailed(_complaint(command, process.returncode, errors.fileno()))
     return Taken(seconds, usage.ru_utime + usage.ru_stime, peak or usage.ru_maxrss * 1024, None)
