@@ -180,7 +180,9 @@ class App:
                 ),
                 pulls=pulls,
                 sweeps=sweeps,
-                timer=Timer(settings.compare_hours, sweeps, comparisons, records, telemetry, claims, queue),
+                timer=Timer(
+                    settings.compare_hours, settings.mirrored, sweeps, comparisons, records, telemetry, claims, queue
+                ),
                 restores=restores,
                 audits=audits,
                 audit_timer=AuditTimer(settings.audit_days, audits, ledger, telemetry),
@@ -193,7 +195,9 @@ class App:
                 ),
                 credentials=credentials,
                 overview=Overview(pulls, restores, audits, records),
-                stats=Stats(host, Counting(store.container, layout, records.table), records, queue, ledger),
+                stats=Stats(
+                    host, settings.mirrored, Counting(store.container, layout, records.table), records, queue, ledger
+                ),
                 owner=owner,
                 health=HealthChecks(
                     registry,

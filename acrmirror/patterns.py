@@ -70,9 +70,9 @@ class Patterns:
             repository
         )
 
-    @property
-    def choose_everything(self) -> bool:
-        return "*" in self.texts and not self._taken_away
+    def cover(self, texts: Sequence[str]) -> bool:
+        """Whether all that those patterns choose is chosen by these. False where that is not plain from their texts."""
+        return not self._taken_away and ("*" in self.texts or set(texts) <= set(self.texts))
 
 
 def _any(patterns: Iterable[_Pattern], repository: str, tag: str) -> bool:

@@ -29,6 +29,7 @@ _D = TypeVar("_D")
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*(?::[1-9][0-9]{{0,4}})?", re.ASCII)
+_REPOSITORY_PREFIX = re.compile(r"[a-z0-9][a-z0-9._/-]{0,254}", re.ASCII)
 _SUFFIX = re.compile(rf"\.?{_LABEL}(?:\.{_LABEL})+", re.ASCII)
 _CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}", re.ASCII)
@@ -65,6 +66,8 @@ class Settings:
     retry_seconds: float = 21600.0
     recheck_seconds: tuple[float, ...] = (60.0, 600.0, 1800.0)
     compare_hours: float = 24.0
+    repository_prefixes: tuple[str, ...] = ()
+    """What the names of the repositories that belong in the mirror begin with; none means all."""
     serve: str = "credentials"
     """Who may pull from the mirror: nobody (`off`), who signs in (`credentials`), everybody (`anonymous`)."""
     restore_targets: tuple[str, ...] = ()
@@ -76,6 +79,11 @@ class Settings:
     client_id: str | None = None
     managed_identity: bool = False
     """Whether the platform offers an identity endpoint to this process."""
+
+    @property
+    def mirrored(self) -> tuple[str, ...]:
+        """Patterns of all that belongs in the mirror."""
+        return tuple(f"{prefix}*" for prefix in self.repository_prefixes) or ("*",)
 
     @property
     def repository_limit(self) -> int:
@@ -110,6 +118,7 @@ class Settings:
             retry_seconds=read.optional("MIRROR_RETRY_SECONDS", _seconds, 21600.0),
             recheck_seconds=read.optional("MIRROR_RECHECK_SECONDS", _ages, (60.0, 600.0, 1800.0)),
             compare_hours=read.optional("MIRROR_COMPARE_HOURS", _hours, 24.0),
+            repository_prefixes=read.optional("MIRROR_REPOSITORY_PREFIXES", _prefixes, ()),
             serve=read.optional("MIRROR_SERVE", _one_of("off", "credentials", "anonymous"), "credentials"),
             restore_targets=read.optional("MIRROR_RESTORE_TARGETS", _hosts, ()),
             audit_days=read.optional("MIRROR_AUDIT_DAYS", _days, 30.0),
@@ -163,6 +172,14 @@ def _host(text: str) -> str:
     if len(host) > 255 or not _HOST.fullmatch(host):
         raise ValueError(f"is {shown(text)}, and has to be a login server such as demo.azurecr.io, without https://")
     return host
+
+
+def _prefixes(text: str) -> tuple[str, ...]:
+    prefixes = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    for prefix in prefixes:
+        if not _REPOSITORY_PREFIX.fullmatch(prefix):
+            raise ValueError(f"has {shown(prefix)}, and takes what names of repositories begin with, such as team/")
+    return prefixes
 
 
 def _hosts(text: str) -> tuple[str, ...]:

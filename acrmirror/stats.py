@@ -4,6 +4,7 @@ Nothing is counted while somebody waits for long: figures are made by a thread b
 they are of.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -57,10 +58,20 @@ class Figures:
 
 
 class Stats:
-    """Thread-safe. Raises Unavailable, Throttled and Denied where nothing is known from before."""
+    """`mirrored` are the patterns of all that belongs in the mirror. Thread-safe. Raises Unavailable, Throttled and
+    Denied where nothing is known from before."""
 
-    def __init__(self, registry: str, counting: Counting, records: JobRecords, queue: JobQueue, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        registry: str,
+        mirrored: Sequence[str],
+        counting: Counting,
+        records: JobRecords,
+        queue: JobQueue,
+        ledger: Ledger,
+    ) -> None:
         self._registry = registry
+        self._mirrored = mirrored
         self._counting = counting
         self._records = records
         self._queue = queue
@@ -81,7 +92,9 @@ class Stats:
         now = datetime.now(UTC)
         queues = (JOB_QUEUE, DEAD_QUEUE, BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE)
         messages = {name: self._queue.depth(name).messages for name in queues}
-        return Recent(now, count_lately(self._records, self._registry, now), messages, self._last_audit())
+        return Recent(
+            now, count_lately(self._records, self._registry, self._mirrored, now), messages, self._last_audit()
+        )
 
     def _last_audit(self) -> LastAudit | None:
         """The one that ended last: it has a report, or it failed since the last that has one."""

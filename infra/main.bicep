@@ -146,7 +146,7 @@ param existingTopicName string = ''
 @description('Resource group of that topic.')
 param existingTopicResourceGroup string = ''
 
-@description('Repository prefixes whose pushes and deletions are mirrored, such as team/. None means all.')
+@description('Repository prefixes whose pushes and deletions are mirrored, and which are compared, such as team/. None means all.')
 @maxLength(25)
 param repositoryPrefixes string[] = []
 
@@ -452,6 +452,7 @@ module functions 'modules/functions.bicep' = {
     retrySeconds: retrySeconds
     recheckSeconds: recheckSeconds
     compareHours: compareHours
+    repositoryPrefixes: repositoryPrefixes
     mirrorServe: mirrorServe
     restoreTargets: restoreTarget.?outputs.loginServer ?? ''
     auditDays: auditDays

@@ -1,5 +1,6 @@
 """How jobs went lately, counted from their records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -34,8 +35,9 @@ class Lately:
     comparison: Record | None = None
 
 
-def count_lately(records: JobRecords, registry: str, now: datetime) -> Lately:
-    """`registry` is the host that patterns may name. Raises Unavailable and Denied."""
+def count_lately(records: JobRecords, registry: str, mirrored: Sequence[str], now: datetime) -> Lately:
+    """`registry` is the host that patterns may name, `mirrored` are the patterns of all that
+    belongs in the mirror. Raises Unavailable and Denied."""
     jobs: dict[State, int] = {}
     failed = number = 0
     last_event: Moment | None = None
@@ -51,8 +53,8 @@ def count_lately(records: JobRecords, registry: str, now: datetime) -> Lately:
             last_event = max(last_event or EARLIEST, nine_digits(fields["at"]))
             if fields["kind"] == "event" and (newest is None or at > newest[0]) and _tells_lag(state):
                 newest = at, record
-        if comparison is None and fields["kind"] == MATCH and state in FINAL_STATES and _is_whole(record, registry):
-            comparison = record
+        if comparison is None and fields["kind"] == MATCH and state in FINAL_STATES:
+            comparison = record if _is_whole(record, registry, mirrored) else None
     return Lately(jobs, number >= MOST, failed, last_event, _lag(newest, now), comparison)
 
 
@@ -68,9 +70,9 @@ def _lag(newest: tuple[datetime, Record] | None, now: datetime) -> float | None:
     return max(0.0, (ended - at).total_seconds()) if ended is not None else None
 
 
-def _is_whole(record: Record, registry: str) -> bool:
+def _is_whole(record: Record, registry: str, mirrored: Sequence[str]) -> bool:
     try:
-        return not record.fields["dry_run"] and Patterns.parse(record.fields["patterns"], registry).choose_everything
+        return not record.fields["dry_run"] and Patterns.parse(record.fields["patterns"], registry).cover(mirrored)
     except Malformed:
         return False
 

@@ -47,6 +47,6 @@ class SweepRunner(TaskRunner[Sweep]):
 
     def _done(self, task: Sweep, begun: datetime) -> None:
         patterns = Patterns.parse(task.patterns, self._settings.registry)
-        if patterns.choose_everything and not task.dry_run:
+        if patterns.cover(self._settings.mirrored) and not task.dry_run:
             self._comparisons.completed(begun)
             self._telemetry.compared((datetime.now(UTC) - begun).total_seconds())

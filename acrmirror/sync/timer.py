@@ -16,7 +16,6 @@ from acrmirror.sync.sweeps import Sweeps
 from acrmirror.telemetry import Telemetry
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, FINAL_STATES, JOB_QUEUE, JobId, Sweep
 
-EVERYTHING = ("*",)
 MEASURE_SECONDS = 10.0
 """For how long each queue is waited for."""
 SLACK = timedelta(minutes=5)
@@ -28,11 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 class Timer:
-    """`hours` lie between two comparisons of everything; 0 is never."""
+    """`hours` lie between two comparisons of everything; 0 is never. `mirrored` are the patterns of all
+    that belongs in the mirror."""
 
     def __init__(
         self,
         hours: float,
+        mirrored: tuple[str, ...],
         sweeps: Sweeps,
         comparisons: Comparisons,
         records: JobRecords,
@@ -41,6 +42,7 @@ class Timer:
         queue: JobQueue,
     ) -> None:
         self._period = timedelta(hours=hours)
+        self._mirrored = mirrored
         self._sweeps = sweeps
         self._comparisons = comparisons
         self._records = records
@@ -72,7 +74,7 @@ class Timer:
         at = self._due(known, now)
         if at is None:
             return
-        sweep = Sweep(JobId.of(at, "compare everything"), from_datetime(at), EVERYTHING)
+        sweep = Sweep(JobId.of(at, "compare everything"), from_datetime(at), self._mirrored)
         if self._records.get(sweep.id) is None:
             self._sweeps.send(sweep)
             _log.info("Enqueued %s: everything was compared last at %s", sweep.id, known.whole or "no time")

@@ -101,6 +101,7 @@ PURE: dict[str, Callable[..., Any]] = {
     "max": lambda *values: max(values),
     "replace": lambda value, old, new: value.replace(old, new),
     "split": lambda value, separator: value.split(separator),
+    "join": lambda values, separator: separator.join(values),
     "startsWith": lambda value, start: value.lower().startswith(start.lower()),
     "string": text,
     "substring": lambda value, start, length: value[start : start + length],

@@ -81,6 +81,9 @@ param recheckSeconds string
 @description('Hours between two comparisons of everything; 0 is never.')
 param compareHours int
 
+@description('What the names of the repositories that belong in the mirror begin with; none means all.')
+param repositoryPrefixes string[]
+
 @description('Who may pull through the app: off, credentials or anonymous.')
 param mirrorServe string
 
@@ -268,6 +271,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         { name: 'MIRROR_RETRY_SECONDS', value: string(retrySeconds) }
         { name: 'MIRROR_RECHECK_SECONDS', value: recheckSeconds }
         { name: 'MIRROR_COMPARE_HOURS', value: string(compareHours) }
+        { name: 'MIRROR_REPOSITORY_PREFIXES', value: join(repositoryPrefixes, ',') }
         { name: 'MIRROR_SERVE', value: mirrorServe }
         { name: 'MIRROR_RESTORE_TARGETS', value: restoreTargets }
         { name: 'MIRROR_AUDIT_DAYS', value: string(auditDays) }

@@ -16,7 +16,6 @@ from acrmirror.jobs import JobQueue
 from acrmirror.moments import from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.sync.comparisons import Comparisons
-from acrmirror.sync.timer import EVERYTHING
 from acrmirror.work import BACKFILL_QUEUE, DEAD_BACKFILL_QUEUE, DEAD_QUEUE, JOB_QUEUE, Copy, Record, Sweep
 from standins.foundation import Foundation
 from standins.relay import Answer
@@ -55,7 +54,7 @@ def sweeps(mirror: Mirroring) -> list[Record]:
 def run(mirror: Mirroring, app: App, number: int = -1) -> Record:
     """Runs the sweep that was requested."""
     record = sweeps(mirror)[number]
-    app.dispatch.run(Sweep(record.id, nine_digits(record.fields["at"]), ("*",)).to_json(), 1)
+    app.dispatch.run(Sweep.of_record(record).to_json(), 1)
     found = mirror.records.get(record.id)
     assert found is not None
     return found
@@ -75,6 +74,21 @@ def test_it_asks_at_once_and_then_once_a_period(mirror: Mirroring, now: datetime
         # Nothing ticked for days.
         app.timer.tick(now + 100 * HOUR)
         assert len(sweeps(mirror)) == 3
+
+
+def test_it_compares_what_belongs_in_the_mirror_and_nothing_else(mirror: Mirroring, now: datetime) -> None:
+    """Events are sent of these repositories only; a comparison of all would copy the rest a day later."""
+    for repository in ("mine/app", "base-os", "others/app"):
+        mirror.push(repository, oci_image(repository))
+    with app_of(mirror, MIRROR_COMPARE_HOURS="24", MIRROR_REPOSITORY_PREFIXES="mine/, base-") as app:
+        app.timer.tick(now)
+        record = run(mirror, app)
+        assert (record.state, record.fields["patterns"]) == ("done", ["mine/*", "base-*"])
+        sample = record.fields["match_sample"]
+        assert sample
+        assert not [it for it in sample if "others" in it]
+        app.timer.tick(now + 23 * HOUR)
+        assert len(sweeps(mirror)) == 1
 
 
 def looked(app: App, now: datetime) -> dict[tuple[str, str], float]:
@@ -200,7 +214,7 @@ def test_one_that_a_person_cancelled_while_the_table_failed_was_no_comparison(
     stack = mirror.stack
     for number in range(2):
         mirror.push("timer/cancelled", oci_image(f"timer {number}", tag=f"v{number}"))
-    sweep = Sweep.now(EVERYTHING, "cancelled", dry_run=False)
+    sweep = Sweep.now(("*",), "cancelled", dry_run=False)
     cancelled = Event()
     with StorageProxy(stack.ca, foundation.certificates.server) as proxy, app_of(mirror) as unhindered:
 

@@ -87,7 +87,7 @@ def pushed(name: str, before: timedelta) -> Copy:
 
 def test_jobs_are_counted_by_state_and_the_newest_push_says_the_lag(records: JobRecords) -> None:
     hour, day = timedelta(hours=1), timedelta(days=1)
-    assert count_lately(records, REGISTRY, NOW).jobs == {}
+    assert count_lately(records, REGISTRY, ("*",), NOW).jobs == {}
     put(records, pushed("old", 8 * day), state="failed", finished=from_datetime(NOW - hour))
     put(records, pushed("failed", 2 * day), state="failed", finished=from_datetime(NOW - 25 * hour))
     put(records, pushed("late", 2 * day), state="failed", finished=from_datetime(NOW - 23 * hour))
@@ -101,7 +101,7 @@ def test_jobs_are_counted_by_state_and_the_newest_push_says_the_lag(records: Job
     dry = Sweep(JobId.of(NOW - hour, "dry"), from_datetime(NOW - hour), ("*",), dry_run=True)
     for it in (some, dry):
         put(records, it, state="done", match_requested=1)
-    found = count_lately(records, REGISTRY, NOW)
+    found = count_lately(records, REGISTRY, ("*",), NOW)
     assert found.jobs == {"failed": 2, "done": 4, "gone": 1, "running": 1, "incomplete": 1}
     assert (found.failed, found.cut) == (1, False)
     assert found.last_event == from_datetime(NOW - hour / 2)
@@ -110,7 +110,7 @@ def test_jobs_are_counted_by_state_and_the_newest_push_says_the_lag(records: Job
     assert (found.comparison.id, found.comparison.fields["match_requested"]) == (sweeps[1].id, 7)
     # One that waits is late by how long it has waited so far.
     put(records, pushed("waiting", timedelta(seconds=90)), state="waiting")
-    assert count_lately(records, REGISTRY, NOW).lag_seconds == pytest.approx(90.0)
+    assert count_lately(records, REGISTRY, ("*",), NOW).lag_seconds == pytest.approx(90.0)
 
 
 def listed(call: Caller) -> tuple[int, int]:

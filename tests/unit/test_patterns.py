@@ -50,3 +50,20 @@ def test_stars_do_not_make_it_slow() -> None:
     begun = time.perf_counter()
     patterns.matches("a" * 255, "v1")
     assert time.perf_counter() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "covered"),
+    [
+        (["*"], ("team/*", "base*"), True),
+        (["team/*", "base*", "more"], ("base*", "team/*"), True),
+        (["team/*"], ("team/*", "base*"), False),
+        (["*", "!team/tmp-*"], ("team/*",), False),
+        (["team/*"], ("*",), False),
+        (["*:v*"], ("*",), False),
+    ],
+)
+def test_whether_all_that_other_patterns_choose_is_chosen(
+    given: list[str], wanted: tuple[str, ...], covered: bool
+) -> None:
+    assert Patterns.parse(given, "demo.azurecr.io").cover(wanted) == covered

@@ -131,6 +131,7 @@ def test_all_that_is_missing_is_said_at_once() -> None:
         ("MIRROR_CLAIM_STALE_SECONDS", "-1"),
         ("MIRROR_COMPARE_HOURS", "720.1"),
         ("MIRROR_COMPARE_HOURS", "-1"),
+        ("MIRROR_REPOSITORY_PREFIXES", "team/,*"),
         ("MIRROR_COMPARE_HOURS", "inf"),
         ("MIRROR_TRUST_BUNDLE", "/no/such/file.pem"),
         ("AZURE_CLIENT_ID", "a b"),
@@ -171,6 +172,12 @@ def test_a_404_is_waited_out_for_as_long_as_a_replica_may_lag() -> None:
     settings = Settings.from_environment(LEAST)
     assert settings.not_found_seconds == settings.recheck_seconds[-1] == WINDOW.total_seconds()
     assert RetryPolicy().not_found == WINDOW
+
+
+def test_what_belongs_in_the_mirror_is_chosen_by_prefixes() -> None:
+    assert Settings.from_environment(LEAST | {"MIRROR_REPOSITORY_PREFIXES": ""}).mirrored == ("*",)
+    several = Settings.from_environment(LEAST | {"MIRROR_REPOSITORY_PREFIXES": "Team/, base,,base"})
+    assert several.mirrored == ("team/*", "base*")
 
 
 @pytest.mark.parametrize(("text", "hours"), [("0", 0.0), ("0.5", 0.5), ("720", 720.0)])

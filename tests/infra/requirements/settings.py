@@ -85,6 +85,7 @@ def expected_settings(view: View) -> dict[str, str]:
         "MIRROR_NOT_FOUND_SECONDS": str(view.option("notFoundSeconds", DEFAULTS["not_found_seconds"])),
         "MIRROR_RETRY_SECONDS": str(view.option("retrySeconds", DEFAULTS["retry_seconds"])),
         "MIRROR_TELEMETRY_SECONDS": str(DEFAULTS["telemetry_seconds"]),
+        "MIRROR_REPOSITORY_PREFIXES": ",".join(view.option("repositoryPrefixes", [])),
         "MIRROR_COMPARE_HOURS": str(view.option("compareHours", DEFAULTS["compare_hours"])),
         "MIRROR_SERVE": view.option("mirrorServe", DEFAULTS["serve"]),
         "MIRROR_RESTORE_TARGETS": "spare.azurecr.io" if view.option("restoreTargetId", "") else "",
