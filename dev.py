@@ -4,7 +4,8 @@
 Needs Python 3.11 or newer on Linux or macOS and nothing else. The first run makes two folders beside this file, and
 touches nothing outside: `.venv/` with the pinned Python packages, `.tools/` with Node.js and Azurite. What is there
 already is used instead: an active virtual environment that has the pinned packages, Node.js and Azurite on the PATH.
-With --no-install nothing is made or fetched, and what is missing is named.
+With --no-install nothing is made or fetched, and what is missing is named. It is one file, to be
+read before it is run; the rest of what needs no virtual environment is in devtools/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every setting of the app, read from the environment and checked once.
 
-The names and their meaning are in docs/settings.md.
+The names and their meaning are in docs/settings.md. All that the app is told is here, in
+one place that grows with it.
 """
 
 import re

@@ -1,4 +1,7 @@
-"""How connections are made: what is trusted, for how long an answer is waited for, and how much of it is read."""
+"""How connections are made: what is trusted, for how long an answer is waited for, and how much of it is read.
+
+What the SDKs' transport needs of a session is here in one piece, however long: requests, answers, and how both break.
+"""
 
 import re
 import ssl

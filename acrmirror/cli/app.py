@@ -1,4 +1,4 @@
-"""The commands. Each asks the HTTP API, and prints what came back."""
+"""The commands. Each asks the HTTP API, and prints what came back. It is as long as there are commands."""
 
 from collections.abc import Callable
 from itertools import islice

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import copy
-import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +21,13 @@ from infra.hooks.__main__ import too_old
 from infra.hooks.commands import check_words, decoded
 from infra.hooks.environment import Environment
 from infra.hooks.ids import ACCOUNT, REGISTRY, parse_id
-from infra.hooks.landing_zone import READ_WORKSPACE, USE_NETWORK, USE_SUBNET, USE_ZONE
-from infra.hooks.preprovision import preprovision
 from infra.hooks.problems import Problem
 from infra.hooks.variables import VARIABLES, Kind, Number, Object, OneOf, Texts, wrong_variables
 from tests.infra import cloud
 from tests.infra.cloud import HERE, THERE, azure, topic
-from tests.infra.hooked import Hooked
+from tests.infra.provisioning import RIGHT, WEST, provisioned, refused
 
-WEST = {"AZURE_LOCATION": "westeurope", "MIRROR_LOCATION": "westeurope"}
-RIGHT = {"AZURE_SUBSCRIPTION_ID": HERE, **WEST, "MIRROR_REGISTRY_ID": cloud.REGISTRY}
-HUB = f"/subscriptions/{THERE}/resourceGroups/rg-hub"
-SUBNET = f"{HUB}/providers/Microsoft.Network/virtualNetworks/vnet-spoke/subnets/one"
-ZONE = f"{HUB}/providers/Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net"
-PRIVATE = {"MIRROR_PRIVATE_NETWORKING": "true"}
 TEXTS = ("MIRROR_EXISTING_TOPIC_NAME", "MIRROR_EXISTING_TOPIC_RESOURCE_GROUP")
-
-
-def provisioned(
-    variables: Mapping[str, str], answers: Sequence[str] | None = None, azd: bool = True, **state: Any
-) -> Hooked:
-    hooked = Hooked(azure(**state), variables, answers, azd)
-    preprovision(hooked.environment, hooked.azure, hooked.azd, hooked.console, hooked.sleep)
-    return hooked
-
-
-def refused(variables: Mapping[str, str], answers: Sequence[str] | None = None, **state: Any) -> str:
-    """What is said; nothing was changed in Azure, and nothing kept."""
-    hooked = Hooked(azure(**state), variables, answers)
-    before = copy.deepcopy(hooked.state["topics"])
-    with pytest.raises(Problem) as caught:
-        preprovision(hooked.environment, hooked.azure, hooked.azd, hooked.console, hooked.sleep)
-    assert hooked.state["topics"] == before or hooked.state.get("takes_identity") is False
-    assert hooked.kept == {}
-    return str(caught.value)
 
 
 # -- which registry
@@ -245,22 +216,6 @@ def test_a_topic_that_a_person_set_is_kept_or_the_contradiction_told() -> None:
         ({"MIRROR_COOL_AFTER_DAYS": "30", "MIRROR_COLD_AFTER_DAYS": "30"}, {}, "MIRROR_COLD_AFTER_DAYS is 30"),
         ({"MIRROR_EXISTING_ACCOUNT_ID": "stmirror"}, {}, "MIRROR_EXISTING_ACCOUNT_ID is 'stmirror'"),
         ({"MIRROR_ALLOWED_CALLERS": '["192.0.2.7"]'}, {}, "MIRROR_ALLOWED_CALLERS has '192.0.2.7'"),
-        ({"MIRROR_SUBNET_IDS": SUBNET}, {}, "MIRROR_SUBNET_IDS is '/subscriptions/"),
-        ({"MIRROR_SUBNET_IDS": '{"other": "x"}'}, {}, "and has to be an object of app, endpoints, serve"),
-        ({"MIRROR_SUBNET_IDS": '{"app": "vnet"}'}, {}, "\"app\" in MIRROR_SUBNET_IDS is 'vnet', and has to be the id"),
-        ({"MIRROR_SUBNET_IDS": '{"app": "vnet/subnets/a"}'}, {}, "\"app\" in MIRROR_SUBNET_IDS is 'vnet', and has to"),
-        ({"MIRROR_SUBNET_IDS": json.dumps({"serve": SUBNET})}, {}, 'MIRROR_SUBNET_IDS has no "app"'),
-        ({**PRIVATE, "MIRROR_SUBNET_IDS": json.dumps({"app": SUBNET})}, {}, 'MIRROR_SUBNET_IDS has no "endpoints"'),
-        (
-            {"MIRROR_SUBNET_IDS": json.dumps({"app": SUBNET, "endpoints": SUBNET.replace("spoke", "other")})},
-            {},
-            "subnets of 2 networks",
-        ),
-        ({"MIRROR_SUBNET_IDS": json.dumps({"app": SUBNET}), "MIRROR_NAT_GATEWAY": "true"}, {}, "attach a gateway"),
-        ({**PRIVATE, "MIRROR_DNS_ZONE_IDS": json.dumps({"blob": ZONE})}, {}, 'MIRROR_DNS_ZONE_IDS has no "queue"'),
-        ({"MIRROR_DNS_ZONE_IDS": '{"blob": "x"}'}, {}, "\"blob\" in MIRROR_DNS_ZONE_IDS is 'x'"),
-        ({"MIRROR_DNS_ZONE_IDS": json.dumps({"blob": ZONE}), "MIRROR_DNS_BY_POLICY": "true"}, {}, "one of the two"),
-        ({"MIRROR_EXISTING_WORKSPACE_ID": "logs"}, {}, "MIRROR_EXISTING_WORKSPACE_ID is 'logs'"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -296,22 +251,6 @@ def test_rights_are_looked_at_where_something_is_made() -> None:
     assert provisioned({**RIGHT, **account}, permissions=everywhere).kept == {}, "of two roles one grants it"
     assert "Set MIRROR_LOCK to false" in refused(RIGHT, permissions=everywhere)
     assert provisioned({**RIGHT, "MIRROR_LOCK": "false"}, permissions=everywhere).kept == {}
-
-
-def test_what_is_there_already_has_to_be_for_use() -> None:
-    given = {
-        **PRIVATE,
-        "MIRROR_SUBNET_IDS": json.dumps({"app": SUBNET, "endpoints": f"{SUBNET}-2"}),
-        "MIRROR_DNS_ZONE_IDS": json.dumps(dict.fromkeys(("blob", "queue", "table"), ZONE)),
-        "MIRROR_EXISTING_WORKSPACE_ID": f"{HUB}/providers/Microsoft.OperationalInsights/workspaces/log-shared",
-    }
-    said = refused({**RIGHT, **given}, permissions={HUB: [{"actions": ["Microsoft.Network/*/read"], "notActions": []}]})
-    assert f"at {HUB}: {USE_SUBNET}, {USE_ZONE}, {READ_WORKSPACE}." in said
-    joined = [{"actions": ["Microsoft.Network/*", "*/read"], "notActions": []}]
-    assert provisioned({**RIGHT, **given}, permissions={HUB: joined}).kept == {}
-    del given["MIRROR_DNS_ZONE_IDS"]
-    few = [{"actions": [USE_SUBNET, READ_WORKSPACE], "notActions": []}]
-    assert f"at {HUB}: {USE_NETWORK}." in refused({**RIGHT, **given}, permissions={HUB: few})
 
 
 def test_private_networking_asks_for_more_providers() -> None:
