@@ -39,7 +39,8 @@ class Tooling:
         return file.exists() and file.read_text(encoding="utf-8") == self.service_lock()
 
     def lock(self) -> str:
-        files = (self.root / "tools/azurite/package-lock.json", self.root / "tools/node/requirements.txt")
+        names = ("azurite/package-lock.json", "node/package-lock.json", "node/requirements.txt")
+        files = [self.root / "tools" / name for name in names]
         return hashlib.sha256(b"\n".join(file.read_bytes() for file in files)).hexdigest()
 
     def service_lock(self) -> str:

@@ -104,7 +104,7 @@ param alwaysReadyJobs int = 1
 @allowed(['Recreate', 'RollingUpdate'])
 param siteUpdateStrategy string = 'Recreate'
 
-@description('Copy threads of one job.')
+@description('Copy threads of a process, which its jobs share.')
 @minValue(1)
 @maxValue(64)
 param copyThreads int = 11

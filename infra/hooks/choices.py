@@ -26,8 +26,8 @@ def asked_registry(given_id: str, given_name: str) -> Asked:
     if given_name and folded(given_name) != folded(found.name):
         raise Problem(
             f"MIRROR_REGISTRY_NAME is '{given_name}', and MIRROR_REGISTRY_ID names '{found.name}', which an earlier "
-            "run may have kept. Set the one that is right and take the other away (azd env set MIRROR_REGISTRY_ID=, or "
-            "azd env set MIRROR_REGISTRY_NAME=). For another registry use an azd environment of its own."
+            "run may have kept. Set the one that is right and empty the other (azd env set MIRROR_REGISTRY_ID=, or "
+            "azd env set MIRROR_REGISTRY_NAME=). To mirror two registries use an azd environment for each."
         )
     return Asked(found)
 

@@ -15,6 +15,7 @@ USE_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 USE_NETWORK = "Microsoft.Network/virtualNetworks/join/action"
 USE_ZONE = "Microsoft.Network/privateDnsZones/join/action"
 READ_WORKSPACE = "Microsoft.OperationalInsights/workspaces/read"
+REMEDY = "A role there that has this will do: Network Contributor, Private DNS Zone Contributor, Reader of a workspace."
 
 _SUBNET = re.compile(r"(.*)/subnets/[\w.-]{1,80}/?", re.IGNORECASE)
 
@@ -61,18 +62,19 @@ def wrong(environment: Environment) -> Iterator[str]:
 
 
 def rights_needed(environment: Environment) -> Iterator[tuple[str, str]]:
-    """The resource group of each that is given, and what has to be allowed there. Nothing of it is `wrong`."""
+    """The id of each that is given, and what has to be allowed there: roles are given at a subnet as well as at its
+    group. Nothing of it is `wrong`."""
     subnets = _texts(environment, SUBNETS)
     makes_zones = not _texts(environment, ZONES) and environment.get("MIRROR_DNS_BY_POLICY") != "true"
     for name, text in subnets.items():
-        scope = _network(text, name).scope
-        yield scope, USE_SUBNET
+        network = _network(text, name)
+        yield text.strip().rstrip("/"), USE_SUBNET
         if makes_zones:
-            yield scope, USE_NETWORK
+            yield str(network), USE_NETWORK
     for name, text in _texts(environment, ZONES).items():
-        yield parse_id(text, ZONE, name).scope, USE_ZONE
+        yield str(parse_id(text, ZONE, name)), USE_ZONE
     if text := environment.get(WORKSPACE_ID):
-        yield parse_id(text, WORKSPACE, WORKSPACE_ID).scope, READ_WORKSPACE
+        yield str(parse_id(text, WORKSPACE, WORKSPACE_ID)), READ_WORKSPACE
 
 
 def _network(text: str, name: str) -> ResourceId:

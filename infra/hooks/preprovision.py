@@ -208,8 +208,11 @@ def problems(
         place = region(mirror)
         skus = azure.get(f"/subscriptions/{subscription}/providers/Microsoft.Storage/skus", SKUS_VERSION)["value"]
         found += checks.unsupported_redundancy(environment.get("MIRROR_REDUNDANCY") or "Standard_LRS", place, skus)
-    for scope, action in landing_zone.rights_needed(environment):
-        scopes[scope] = tuple(dict.fromkeys((*scopes.get(scope, ()), action)))
+    if target := environment.get("MIRROR_RESTORE_TARGET_ID"):
+        there = parse_id(target, REGISTRY, "MIRROR_RESTORE_TARGET_ID").scope
+        scopes[there] = tuple(dict.fromkeys((*scopes.get(there, ()), rights.DEPLOY, rights.ASSIGN)))
+    for scope, action in dict.fromkeys(landing_zone.rights_needed(environment)):
+        found += rights.missing(permissions(azure, scope), (action,), scope, landing_zone.REMEDY)
     for scope, actions in scopes.items():
         may = permissions(azure, scope)
         found += rights.missing(may, actions, scope)

@@ -43,7 +43,9 @@ def _matches(pattern: str, action: str) -> bool:
     return re.fullmatch(expression, action, re.IGNORECASE) is not None
 
 
-def missing(permissions: Sequence[Mapping[str, Any]], actions: Sequence[str], where: str) -> list[str]:
+def missing(
+    permissions: Sequence[Mapping[str, Any]], actions: Sequence[str], where: str, remedy: str = REMEDY
+) -> list[str]:
     """A sentence that names the actions which are not allowed there."""
     lacking = [action for action in actions if not allows(permissions, action)]
-    return [f"You may not do this at {where}: {', '.join(lacking)}. {REMEDY}"] if lacking else []
+    return [f"You may not do this at {where}: {', '.join(lacking)}. {remedy}"] if lacking else []

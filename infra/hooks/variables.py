@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from infra.hooks import landing_zone
 from infra.hooks.environment import Environment
-from infra.hooks.ids import ACCOUNT, parse_id
+from infra.hooks.ids import ACCOUNT, REGISTRY, parse_id
 from infra.hooks.problems import Problem
 
 SMALLEST_NETWORK = 24
@@ -132,7 +132,7 @@ def wrong_variables(environment: Environment) -> Iterator[str]:
     for name, kind in VARIABLES.items():
         if (text := environment.get(name)) and (wanted := kind.wrong(text)):
             yield f"{name} is '{text}', and has to be {wanted}."
-    for check in (_network, _tiers, _account, _ranges, landing_zone.wrong):
+    for check in (_network, _tiers, _ids, _ranges, landing_zone.wrong):
         yield from check(environment)
 
 
@@ -162,13 +162,13 @@ def _tiers(environment: Environment) -> Iterator[str]:
         )
 
 
-def _account(environment: Environment) -> Iterator[str]:
-    text = environment.get("MIRROR_EXISTING_ACCOUNT_ID")
-    try:
-        if text:
-            parse_id(text, ACCOUNT, "MIRROR_EXISTING_ACCOUNT_ID")
-    except Problem as problem:
-        yield str(problem)
+def _ids(environment: Environment) -> Iterator[str]:
+    for name, kind in (("MIRROR_EXISTING_ACCOUNT_ID", ACCOUNT), ("MIRROR_RESTORE_TARGET_ID", REGISTRY)):
+        try:
+            if text := environment.get(name):
+                parse_id(text, kind, name)
+        except Problem as problem:
+            yield str(problem)
 
 
 def _ranges(environment: Environment) -> Iterator[str]:

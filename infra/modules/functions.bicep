@@ -63,7 +63,7 @@ param mirrorPrefix string
 @description('Table of the job records.')
 param jobsTable string
 
-@description('Copy threads of one job.')
+@description('Copy threads of a process, which its jobs share.')
 param copyThreads int
 
 @description('Seconds after which a claim may be taken over.')

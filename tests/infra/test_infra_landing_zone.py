@@ -45,10 +45,20 @@ def test_what_is_there_already_has_to_be_for_use() -> None:
         "MIRROR_DNS_ZONE_IDS": json.dumps(dict.fromkeys(("blob", "queue", "table"), ZONE)),
         "MIRROR_EXISTING_WORKSPACE_ID": f"{HUB}/providers/Microsoft.OperationalInsights/workspaces/log-shared",
     }
-    said = refused({**RIGHT, **given}, permissions={HUB: [{"actions": ["Microsoft.Network/*/read"], "notActions": []}]})
-    assert f"at {HUB}: {USE_SUBNET}, {USE_ZONE}, {READ_WORKSPACE}." in said
-    joined = [{"actions": ["Microsoft.Network/*", "*/read"], "notActions": []}]
-    assert provisioned({**RIGHT, **given}, permissions={HUB: joined}).kept == {}
+    workspace, network = given["MIRROR_EXISTING_WORKSPACE_ID"], SUBNET.partition("/subnets/")[0]
+    # Roles are given where they are needed, and not at the group.
+    where = (HUB, SUBNET, f"{SUBNET}-2", network, ZONE, workspace)
+    reader = [{"actions": ["Microsoft.Network/*/read"], "notActions": []}]
+    said = refused({**RIGHT, **given}, permissions=dict.fromkeys(where, reader))
+    for scope, action in (
+        (SUBNET, USE_SUBNET),
+        (f"{SUBNET}-2", USE_SUBNET),
+        (ZONE, USE_ZONE),
+        (workspace, READ_WORKSPACE),
+    ):
+        assert f"at {scope}: {action}. A role there" in said
+    joined = [{"actions": ["Microsoft.Network/*/join/action", "*/workspaces/read"], "notActions": []}]
+    there = {**dict.fromkeys(where, joined), HUB: reader}
+    assert provisioned({**RIGHT, **given}, permissions=there).kept == {}
     del given["MIRROR_DNS_ZONE_IDS"]
-    few = [{"actions": [USE_SUBNET, READ_WORKSPACE], "notActions": []}]
-    assert f"at {HUB}: {USE_NETWORK}." in refused({**RIGHT, **given}, permissions={HUB: few})
+    assert f"at {network}: {USE_NETWORK}." in refused({**RIGHT, **given}, permissions={**there, network: reader})

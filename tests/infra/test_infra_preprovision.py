@@ -15,7 +15,7 @@ from devtools.bicep.reading import read
 from devtools.bicep.settled import at
 from devtools.bicep.syntax import Node
 from devtools.deployment import INFRA, SITE
-from devtools.deployment.scenarios import SCENARIOS, run
+from devtools.deployment.scenarios import SCENARIOS, SPARE, run
 from infra.hooks import checks, rights
 from infra.hooks.__main__ import too_old
 from infra.hooks.commands import check_words, decoded
@@ -214,6 +214,12 @@ def test_a_topic_that_a_person_set_is_kept_or_the_contradiction_told() -> None:
         ({"MIRROR_NETWORK_PREFIX": "10.0.0.0/25"}, {}, "too small for three subnets"),
         ({"MIRROR_NETWORK_PREFIX": "10.0.0.1/24"}, {}, "has to be a range of addresses"),
         ({"MIRROR_COOL_AFTER_DAYS": "30", "MIRROR_COLD_AFTER_DAYS": "30"}, {}, "MIRROR_COLD_AFTER_DAYS is 30"),
+        ({"MIRROR_RESTORE_TARGET_ID": "spare"}, {}, "MIRROR_RESTORE_TARGET_ID is 'spare', and has to be"),
+        (
+            {"MIRROR_RESTORE_TARGET_ID": SPARE},
+            {"permissions": {SPARE.partition("/providers")[0]: [{"actions": ["*/read"]}]}},
+            f"at {SPARE.partition('/providers')[0]}: {rights.DEPLOY}, {rights.ASSIGN}.",
+        ),
         ({"MIRROR_EXISTING_ACCOUNT_ID": "stmirror"}, {}, "MIRROR_EXISTING_ACCOUNT_ID is 'stmirror'"),
         ({"MIRROR_ALLOWED_CALLERS": '["192.0.2.7"]'}, {}, "MIRROR_ALLOWED_CALLERS has '192.0.2.7'"),
     ],
