@@ -46,8 +46,10 @@ def restored(
         "error": None,
     }
     begun = time.monotonic()
+    identity = None
     try:
-        report = _ended(client, _request(client, target, image["image"], prefix), timeout, sleep)
+        identity = _request(client, target, image["image"], prefix)
+        report = _ended(client, identity, timeout, sleep)
         found |= {"bytes": report["bytes"], "seconds": round(time.monotonic() - begun, 3)}
         if target.username is None:
             _compare_by_app(client, target, image["image"], prefix, timeout, sleep)
@@ -60,7 +62,8 @@ def restored(
         found["same"] = True
     except MirrorError as error:
         found["error"] = {"code": error.code, "asked": error.asked, "answered": error.answered, "remedy": error.remedy}
-    return found | _removed(target, found["repository"])
+    # What the app did not take has written nothing.
+    return found | (_removed(target, found["repository"]) if identity is not None else {})
 
 
 def _request(client: Client, target: Target, image: str, prefix: str, *, dry_run: bool = False) -> str:
@@ -74,12 +77,12 @@ def _ended(client: Client, identity: str, timeout: float, sleep: Callable[[float
     while time.monotonic() < until:
         report = client.restore(identity)
         # One that is done has requested its image, if it found it.
-        requested = report["state"] == "done" and not report["dry_run"] and report["asked"]
+        requested = report["state"] == "done" and not report["dry_run"] and report["requested_images"]
         if report["state"] in ENDED and (not requested or any(report["jobs"].get(it) for it in ENDED)):
             break
         sleep(POLL_SECONDS)
     else:
-        raise Unavailable(asked, f"it was not over after {timeout:g} s", f"Follow it: GET /api/v1/restores/{identity}.")
+        raise Unavailable(asked, f"it was not over after {timeout:g} s", f"Follow it: acrmirror status {identity}.")
     failures = [it["error"] for it in report["failures"]] + ([report["error"]] if report["error"] else [])
     if failures:
         raise Unavailable(failures[0]["asked"], failures[0]["answered"], failures[0]["remedy"])

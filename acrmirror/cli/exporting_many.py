@@ -207,10 +207,10 @@ def tell_end(request: Request, results: Sequence[dict[str, Any]]) -> None:
             print_json([{name: it for name, it in result.items() if name != "exit_code"} for result in results])
         return
     failed = sum(it["error"] is not None for it in results)
+    kept = ", and what is there already is not fetched again" if request.place.is_folder else ""
     size = in_bytes(sum(it["bytes"] for it in results if it["error"] is None))
     errors.print(
         f"{len(results) - failed} of {len(results)} images with {size} (what they share counted each time) are in "
-        f"{safe(request.place.named)}"
-        + (f"; {failed} failed: run it again, and what is there already is not fetched again" if failed else ""),
+        f"{safe(request.place.named)}" + (f"; {failed} failed: run it again{kept}" if failed else ""),
         soft_wrap=True,
     )

@@ -65,7 +65,12 @@ def rights_needed(environment: Environment) -> Iterator[tuple[str, str]]:
     """The id of each that is given, and what has to be allowed there: roles are given at a subnet as well as at its
     group. Nothing of it is `wrong`."""
     subnets = _texts(environment, SUBNETS)
-    makes_zones = not _texts(environment, ZONES) and environment.get("MIRROR_DNS_BY_POLICY") != "true"
+    endpoints = "true" in (
+        environment.get("MIRROR_PRIVATE_NETWORKING"),
+        environment.get("MIRROR_REGISTRY_PRIVATE_ENDPOINT"),
+    )
+    by_others = _texts(environment, ZONES) or environment.get("MIRROR_DNS_BY_POLICY") == "true"
+    makes_zones = endpoints and not by_others
     for name, text in subnets.items():
         network = _network(text, name)
         yield text.strip().rstrip("/"), USE_SUBNET

@@ -27,7 +27,7 @@ from .wire import CHUNK, JSON_TYPE, Body, FilePart, RegistryRequest, Response
 log = logging.getLogger("standins.registry")
 IDLE_SECONDS = 300
 # A body that nobody read is read away up to here, so that the connection can go on.
-DRAINED = 16 << 20
+DRAINED = 32 << 20
 # How much may go out at once on a connection with a limited bandwidth, as a part of a second.
 PACE_SECONDS = 0.004
 

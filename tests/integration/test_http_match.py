@@ -72,6 +72,8 @@ def test_asked_again_it_makes_no_job_and_hardly_a_request(mirror: Mirroring, cal
         "requested": 0,
         "sample": [],
         "jobs": {},
+        "bytes_done": 0,
+        "bytes_total": 0,
     }
     assert len(mirror.stack.registry.requests(kind="manifest")) == 0
     mirror.push(f"{team}/app", oci_image(f"{team}moved", tag="v3"))

@@ -1,7 +1,7 @@
 /** What needs a person: failures by cause, failing checks, what crashed, what comparing and audits found. */
 
 import { glyph, h, keyed, slot } from "./dom.js";
-import { counted, shortened } from "./format.js";
+import { counted, dateOf, shortened } from "./format.js";
 import { causes } from "./causes.js";
 import { described } from "./checks.js";
 import { badge, jobLink, moment, nameOf, trouble } from "./parts.js";
@@ -21,7 +21,8 @@ const LISTED = 200;
  */
 export function items({ stats, health, failures, unseen = [] }) {
   const since = Date.now() - DAYS * 86_400_000;
-  const recent = (failures?.jobs ?? []).filter((it) => new Date(it.finished ?? it.started ?? it.received) > since);
+  // One whose time can't be read counts as recent.
+  const recent = (failures?.jobs ?? []).filter((it) => !(dateOf(it.finished ?? it.started ?? it.received) < since));
   const found = [
     ...unseen.map((failure) => ({ key: `call ${failure.asked}`, severe: true, failure })),
     ...(health?.checks ?? []).filter((it) => !it.ok).map((check) => ({ key: `check ${check.name}`, severe: true, check })),

@@ -111,7 +111,7 @@ export function job({ rest: id, signal, say }) {
 }
 
 /** Of a restore, which is done once all are requested. */
-const imagesAreOver = ({ jobs, asked, dry_run: dry }) => dry || !jobs || areOver(jobs, asked);
+const imagesAreOver = ({ jobs, requested_images: requested, dry_run: dry }) => dry || !jobs || areOver(jobs, requested);
 
 function childrenAreOver({ match }) {
   if (!match || !match.jobs) return true;

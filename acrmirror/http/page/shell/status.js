@@ -72,7 +72,13 @@ export function status({ signal, say }) {
       if (sign !== listed.sign || performance.now() > listed.until) {
         const trusted = listed.whole ? null : counts;
         listed = { sign, until: performance.now() + SECONDS.listed * 1000, whole: false };
-        known.failures = await troubled(trusted, signal);
+        try {
+          known.failures = await troubled(trusted, signal);
+        } catch (error) {
+          // Not listed: the next turn tries again, and the failure stays until it was.
+          listed.sign = "";
+          throw error;
+        }
       }
       if (signal.aborted) return null;
       show();

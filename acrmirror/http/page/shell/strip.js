@@ -4,7 +4,7 @@ import { glyph, h, slot } from "./dom.js";
 import { ago, bytes, counted, dateOf, duration, shortMoment } from "./format.js";
 import { route } from "./routes.js";
 
-/** A job of a push that waits for longer than this is late. */
+/** The newest push is late if it took, or has waited, for longer than this. */
 const LATE_SECONDS = 300;
 
 /** The strip, and a function that has it follow what is known; what is null is not known yet. */
@@ -105,9 +105,12 @@ function provenCells(stats) {
   const { last_comparison: compared, last_audit: audited } = stats;
   return [
     compared?.finished ? { name: names[0], link: route("job", compared.id), moment: compared.finished, ...drifted(compared) } : { name: names[0], text: "none in 7 days" },
-    audited?.finished ? { name: names[1], link: route("audits"), moment: audited.finished, ...proven(audited) } : { name: names[1], text: "not yet", link: route("audits") },
+    audited ? { name: names[1], link: route("audits"), ...since(audited.finished), ...proven(audited) } : { name: names[1], text: "not yet", link: route("audits") },
   ];
 }
+
+/** Of an audit whose progress can't be read, the time is not known. */
+const since = (moment) => (moment ? { moment } : { text: UNKNOWN });
 
 function drifted({ state, drift }) {
   if (state !== "done") return { more: state, tone: state };
