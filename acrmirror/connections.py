@@ -30,8 +30,9 @@ class Connections:
         found: Connection | None = None
         with self._guard:
             kept = self._kept.get((host, port), [])
-            if kept and kept[-1].since < horizon:
-                stale, kept[:] = kept[:], []
+            # They are in the order in which they were given back.
+            fresh = next((at for at, it in enumerate(kept) if it.since >= horizon), len(kept))
+            stale, kept[:] = kept[:fresh], kept[fresh:]
             while kept and found is None:
                 last = kept.pop()
                 if last.dropped:

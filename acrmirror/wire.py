@@ -24,6 +24,8 @@ LINE_LIMIT = 4096
 """Bytes of the line before a chunk."""
 INTERIM_LIMIT = 20
 """Interim answers (1xx) before one that counts."""
+SENT_AT_ONCE = 1024 * 1024
+"""Bytes of a body within one time-out: 50 kB/s will do."""
 TOGETHER = 16 * 1024
 """A body of fewer bytes goes out in one record with its head."""
 
@@ -96,7 +98,7 @@ class Connection:
         `reason` and `headers` are then set. Its body may be read by `read` or `pieces`. `timeout` is for how many
         seconds nothing may move."""
         host, port = self.address
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {host if port == 443 else f'{host}:{port}'}"]
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {_named(host, port)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         text = "\r\n".join(lines)
         if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
@@ -109,7 +111,10 @@ class Connection:
                 self._socket.sendall(head + (body or b""))
             else:
                 self._socket.sendall(head)
-                self._socket.sendall(body)
+                # TLS takes all that it is given within one `timeout`.
+                with memoryview(body) as view:
+                    for at in range(0, len(view), SENT_AT_ONCE):
+                        self._socket.sendall(view[at : at + SENT_AT_ONCE])
         except BrokenPipeError:
             # It may have answered before it had read everything: a refusal is worth more than that it hung up.
             pass
@@ -262,6 +267,11 @@ class Connection:
         else:
             raise BrokenAnswer("the answer does not say how long it is")
         self._reusable = keeps
+
+
+def _named(host: str, port: int) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port == 443 else f"{name}:{port}"
 
 
 def _headers(text: str) -> CaseInsensitiveDict[str]:

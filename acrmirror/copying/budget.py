@@ -1,8 +1,9 @@
 """What one process copies with, whatever it copies: a bounded number of threads, each with the memory of one block.
 
 Every job takes its threads here, one at a time, and gives each back when its block is through. Who has the fewest gets
-the next one: a small image waits for a thread of a large one at most until that one's block is through, and a large one
-has all that nobody else wants. What is small has room of its own, so that it does not wait even for that.
+the next one, and the last that is free goes to nobody who has one: a job that comes waits for no block of another one,
+however slowly that arrives, and a large one has all but one of those that nobody else wants. What is small has room of
+its own, so that many of them do not wait for each other.
 
 Nothing here can stall: whoever holds a thread waits in order only for blocks that hold one, too (rule W1), and nobody
 holds a thread while it waits for another one.
@@ -24,6 +25,8 @@ SMALL = MIB
 SMALL_THREADS = UNIT // SMALL
 LEAST_FOR_SMALL = 4
 """Threads of which one is given to what is small, as that many small ones."""
+LEAST_TO_SPARE = 4
+"""Threads of which the last that is free is for who has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ class _Lane:
     @classmethod
     def of(cls, units: int, unit: int) -> "_Lane":
         return cls(units, unit, units)
+
+    @property
+    def kept(self) -> int:
+        """Units that nobody takes who has some already."""
+        return 1 if self.unit == UNIT and self.units >= LEAST_TO_SPARE else 0
 
     def weight(self, size: int) -> int:
         """Units that so many bytes take; all there are, if it would be more."""
@@ -127,12 +135,16 @@ class Budget:
         granted = False
         while lane.waiting:
             request = min(lane.waiting, key=lambda it: it.share.held(lane))
-            if request.weight > lane.free:
+            # Of those that wait none has fewer: what is kept free is for who comes.
+            kept = lane.kept if request.share.held(lane) else 0
+            if request.weight + kept > lane.free:
                 break
             lane.waiting.remove(request)
             lane.free -= request.weight
             request.share.hold(lane, request.weight)
             buffer = lane.buffers.pop() if lane.buffers else Buffer()
+            # A block of several units uses the memory of several.
+            del lane.buffers[lane.free :]
             request.slot = Slot(self, request.share, lane, request.weight, buffer)
             granted = True
         if granted:

@@ -49,15 +49,20 @@ class BatchRunner:
         """Runs each copy to a final record, or to a message of its own: for its next attempt, or since it is too large
         for a batch, or failed in a way that nobody expects. What one comes to does not show in the others.
 
-        A batch that comes again has crashed its worker: its copies are sent each by itself, so that the one that did
-        it, if one did, is the only one that is given up in the end. Raises where a message can't be sent: then the
-        platform delivers this one again.
+        A batch that comes again after it was begun has crashed its worker: its copies are sent each by itself, so that
+        the one that did it, if one did, is the only one that is given up in the end. Raises where a message can't be
+        sent: then the platform delivers this one again.
         """
-        if deliveries > 1:
+        if deliveries > 2 or (deliveries > 1 and self._was_begun(batch)):
             self.part(batch)
             return
         with self._turns:
             self._run(batch)
+
+    def _was_begun(self, batch: Batch) -> bool:
+        """Whether any copy of it was: one that only waited for its turn has crashed nobody. Raises as `part` does."""
+        known = self._records.together(batch.repository, batch.ids[0], batch.ids[-1])
+        return any(it.fields["run"] for job in batch if (it := known.get(job.id)) is not None)
 
     def _run(self, batch: Batch) -> None:
         _log.info("Running %d copies of %s for %s", len(batch.wanted), batch.repository, batch.parent)

@@ -109,6 +109,6 @@ class GroupedRecords:
             now = time.monotonic()
             self._touched.update((it.identity, now) for it in some)
         with self._change:
-            for it, etag in zip(some, etags, strict=True):
+            for it, etag in zip(some, etags, strict=False):
                 it.etag, it.failure, it.over = etag, failure, True
             self._change.notify_all()

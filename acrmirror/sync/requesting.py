@@ -62,9 +62,14 @@ class Requests:
             self._check()
             batch = Batch(repository, self._sweep.id, self._sweep.at, seen, tuple(part), covered)
             self._queue.send_batch(batch)
-            self._records.write_all([(job.id, first_fields(job), None) for job in batch])
-            for it in part:
-                self._tally.requested(small[it.job][0].reference)
+            written = self._records.write_all([(job.id, first_fields(job), None) for job in batch])
+            for it, etag in zip(part, written, strict=True):
+                lack = small[it.job][0]
+                if etag is None and self._ended_meanwhile(it.job):
+                    if (job := self._job(lack)) is not None:
+                        send(lack, job)
+                    continue
+                self._tally.requested(lack.reference)
 
         def send(lack: Lack, job: Copy) -> None:
             self._check()
@@ -73,6 +78,15 @@ class Requests:
 
         list(pool.map(send_batch, parted(wanted)))
         list(pool.map(lambda it: send(*it), [it for it in new if it[1].id not in small]))
+
+    def _ended_meanwhile(self, identity: JobId) -> bool:
+        """Whether another sweep of the hour requested the same since this one looked, and it ended without a copy: the
+        batch leaves that alone."""
+        record = self._records.get(identity)
+        if record is None or record.state not in FINAL_STATES or record.state == "done":
+            return False
+        self._requested_before()[identity] = (record.state, record.fields["parent"])
+        return True
 
     def _job(self, lack: Lack) -> Copy | None:
         """The job to be sent, whoever else asks for the same copy now: it is named by that. None where it was sent."""

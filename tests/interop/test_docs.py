@@ -29,7 +29,7 @@ RUN_ELSEWHERE = {
     "python3 dev.py demo": ".ci/ordinary-user, on a new clone",
     "python3 dev.py test": ".ci/run",
     "azd up": "needs Azure",
-    "python3 dev.py up ": "tests/integration/test_up.py; .ci/run lints and measures",
+    "python3 dev.py up": "tests/integration/test_up.py; .ci/run lints and measures",
 }
 """Blocks of README that are typed in other places, by how they begin."""
 ADDRESSES = ("http://127.0.0.1:7071", "https://<app>.azurewebsites.net", "https://my-mirror.azurewebsites.net")

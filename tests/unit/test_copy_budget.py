@@ -72,10 +72,12 @@ def test_a_small_image_arrives_while_ten_large_ones_hold_every_thread() -> None:
 
 
 def test_who_has_the_fewest_threads_gets_the_next_one() -> None:
-    """A large copy that has all of them gives up one for each that another one wants, until both have as many."""
+    """A large copy that has nearly all of them gives up one for each that another one wants, until both have as many;
+    and one is kept free for who has none."""
     with Budget(9) as budget:
-        greedy, late = budget.share(), budget.share()
-        held = [greedy.take(BLOCKS) for _ in range(8)]
+        greedy, late, third = budget.share(), budget.share(), budget.share()
+        held = [greedy.take(BLOCKS) for _ in range(7)]
+        last = third.take(BLOCKS)
         order: list[str] = []
 
         def wanting(name: str, share: object, times: int) -> None:
@@ -91,18 +93,57 @@ def test_who_has_the_fewest_threads_gets_the_next_one() -> None:
         other = threading.Thread(target=wanting, args=("late", late, 4))
         other.start()
         until(lambda: waiting(budget) == 2)
-        for number in range(4):
-            release(held.pop())
+        for number, released in enumerate((1, 2, 1, 1)):
+            for _ in range(released):
+                release(held.pop())
             until(lambda: len(order) > number)  # noqa: B023
         assert order[:3] == ["late"] * 3
-        for slot in held:
+        assert budget._blocks.free == 1
+        for slot in (last, *held):
             release(slot)
         again.join(10)
         other.join(10)
         for slot in mine:
             release(slot)
-        greedy.close()
+        for share in (greedy, late, third):
+            share.close()
+
+
+def test_a_copy_that_comes_waits_for_no_block_of_another_one() -> None:
+    """However slowly the other one's blocks arrive: of those that it is granted, the last free thread is none."""
+    with Budget(5) as budget:
+        slow, late = budget.share(), budget.share()
+        held = [slow.take(BLOCKS) for _ in range(3)]
+        more: list[Slot | None] = []
+        thread = threading.Thread(target=lambda: more.append(slow.take(BLOCKS)))
+        thread.start()
+        until(lambda: waiting(budget) == 1)
+        taken = late.take(BLOCKS)
+        assert taken is not None
+        assert not more
+        release(taken)
+        release(held.pop())
+        thread.join(10)
+        for slot in (*more, *held):
+            release(slot)
+        slow.close()
         late.close()
+
+
+def test_memory_is_what_was_promised_after_blocks_of_one_unit_and_of_two() -> None:
+    with Budget(5) as budget:
+        shares = [budget.share() for _ in range(5)]
+        ones = [share.take(BLOCKS) for share in shares[:4]]
+        for slot in ones:
+            assert slot is not None
+            slot.buffer.view(UNIT)
+            release(slot)
+        twos = [share.take(Need(2 * UNIT, small=False)) for share in shares[:2]]
+        assert not budget._blocks.buffers
+        for slot in twos:
+            release(slot)
+        for share in shares:
+            share.close()
 
 
 def release(slot: Slot | None) -> None:
@@ -124,8 +165,8 @@ def until(so: Callable[[], bool]) -> None:
 def test_a_block_that_takes_more_than_a_thread_has_is_not_kept_waiting_by_smaller_ones() -> None:
     """It gets the first two that are free together, though the smaller one could have had the first of them."""
     with Budget(5) as budget:
-        first, large, small = budget.share(), budget.share(), budget.share()
-        held = [first.take(BLOCKS) for _ in range(4)]
+        first, large, small, other = budget.share(), budget.share(), budget.share(), budget.share()
+        held = [*(first.take(BLOCKS) for _ in range(3)), other.take(BLOCKS)]
         got: list[str] = []
 
         def want(name: str, need: Need) -> None:
@@ -149,7 +190,7 @@ def test_a_block_that_takes_more_than_a_thread_has_is_not_kept_waiting_by_smalle
         for thread in wants:
             thread.join(10)
         assert got == ["large", "small"]
-        for share in (first, large, small):
+        for share in (first, large, small, other):
             share.close()
 
 
@@ -176,15 +217,16 @@ def test_memory_is_given_to_one_copy_after_another_and_is_let_go_of_in_the_end()
 
 def test_what_is_small_has_room_of_its_own_within_the_same_memory() -> None:
     with Budget(11) as budget:
-        share = budget.share()
+        share, other = budget.share(), budget.share()
         small = [share.take(TINY) for _ in range(SMALL_THREADS)]
-        blocks = [share.take(BLOCKS) for _ in range(10)]
+        blocks = [*(share.take(BLOCKS) for _ in range(9)), other.take(BLOCKS)]
         share.end()
         assert share.take(TINY) is None
         assert share.take(BLOCKS) is None
         for slot in (*small, *blocks):
             release(slot)
         share.close()
+        other.close()
     assert 10 * UNIT + SMALL_THREADS * SMALL == 11 * UNIT
 
 
