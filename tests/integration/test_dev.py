@@ -27,7 +27,13 @@ def clone(tmp_path: Path) -> ModuleType:
 
 
 def make_clone(folder: Path) -> ModuleType:
-    locks = ("azurite/package-lock.json", "azurite/package.json", "kusto/package-lock.json", "node/requirements.txt")
+    locks = (
+        "azurite/package-lock.json",
+        "azurite/package.json",
+        "kusto/package-lock.json",
+        "node/package-lock.json",
+        "node/requirements.txt",
+    )
     modules = ("__init__", "machine", "steps", "tooling")
     copied = (*(f"tools/{it}" for it in locks), *(f"devtools/{it}.py" for it in modules))
     for name in ("dev.py", *dev.CHECKS_PACKAGES, *copied):
@@ -78,8 +84,12 @@ def test_tools_are_complete_while_the_lock_they_were_made_from_stands(clone: Mod
     told.write_text(json.dumps(found | {"azurite": "/gone/azurite.js"}))
     assert not tooling.is_complete()
     told.write_text(json.dumps(found))
-    (clone.ROOT / "tools" / "node" / "requirements.txt").write_text("another==1.0")
-    assert not tooling.is_complete()
+    for name, another in (("requirements.txt", "another==1.0"), ("package-lock.json", "{}")):
+        before = (clone.ROOT / "tools" / "node" / name).read_text()
+        (clone.ROOT / "tools" / "node" / name).write_text(another)
+        assert not tooling.is_complete()
+        (clone.ROOT / "tools" / "node" / name).write_text(before)
+        assert tooling.is_complete()
 
 
 def test_the_language_service_is_complete_while_the_lock_it_was_made_from_stays(clone: ModuleType) -> None:

@@ -128,6 +128,10 @@ def cancelled(stack: Stack, repository: str) -> str:
     return identity
 
 
+def is_cancelled(stack: Stack, identity: str) -> bool:
+    return bool(Caller.of(stack)("GET", f"jobs/{identity}").json["state"] == "cancelled")
+
+
 def cancelled_archive(stack: Stack) -> str:
     """The id of an archive that was cancelled before it was begun."""
     call = Caller.of(stack)
@@ -163,6 +167,9 @@ def test_every_call_of_the_http_api_is_answered(shell: Shell) -> None:
         if not line.startswith(("call ", "curl ")):
             before += f"{line}\n"
             continue
+        if "/retry" in line:
+            # What was just cancelled may be running for a second more.
+            assert wait_for(lambda: is_cancelled(shell.stack, identity), 30)
         answers[line] = shell.type(f"{before}{line}", identity)
     documents = {line: json.loads(text) for line, text in answers.items() if "/api/status" not in line}
     assert len(documents) > 10
