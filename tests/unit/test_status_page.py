@@ -13,6 +13,7 @@ import pytest
 
 from acrmirror.http.page import FOLDER, ICON, shell
 from acrmirror.http.page.assembling import modules, page
+from standins.azurite import Tools
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path.name for path in FOLDER.iterdir())
@@ -124,3 +125,14 @@ def test_it_costs_a_cold_start_nothing_else() -> None:
     code = "import sys; from acrmirror.http.page import shell; assert shell().status == 200; print(*sys.modules)"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert not {name.partition(".")[0] for name in names.split()} & {"azure", "pydantic", "requests"}
+
+
+def test_a_browser_can_read_the_script() -> None:
+    """The engine of Node.js is the one of Chromium: a name that a module declares twice ends it all."""
+    script = shell().body.decode().partition('<script type="module">')[2].partition("</script>")[0]
+    assert script
+    node = Tools.find().node
+    checked = subprocess.run(
+        [node, "--check", "--input-type=module", "-"], input=script, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")

@@ -105,12 +105,12 @@ function provenCells(stats) {
   const { last_comparison: compared, last_audit: audited } = stats;
   return [
     compared?.finished ? { name: names[0], link: route("job", compared.id), moment: compared.finished, ...drifted(compared) } : { name: names[0], text: "none in 7 days" },
-    audited ? { name: names[1], link: route("audits"), ...since(audited.finished), ...proven(audited) } : { name: names[1], text: "not yet", link: route("audits") },
+    audited ? { name: names[1], link: route("audits"), ...timed(audited.finished), ...proven(audited) } : { name: names[1], text: "not yet", link: route("audits") },
   ];
 }
 
 /** Of an audit whose progress can't be read, the time is not known. */
-const since = (moment) => (moment ? { moment } : { text: UNKNOWN });
+const timed = (moment) => (moment ? { moment } : { text: UNKNOWN });
 
 function drifted({ state, drift }) {
   if (state !== "done") return { more: state, tone: state };
