@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, cast, get_args
 from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Digest, Reference
 from acrmirror.work.failing import Failing
-from acrmirror.work.fields import reference_of, text_of
+from acrmirror.work.fields import message_of, record_of, reference_of, text_of
 from acrmirror.work.ids import JobId
 from acrmirror.work.queued import Queued, common, first_attempt
 from acrmirror.work.queues import BACKFILL_QUEUE, JOB_QUEUE
@@ -91,9 +91,7 @@ class Copy(Queued):
         """What its record has of it from the first."""
         return {
             "kind": self.kind,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag or "",
-            "digest": str(self.reference.digest or ""),
+            **record_of(self.reference),
             "event_id": self.event_id or "",
             "at": self.at,
             "received": self.received,
@@ -106,9 +104,7 @@ class Copy(Queued):
     def own_fields(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag,
-            "digest": str(self.reference.digest) if self.reference.digest else None,
+            **message_of(self.reference),
             "received": self.received,
             "eventId": self.event_id,
             "mediaType": self.media_type,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from acrmirror.moments import Moment, from_datetime, nine_digits, to_datetime
 from acrmirror.reference import Reference
-from acrmirror.work.fields import reference_of, text_of
+from acrmirror.work.fields import message_of, record_of, reference_of, text_of
 from acrmirror.work.ids import JobId
 from acrmirror.work.queued import Unchecked, common, first_attempt
 from acrmirror.work.queues import JOB_QUEUE
@@ -35,9 +35,7 @@ class Deletion(Unchecked):
         """What its record has of it from the first."""
         return {
             "kind": self.kind,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag or "",
-            "digest": str(self.reference.digest or ""),
+            **record_of(self.reference),
             "event_id": self.event_id,
             "at": self.at,
             "received": self.received,
@@ -47,9 +45,7 @@ class Deletion(Unchecked):
     def own_fields(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag,
-            "digest": str(self.reference.digest) if self.reference.digest else None,
+            **message_of(self.reference),
             "received": self.received,
             "eventId": self.event_id,
         }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from acrmirror.reference import Digest, Reference
+from acrmirror.work.record import RecordFields
 
 
 def message(fields: Mapping[str, Any]) -> str:
@@ -25,3 +26,15 @@ def reference_of(fields: Mapping[str, Any]) -> Reference:
     return Reference(
         text_of(fields["repository"]), fields.get("tag") or None, Digest.parse(text_of(digest)) if digest else None
     )
+
+
+def message_of(reference: Reference) -> dict[str, str | None]:
+    """The fields of a message that `reference_of` reads."""
+    digest = str(reference.digest) if reference.digest else None
+    return {"repository": reference.repository, "tag": reference.tag, "digest": digest}
+
+
+def record_of(reference: Reference) -> RecordFields:
+    """The same fields of a record, where what is not there is empty."""
+    digest = str(reference.digest) if reference.digest else ""
+    return {"repository": reference.repository, "tag": reference.tag or "", "digest": digest}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from acrmirror.moments import Moment, from_datetime, nine_digits
 from acrmirror.reference import Digest, Reference
-from acrmirror.work.fields import reference_of, text_of
+from acrmirror.work.fields import message_of, record_of, reference_of, text_of
 from acrmirror.work.ids import JobId
 from acrmirror.work.queued import Unchecked, common, first_attempt
 from acrmirror.work.record import Record, RecordFields
@@ -61,9 +61,7 @@ class ImageRestore(Unchecked):
         """What its record has of it from the first."""
         return self.into.asked | {
             "kind": IMAGE_KIND,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag or "",
-            "digest": str(self.reference.digest or ""),
+            **record_of(self.reference),
             "at": self.at,
             "received": self.at,
             "parent": self.parent,
@@ -73,9 +71,7 @@ class ImageRestore(Unchecked):
     def own_fields(self) -> dict[str, Any]:
         return {
             "kind": IMAGE_KIND,
-            "repository": self.reference.repository,
-            "tag": self.reference.tag,
-            "digest": str(self.reference.digest),
+            **message_of(self.reference),
             "parent": self.parent,
             **self.into.fields,
         }
