@@ -32,14 +32,7 @@ WORKERS = (1, 2)
 def run(folder: Path, images: int, rounds: int) -> dict[str, Any]:
     with ExitStack() as ends:
         course = _Course(ends, folder, images, rounds)
-        trials = course.trials
-        for number in range(rounds):
-            turn = number % len(course.field)
-            for contender in course.field[turn:] + course.field[:turn]:
-                trials.trials.append(contender(number))
-        trials.trials.sort(key=lambda it: (it.contender, it.round))
-        print(trials.told(Regctl.name if Regctl.name in trials.names else None), end="\n\n", flush=True)
-        return trials.as_json()
+        return course.trials.rounds(course.field, rounds, Regctl.name)
 
 
 class _Course:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
@@ -97,6 +97,16 @@ class Trials:
     title: str
     places: list[str]
     trials: list[Trial] = field(default_factory=list)
+
+    def rounds(self, field: Sequence[Callable[[int], Trial]], number: int, peer: str) -> dict[str, Any]:
+        """Runs so many rounds, prints them, and gives them as JSON has them. The field changes places each round, so
+        that none always runs on a machine just warmed."""
+        for it in range(number):
+            turn = it % len(field)
+            self.trials += [contender(it) for contender in (*field[turn:], *field[:turn])]
+        self.trials.sort(key=lambda it: (it.contender, it.round))
+        print(self.told(peer if peer in self.names else None), end="\n\n", flush=True)
+        return self.as_json()
 
     def of(self, contender: str) -> list[Trial]:
         return [it for it in self.trials if it.contender == contender]
